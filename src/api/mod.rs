@@ -1,0 +1,1 @@
+//! One file per Kafka API: translate, authorise, delegate, answer.

@@ -1,0 +1,1 @@
+//! The shell: owns partitions, carries out the effects of machines, flushes, cleans.

@@ -1,0 +1,1 @@
+//! Cluster decisions as a machine: topics, placement, configs, producer-id blocks.

@@ -1,0 +1,1 @@
+//! Coordinators: machines over compacted logs.

@@ -1,0 +1,7 @@
+//! The doors to the world: clock, disk, network, randomness, threads.
+//!
+//! Invariant: the only room with `unsafe`, `std::fs`, sockets or `Instant::now`; a simulation swaps what is behind the doors.
+#![allow(unsafe_code)]
+
+pub mod clock;
+pub mod disk;

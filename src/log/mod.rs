@@ -1,0 +1,1 @@
+//! Segments that survive crashes. Knows no request types.

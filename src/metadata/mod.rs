@@ -1,0 +1,1 @@
+//! The cluster image: a pure replay of metadata records, and what every decision reads.

@@ -1,0 +1,1 @@
+//! Counters and histograms, handed out as handles; there are no globals.

@@ -1,0 +1,1 @@
+//! One replica of a partition as a machine: leader, high watermark, waiters.

@@ -1,0 +1,1 @@
+//! Consensus on metadata records. The only room that names `openraft`.

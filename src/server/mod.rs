@@ -1,0 +1,1 @@
+//! Sockets: accept, read, dispatch, answer in order, close.
