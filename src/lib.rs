@@ -18,3 +18,6 @@ pub mod quorum;
 pub mod quota;
 pub mod security;
 pub mod server;
+
+#[cfg(test)]
+mod tidy;
