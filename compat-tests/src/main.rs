@@ -1,3 +1,53 @@
 //! Everything that proves Ottla against real parts: Apache Kafka, its tools, real clients, kills, and a benchmark.
+//!
+//! A suite is a module with an `Arguments` struct (clap) and a `run(&Arguments, &Report)`. To add one: a variant of
+//! [`Suite`], a line in [`Suite::run`], and, when `verify` shall run it, its name in [`verify::SUITES`].
 
-fn main() {}
+mod cache;
+mod clients;
+mod kafka;
+mod ottla;
+mod process;
+mod report;
+mod server;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::report::Report;
+
+#[derive(Parser)]
+#[command(about = "Proves Ottla against Apache Kafka, its tools and real clients")]
+struct Cli {
+    #[command(subcommand)]
+    suite: Suite,
+}
+
+#[derive(Subcommand)]
+enum Suite {
+    /// Real clients produce, consume, join groups, and survive restarts of the server.
+    Clients(clients::Arguments),
+    /// Everything: formatting, lints, unit tests, then every suite.
+    Verify,
+}
+
+impl Suite {
+    fn run(&self, report: &Report) -> anyhow::Result<()> {
+        match self {
+            Suite::Clients(arguments) => clients::run(arguments, report),
+            Suite::Verify => verify::run(report),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    process::end_children_on_signal();
+    let report = Report::default();
+    if let Err(error) = cli.suite.run(&report) {
+        report.fail("the suite runs to its end", &error);
+    }
+    report.finish()
+}

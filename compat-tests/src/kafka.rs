@@ -1,0 +1,185 @@
+//! Real Apache Kafka from Maven Central: one node to compare with, and Kafka's own tools to run against any server.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail, ensure};
+
+use crate::cache;
+use crate::process::{Process, free_port, run, tail};
+
+/// The version that everything is compared with; `kafka/pom.xml` pins it.
+pub const VERSION: &str = "4.3.1";
+
+const START_LIMIT: Duration = Duration::from_secs(90);
+const STOP_LIMIT: Duration = Duration::from_secs(60);
+
+/// Kafka's tools by the name of their shell script.
+const TOOLS: &[(&str, &str)] = &[
+    ("kafka-broker-api-versions", "org.apache.kafka.tools.BrokerApiVersionsCommand"),
+    ("kafka-cluster", "org.apache.kafka.tools.ClusterTool"),
+    ("kafka-configs", "kafka.admin.ConfigCommand"),
+    ("kafka-console-consumer", "org.apache.kafka.tools.consumer.ConsoleConsumer"),
+    ("kafka-console-producer", "org.apache.kafka.tools.ConsoleProducer"),
+    ("kafka-consumer-groups", "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"),
+    ("kafka-consumer-perf-test", "org.apache.kafka.tools.ConsumerPerformance"),
+    ("kafka-dump-log", "org.apache.kafka.tools.DumpLogSegments"),
+    ("kafka-get-offsets", "org.apache.kafka.tools.GetOffsetShell"),
+    ("kafka-groups", "org.apache.kafka.tools.GroupsCommand"),
+    ("kafka-producer-perf-test", "org.apache.kafka.tools.ProducerPerformance"),
+    ("kafka-topics", "org.apache.kafka.tools.TopicCommand"),
+    ("kafka-transactions", "org.apache.kafka.tools.TransactionsCommand"),
+    ("kafka-verifiable-consumer", "org.apache.kafka.tools.VerifiableConsumer"),
+    ("kafka-verifiable-producer", "org.apache.kafka.tools.VerifiableProducer"),
+];
+
+/// The folder of Kafka's jars, fetched on first use.
+pub fn jars() -> anyhow::Result<PathBuf> {
+    let pom = cache::compat_tests().join("kafka/pom.xml");
+    cache::filled(&format!("kafka-{VERSION}"), &[pom.clone()], |folder| fetch_jars(&pom, folder))
+}
+
+/// Copies what a pom depends on into `folder`. The repository's own settings of the user are respected.
+pub fn fetch_jars(pom: &Path, folder: &Path) -> anyhow::Result<()> {
+    let mut maven = Command::new("mvn");
+    maven.args(["-q", "-B", "-f"]).arg(pom).arg("dependency:copy-dependencies");
+    run("mvn", maven.arg(format!("-DoutputDirectory={}", folder.display())))?;
+    Ok(())
+}
+
+/// A command that runs a class of Kafka's jars in a small JVM.
+pub fn java(class: &str) -> anyhow::Result<Command> {
+    let mut command = Command::new("java");
+    // One compiler tier and the serial collector: these JVMs are short-lived and share few cores.
+    command.args(["-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]);
+    let log_settings = cache::compat_tests().join("kafka/log4j2.yaml");
+    command.arg(format!("-Dlog4j2.configurationFile={}", log_settings.display()));
+    command.arg("-cp").arg(jars()?.join("*")).arg(class);
+    Ok(command)
+}
+
+/// A command that runs one of Kafka's tools, named as its script is; the caller adds arguments.
+pub fn tool(name: &str) -> anyhow::Result<Command> {
+    let class = TOOLS.iter().find(|(script, _)| *script == name).map(|(_, class)| class);
+    java(class.with_context(|| format!("{name} is not a tool of Kafka"))?)
+}
+
+/// One node of Apache Kafka with its data directory, which goes when this is dropped.
+pub struct Kafka {
+    folder: tempfile::TempDir,
+    address: String,
+    process: Option<Process>,
+}
+
+impl Kafka {
+    /// Formats and starts a node (KRaft, controller in the same process). `settings` are lines of server.properties.
+    pub fn start(settings: &[&str]) -> anyhow::Result<Kafka> {
+        let folder = tempfile::Builder::new().prefix("ottla-compat-kafka-").tempdir()?;
+        let (client_port, controller_port) = (free_port()?, free_port()?);
+        let properties = properties(folder.path(), client_port, controller_port, settings);
+        std::fs::write(folder.path().join("server.properties"), properties)?;
+        let mut kafka = Kafka { folder, address: format!("127.0.0.1:{client_port}"), process: None };
+        let mut format = java("kafka.tools.StorageTool")?;
+        format
+            .args(["format", "-t", "b3R0bGFfY29tcGF0XzAwMQ", "-c"])
+            .arg(kafka.folder.path().join("server.properties"));
+        run("kafka-storage", &mut format)?;
+        kafka.resume()?;
+        Ok(kafka)
+    }
+
+    /// Starts it again after [`Kafka::stop`] or [`Kafka::kill`], on the same port and data; returns when it is ready.
+    pub fn resume(&mut self) -> anyhow::Result<()> {
+        ensure!(self.process.is_none(), "kafka runs already");
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log())?;
+        let mut command = java("kafka.Kafka")?;
+        command.arg(self.folder.path().join("server.properties"));
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        let mut process = Process::spawn("kafka", &mut command)?;
+        let until = Instant::now() + START_LIMIT;
+        while !has_a_broker(&self.address) {
+            if let Some(status) = process.ended()? {
+                bail!("kafka ended with {status}; its log ends:\n{}", tail(&self.log(), 20));
+            }
+            ensure!(Instant::now() < until, "kafka did not start; its log ends:\n{}", tail(&self.log(), 20));
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        self.process = Some(process);
+        Ok(())
+    }
+
+    /// `127.0.0.1:PORT`, the same over restarts.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The log directory, with a folder for each partition.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// Everything it wrote to its standard output and error.
+    pub fn log(&self) -> PathBuf {
+        self.folder.path().join("kafka.log")
+    }
+
+    /// The process id, while it runs.
+    pub fn id(&self) -> Option<u32> {
+        self.process.as_ref().map(Process::id)
+    }
+
+    /// SIGTERM, and waits for the end. Kafka exits with 143 then, which is no failure.
+    pub fn stop(&mut self) -> anyhow::Result<()> {
+        self.process.take().context("kafka does not run")?.stop(STOP_LIMIT).map(drop)
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
+        self.process.take().context("kafka does not run")?.kill();
+        Ok(())
+    }
+}
+
+fn properties(folder: &Path, client_port: u16, controller_port: u16, settings: &[&str]) -> String {
+    let data = folder.join("data");
+    let mut lines = vec![
+        "process.roles=broker,controller".to_string(),
+        "node.id=1".to_string(),
+        format!("controller.quorum.voters=1@127.0.0.1:{controller_port}"),
+        format!("listeners=PLAINTEXT://127.0.0.1:{client_port},CONTROLLER://127.0.0.1:{controller_port}"),
+        format!("advertised.listeners=PLAINTEXT://127.0.0.1:{client_port}"),
+        "controller.listener.names=CONTROLLER".to_string(),
+        "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT".to_string(),
+        format!("log.dirs={}", data.display()),
+        "offsets.topic.replication.factor=1".to_string(),
+        "transaction.state.log.replication.factor=1".to_string(),
+        "transaction.state.log.min.isr=1".to_string(),
+        "share.coordinator.state.topic.replication.factor=1".to_string(),
+        "share.coordinator.state.topic.min.isr=1".to_string(),
+        "group.initial.rebalance.delay.ms=0".to_string(),
+        // The default of 50 costs seconds on a small machine and changes nothing that clients see.
+        "offsets.topic.num.partitions=8".to_string(),
+    ];
+    lines.extend(settings.iter().map(ToString::to_string));
+    lines.join("\n") + "\n"
+}
+
+/// Whether a Metadata request is answered and lists a broker: until then Kafka is up, but fenced.
+fn has_a_broker(address: &str) -> bool {
+    metadata_broker_count(address).is_ok_and(|count| count > 0)
+}
+
+fn metadata_broker_count(address: &str) -> anyhow::Result<i32> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    // Metadata (3) v1, correlation id 1, null client id, an empty array: no topics.
+    let body = [0, 3, 0, 1, 0, 0, 0, 1, 0xff, 0xff, 0, 0, 0, 0];
+    stream.write_all(&[&u32::try_from(body.len())?.to_be_bytes(), &body[..]].concat())?;
+    // Length, correlation id, count of brokers.
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer)?;
+    Ok(i32::from_be_bytes(answer[8..12].try_into()?))
+}

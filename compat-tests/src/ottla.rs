@@ -1,0 +1,171 @@
+//! The `ottla` binary under test: built in release, started on a port of the system's choice, stopped, killed, restarted.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+
+use crate::cache;
+use crate::process::{Process, tail};
+
+/// How long a start or a clean stop may take before it counts as failed.
+const START_STOP_LIMIT: Duration = Duration::from_secs(20);
+
+/// The binary: `$OTTLA_BIN`, or a release build of this repository, made once a run.
+pub fn binary() -> anyhow::Result<PathBuf> {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    if let Some(binary) = BINARY.get() {
+        return Ok(binary.clone());
+    }
+    let binary = match std::env::var_os("OTTLA_BIN") {
+        Some(binary) => PathBuf::from(binary),
+        None => build()?,
+    };
+    Ok(BINARY.get_or_init(|| binary).clone())
+}
+
+fn build() -> anyhow::Result<PathBuf> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .args(["build", "--release", "--bin", "ottla", "--message-format", "json-render-diagnostics"])
+        .current_dir(cache::repository())
+        .stderr(Stdio::inherit())
+        .output()?;
+    ensure!(output.status.success(), "cargo could not build ottla");
+    for line in String::from_utf8_lossy(&output.stdout).lines() {
+        let message: serde_json::Value = serde_json::from_str(line)?;
+        if message["target"]["name"] == "ottla"
+            && let Some(executable) = message["executable"].as_str()
+        {
+            return Ok(PathBuf::from(executable));
+        }
+    }
+    bail!("cargo named no executable for ottla")
+}
+
+/// One running (or just stopped) server with its data directory, which goes when this is dropped.
+///
+/// With `OTTLA_COMPAT_KEEP` set, the directory and the log in it stay for a look.
+pub struct Ottla {
+    folder: tempfile::TempDir,
+    settings: Vec<String>,
+    address: String,
+    ready_line: String,
+    process: Option<Process>,
+}
+
+impl Ottla {
+    /// Starts a server on a free port with an empty data directory. `settings` are `key=value` for `--set`.
+    pub fn start(settings: &[&str]) -> anyhow::Result<Ottla> {
+        let mut folder = tempfile::Builder::new().prefix("ottla-compat-").tempdir()?;
+        folder.disable_cleanup(std::env::var_os("OTTLA_COMPAT_KEEP").is_some());
+        let mut ottla = Ottla {
+            folder,
+            settings: settings.iter().map(ToString::to_string).collect(),
+            address: "127.0.0.1:0".to_string(),
+            ready_line: String::new(),
+            process: None,
+        };
+        ottla.resume()?;
+        Ok(ottla)
+    }
+
+    /// Starts it again after [`Ottla::stop`] or [`Ottla::kill`], on the same port and data; returns when it is ready.
+    pub fn resume(&mut self) -> anyhow::Result<()> {
+        ensure!(self.process.is_none(), "ottla runs already");
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log())?;
+        let mut command = Command::new(binary()?);
+        command.args(["serve", "--listen", &self.address, "--data"]).arg(self.data());
+        for setting in &self.settings {
+            command.args(["--set", setting]);
+        }
+        // In its own folder, so that no config.yaml of the caller's directory is found.
+        command.current_dir(self.folder.path()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
+        let mut process = Process::spawn("ottla", &mut command)?;
+        let stdout = process.take_pipes().1.expect("it was asked for");
+        self.ready_line = self.await_ready_line(stdout)?;
+        self.address = address_in(&self.ready_line)?;
+        self.process = Some(process);
+        Ok(())
+    }
+
+    fn await_ready_line(&self, stdout: std::process::ChildStdout) -> anyhow::Result<String> {
+        let (sender, lines) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                let _ = sender.send(line);
+            }
+        });
+        lines
+            .recv_timeout(START_STOP_LIMIT)
+            .ok()
+            .with_context(|| format!("ottla printed no ready line; its log ends:\n{}", tail(&self.log(), 20)))
+    }
+
+    /// `127.0.0.1:PORT`, the same over restarts.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The line it printed when it was ready.
+    pub fn ready_line(&self) -> &str {
+        &self.ready_line
+    }
+
+    /// The data directory.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// Everything it wrote to its standard error, over all restarts.
+    pub fn log(&self) -> PathBuf {
+        self.folder.path().join("ottla.log")
+    }
+
+    /// The process id, while it runs.
+    pub fn id(&self) -> Option<u32> {
+        self.process.as_ref().map(Process::id)
+    }
+
+    /// SIGTERM; an exit status other than success is an error.
+    pub fn stop(&mut self) -> anyhow::Result<()> {
+        let process = self.process.take().context("ottla does not run")?;
+        let status = process.stop(START_STOP_LIMIT)?;
+        ensure!(status.success(), "ottla ended with {status} on SIGTERM; its log ends:\n{}", tail(&self.log(), 20));
+        Ok(())
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
+        self.process.take().context("ottla does not run")?.kill();
+        Ok(())
+    }
+}
+
+/// The first address of `ottla 0.1.0 ready on 127.0.0.1:9092, data in ./data, in 12 ms`.
+fn address_in(ready_line: &str) -> anyhow::Result<String> {
+    let rest = ready_line.split_once(" ready on ").map(|(_, rest)| rest);
+    let address = rest.and_then(|rest| rest.split(',').next()).map(str::trim);
+    address.map(str::to_string).with_context(|| format!("not a ready line: {ready_line:?}"))
+}
+
+/// Where the log of the server is, as a hint in failure messages.
+pub fn log_hint(log: &Path) -> String {
+    format!("log of the server ends:\n{}", tail(log, 15))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::address_in;
+
+    #[test]
+    fn address_comes_from_the_ready_line() {
+        let line = "ottla 0.1.0 ready on 127.0.0.1:9092, data in ./data, in 12 ms";
+        assert_eq!(address_in(line).unwrap(), "127.0.0.1:9092");
+        assert!(address_in("something else").is_err());
+    }
+}
