@@ -1,0 +1,314 @@
+//! The cluster as of one offset of the metadata log.
+//!
+//! Copies share what they have in common ([`SharedMap`]), so that one changed topic among 10,000 costs microseconds.
+//!
+//! Invariant: `topics` and `topic_names` hold the same topics; every topic has at least one partition.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::delta::Delta;
+use super::record::{ConfigResource, Endpoint, Partition, Record};
+use super::shared_map::SharedMap;
+use crate::model::{BrokerId, LeaderEpoch, Offset, PartitionIndex, ProducerId, TopicId};
+
+/// A registered broker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broker {
+    pub id: BrokerId,
+    pub incarnation: Uuid,
+    /// Rises with every registration in the cluster (KIP-841).
+    pub epoch: i64,
+    pub endpoints: Vec<Endpoint>,
+    pub rack: Option<String>,
+}
+
+/// A topic and its partitions; the index in `partitions` is the partition's number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topic {
+    pub name: Arc<str>,
+    pub id: TopicId,
+    pub partitions: Vec<Partition>,
+}
+
+impl Topic {
+    /// The partition, if the topic has it.
+    pub fn partition(&self, index: PartitionIndex) -> Option<&Partition> {
+        self.partitions.get(usize::try_from(index.0).ok()?)
+    }
+}
+
+/// See the head of this file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    cluster_id: Arc<str>,
+    controller_id: BrokerId,
+    last_applied: Offset,
+    features: Arc<BTreeMap<String, i16>>,
+    brokers: Arc<BTreeMap<BrokerId, Arc<Broker>>>,
+    topics: SharedMap<Arc<str>, Arc<Topic>>,
+    topic_names: SharedMap<TopicId, Arc<str>>,
+    configs: SharedMap<ConfigResource, Arc<BTreeMap<String, String>>>,
+    next_producer_id: ProducerId,
+    last_broker_epoch: i64,
+}
+
+static NO_CONFIGS: BTreeMap<String, String> = BTreeMap::new();
+
+impl Default for Image {
+    fn default() -> Image {
+        Image {
+            cluster_id: "".into(),
+            controller_id: Partition::NO_LEADER,
+            last_applied: Offset::NONE,
+            features: Arc::default(),
+            brokers: Arc::default(),
+            topics: SharedMap::default(),
+            topic_names: SharedMap::default(),
+            configs: SharedMap::default(),
+            next_producer_id: ProducerId(0),
+            last_broker_epoch: 0,
+        }
+    }
+}
+
+impl Image {
+    /// The cluster's id; empty before the first record.
+    pub fn cluster_id(&self) -> &Arc<str> {
+        &self.cluster_id
+    }
+
+    /// The leader of the quorum as this node knows it; -1 when it knows none. No record says it: the quorum sets it.
+    pub fn controller_id(&self) -> BrokerId {
+        self.controller_id
+    }
+
+    /// See [`Image::controller_id`].
+    pub fn set_controller_id(&mut self, id: BrokerId) {
+        self.controller_id = id;
+    }
+
+    /// The offset in the metadata log of the last record that is part of this image; -1 when there is none.
+    pub fn last_applied(&self) -> Offset {
+        self.last_applied
+    }
+
+    /// See [`Image::last_applied`]; set by the quorum when a batch is applied.
+    pub fn set_last_applied(&mut self, offset: Offset) {
+        self.last_applied = offset;
+    }
+
+    /// Finalised features and their levels.
+    pub fn features(&self) -> &BTreeMap<String, i16> {
+        &self.features
+    }
+
+    /// The epoch that ApiVersions gives with the finalised features: as in Kafka, the offset of the image.
+    pub fn features_epoch(&self) -> i64 {
+        self.last_applied.0
+    }
+
+    pub fn brokers(&self) -> impl Iterator<Item = &Broker> {
+        self.brokers.values().map(|broker| &**broker)
+    }
+
+    pub fn broker(&self, id: BrokerId) -> Option<&Broker> {
+        self.brokers.get(&id).map(|broker| &**broker)
+    }
+
+    pub fn topic(&self, name: &str) -> Option<&Topic> {
+        self.topics.get(name).map(|topic| &**topic)
+    }
+
+    pub fn topic_by_id(&self, id: TopicId) -> Option<&Topic> {
+        self.topic(self.topic_names.get(&id)?)
+    }
+
+    /// All topics, by rising name.
+    pub fn topics(&self) -> impl Iterator<Item = &Topic> {
+        self.topics.iter().map(|(_, topic)| &**topic)
+    }
+
+    /// The topics whose name is not below this one, by rising name.
+    pub fn topics_from<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Topic> {
+        self.topics.range_from(name).map(|(_, topic)| &**topic)
+    }
+
+    pub fn topic_count(&self) -> usize {
+        self.topics.len()
+    }
+
+    /// The settings that were given to a resource itself; empty when there are none.
+    pub fn configs(&self, resource: &ConfigResource) -> &BTreeMap<String, String> {
+        self.configs.get(resource).map_or(&NO_CONFIGS, |configs| &**configs)
+    }
+
+    /// Every resource that has settings of its own.
+    pub fn configured(&self) -> impl Iterator<Item = (&ConfigResource, &BTreeMap<String, String>)> {
+        self.configs.iter().map(|(resource, configs)| (resource, &**configs))
+    }
+
+    /// The first producer id that no broker was given.
+    pub fn next_producer_id(&self) -> ProducerId {
+        self.next_producer_id
+    }
+
+    /// The highest broker epoch ever given; the next registration must take a higher one.
+    pub fn last_broker_epoch(&self) -> i64 {
+        self.last_broker_epoch
+    }
+
+    /// Replays one record and notes in `delta` what it changed. Total: a record about something that is not there changes
+    /// nothing, so that no committed record can stop a node.
+    pub fn apply(&mut self, record: &Record, delta: &mut Delta) {
+        match record {
+            Record::ClusterCreated { cluster_id } => self.cluster_id = cluster_id.as_str().into(),
+            Record::FeatureFinalized { name, level } => self.finalize_feature(name, *level),
+            Record::BrokerRegistered { broker_id, incarnation, broker_epoch, endpoints, rack } => {
+                let broker = Broker {
+                    id: *broker_id,
+                    incarnation: *incarnation,
+                    epoch: *broker_epoch,
+                    endpoints: endpoints.clone(),
+                    rack: rack.clone(),
+                };
+                self.register_broker(broker, delta);
+            }
+            Record::TopicCreated { name, id, partitions } => self.create_topic(name, *id, partitions, delta),
+            Record::TopicDeleted { id } => self.delete_topic(*id, delta),
+            Record::PartitionChanged { topic_id, partition, state } => {
+                self.change_partition(*topic_id, *partition, state, delta);
+            }
+            Record::ConfigChanged { resource, name, value } => {
+                self.change_config(resource, name, value.as_deref());
+                delta.configs_changed.insert(resource.clone());
+            }
+            Record::ProducerIdsAllocated { next_producer_id, .. } => self.next_producer_id = *next_producer_id,
+        }
+    }
+
+    /// Records that replay to this image (but for controller and offset, which no record carries): a snapshot.
+    pub fn to_records(&self) -> Vec<Record> {
+        let mut records = vec![Record::ClusterCreated { cluster_id: self.cluster_id.to_string() }];
+        for (name, level) in &*self.features {
+            records.push(Record::FeatureFinalized { name: name.clone(), level: *level });
+        }
+        // Brokers come before topics, since a registration raises the epochs of the topics that are there.
+        let mut brokers: Vec<&Arc<Broker>> = self.brokers.values().collect();
+        brokers.sort_by_key(|broker| broker.epoch);
+        for broker in brokers {
+            records.push(Record::BrokerRegistered {
+                broker_id: broker.id,
+                incarnation: broker.incarnation,
+                broker_epoch: broker.epoch,
+                endpoints: broker.endpoints.clone(),
+                rack: broker.rack.clone(),
+            });
+        }
+        for topic in self.topics() {
+            let (name, partitions) = (topic.name.to_string(), topic.partitions.clone());
+            records.push(Record::TopicCreated { name, id: topic.id, partitions });
+        }
+        for (resource, configs) in self.configured() {
+            for (name, value) in configs {
+                let (name, value) = (name.clone(), Some(value.clone()));
+                records.push(Record::ConfigChanged { resource: resource.clone(), name, value });
+            }
+        }
+        records.push(Record::ProducerIdsAllocated {
+            broker_id: Partition::NO_LEADER,
+            next_producer_id: self.next_producer_id,
+        });
+        records
+    }
+
+    fn finalize_feature(&mut self, name: &str, level: i16) {
+        let features = Arc::make_mut(&mut self.features);
+        if level == 0 {
+            features.remove(name);
+            return;
+        }
+        features.insert(name.to_owned(), level);
+    }
+
+    fn register_broker(&mut self, broker: Broker, delta: &mut Delta) {
+        let id = broker.id;
+        self.last_broker_epoch = self.last_broker_epoch.max(broker.epoch);
+        Arc::make_mut(&mut self.brokers).insert(id, Arc::new(broker));
+        delta.brokers_changed.insert(id);
+        let led: Vec<Arc<str>> = self
+            .topics()
+            .filter(|topic| topic.partitions.iter().any(|partition| partition.leader == id))
+            .map(|topic| Arc::clone(&topic.name))
+            .collect();
+        for name in led {
+            let mut topic = self.topic(&name).expect("a topic of the list above").clone();
+            for (index, partition) in topic.partitions.iter_mut().enumerate() {
+                if partition.leader == id {
+                    partition.leader_epoch = LeaderEpoch(partition.leader_epoch.0 + 1);
+                    partition.partition_epoch += 1;
+                    note_partition(delta, topic.id, index);
+                }
+            }
+            self.topics.insert(name, Arc::new(topic));
+        }
+    }
+
+    fn create_topic(&mut self, name: &str, id: TopicId, partitions: &[Partition], delta: &mut Delta) {
+        // A name or id is never given twice by the controller; replay of a broken log must still not leave half a topic.
+        if self.topics.get(name).is_some() || self.topic_names.get(&id).is_some() {
+            return;
+        }
+        let name: Arc<str> = name.into();
+        self.topic_names.insert(id, Arc::clone(&name));
+        let topic = Topic { name: Arc::clone(&name), id, partitions: partitions.to_vec() };
+        self.topics.insert(name, Arc::new(topic));
+        delta.topics_created.insert(id);
+    }
+
+    fn delete_topic(&mut self, id: TopicId, delta: &mut Delta) {
+        let Some(name) = self.topic_names.remove(&id) else { return };
+        let topic = self.topics.remove(&*name).expect("both maps hold the same topics");
+        let resource = ConfigResource::Topic(name.to_string());
+        if self.configs.remove(&resource).is_some() {
+            delta.configs_changed.insert(resource);
+        }
+        if !delta.topics_created.remove(&id) {
+            delta.topics_deleted.push(topic);
+        }
+    }
+
+    fn change_partition(&mut self, id: TopicId, partition: PartitionIndex, state: &Partition, delta: &mut Delta) {
+        let Some(topic) = self.topic_by_id(id) else { return };
+        let Ok(index) = usize::try_from(partition.0) else { return };
+        if index >= topic.partitions.len() {
+            return;
+        }
+        let mut topic = topic.clone();
+        topic.partitions[index] = state.clone();
+        self.topics.insert(Arc::clone(&topic.name), Arc::new(topic));
+        note_partition(delta, id, index);
+    }
+
+    fn change_config(&mut self, resource: &ConfigResource, name: &str, value: Option<&str>) {
+        let mut configs = self.configs(resource).clone();
+        match value {
+            Some(value) => configs.insert(name.to_owned(), value.to_owned()),
+            None => configs.remove(name),
+        };
+        if configs.is_empty() {
+            self.configs.remove(resource);
+            return;
+        }
+        self.configs.insert(resource.clone(), Arc::new(configs));
+    }
+}
+
+fn note_partition(delta: &mut Delta, id: TopicId, index: usize) {
+    if !delta.topics_created.contains(&id) {
+        let index = i32::try_from(index).expect("partitions are numbered by i32");
+        delta.partitions_changed.insert((id, PartitionIndex(index)));
+    }
+}
