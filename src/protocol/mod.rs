@@ -1,3 +1,6 @@
 //! Bytes to messages and back: frame, header, guard, message, record batch, records, compression.
 //!
 //! Invariant: no byte from a stranger reaches the codec crate before the guard has walked its frame.
+
+pub mod record_batch;
+pub mod records;
