@@ -1,1 +1,25 @@
 //! Settings: the catalogue of Kafka's and our keys, the layers they come from, and typed views of them.
+//!
+//! Kafka's names are kept: what a `server.properties` says means the same here. Every value is checked when it is loaded, so
+//! that the getters of [`Settings`] cannot fail. Invariant: this room reads no file and no environment; it is handed text.
+
+mod catalogue;
+mod describe;
+mod layers;
+mod listeners;
+mod properties;
+mod settings;
+mod topic;
+mod value;
+mod yaml;
+
+pub use catalogue::{
+    EMBEDDED, GROUP_KEYS, Importance, Key, TOPIC_KEYS, UpdateMode, ValueType, broker_keys, find_broker_key,
+    find_group_key, find_topic_key,
+};
+pub use describe::{ConfigSource, Described, Dynamic, Overrides, Synonym};
+pub use layers::{Inputs, LoadError, Loaded, Problem, load};
+pub use listeners::{Listener, SecurityProtocol};
+pub use settings::{Origin, Settings};
+pub use topic::{Durability, TimestampType, TopicConfig, validate_topic_config, validate_topic_configs};
+pub use value::ConfigError;

@@ -1,0 +1,289 @@
+//! The catalogue: one row for every setting of Apache Kafka 4.3.1 and for our own, with what is known about it.
+
+mod coordinators;
+mod group;
+mod logs;
+mod network;
+mod ottla;
+mod quorum;
+mod remote;
+mod security;
+mod topic;
+
+/// `config.yaml` as it ships: every setting with effect at its default, explained.
+pub const EMBEDDED: &str = include_str!("../../../config.yaml");
+
+/// What a topic may override.
+pub const TOPIC_KEYS: &[&[Key]] = &[topic::TOPIC, ottla::TOPIC];
+
+/// What a group may override.
+pub const GROUP_KEYS: &[Key] = group::GROUP;
+
+const BROKER_KEYS: &[&[Key]] = &[
+    network::NETWORK,
+    quorum::QUORUM,
+    logs::LOGS,
+    coordinators::COORDINATORS,
+    security::SECURITY,
+    remote::REMOTE,
+    ottla::BROKER,
+];
+
+/// Kafka's types of values. The number is the one DescribeConfigs puts on the wire (`DescribeConfigsResponse.ConfigType`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i8)]
+pub enum ValueType {
+    Boolean = 1,
+    String = 2,
+    Int = 3,
+    Short = 4,
+    Long = 5,
+    Double = 6,
+    List = 7,
+    Class = 8,
+    Password = 9,
+}
+
+/// How much a setting matters, in Kafka's judgement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Importance {
+    High,
+    Medium,
+    Low,
+}
+
+/// Whether a broker setting can change while the broker runs, and for whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UpdateMode {
+    ReadOnly,
+    ClusterWide,
+    PerBroker,
+}
+
+/// What a value must satisfy beyond its type. Named after Kafka's validators in `ConfigDef`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Rule {
+    Any,
+    AtLeast(i64),
+    Between(i64, i64),
+    BetweenRatio(f64, f64),
+    OneOf(&'static [&'static str]),
+    OneOfAnyCase(&'static [&'static str]),
+    /// A list without empty elements.
+    List,
+    /// As `List`, with at least one element.
+    NonEmptyList,
+    /// A list whose elements are all among these, at least one.
+    ListOf(&'static [&'static str]),
+    /// As `ListOf`, and empty too.
+    ListOfOrEmpty(&'static [&'static str]),
+    NonEmpty,
+    GzipLevel,
+    ThrottledReplicas,
+    ShareAutoOffsetReset,
+}
+
+/// One setting.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    pub name: &'static str,
+    pub value_type: ValueType,
+    /// What holds when nothing is said; `None` is Kafka's null.
+    pub default: Option<&'static str>,
+    /// Kafka's own default where ours differs from it; `Some(None)` when Kafka has none.
+    pub kafka_default: Option<Option<&'static str>>,
+    pub importance: Importance,
+    pub update_mode: UpdateMode,
+    pub rule: Rule,
+    /// For topic and group keys: the broker keys that a default comes from, the first that is set winning, and the factor
+    /// that turns its unit into ours.
+    pub synonyms: &'static [(&'static str, i64)],
+    /// Whether it changes what Ottla does. Without effect it is checked, stored and shown.
+    pub has_effect: bool,
+    /// Hidden from DescribeConfigs, as Kafka hides it.
+    pub is_internal: bool,
+    /// Ottla's own, unknown to Kafka.
+    pub is_ours: bool,
+    pub documentation: &'static str,
+}
+
+/// A row without effect, documentation or rule; the methods below fill it in.
+const fn key(name: &'static str, value_type: ValueType, default: Option<&'static str>, importance: Importance) -> Key {
+    Key {
+        name,
+        value_type,
+        default,
+        kafka_default: None,
+        importance,
+        update_mode: UpdateMode::ReadOnly,
+        rule: Rule::Any,
+        synonyms: &[],
+        has_effect: false,
+        is_internal: false,
+        is_ours: false,
+        documentation: "",
+    }
+}
+
+impl Key {
+    const fn rule(mut self, rule: Rule) -> Key {
+        self.rule = rule;
+        self
+    }
+
+    const fn at_least(self, min: i64) -> Key {
+        self.rule(Rule::AtLeast(min))
+    }
+
+    const fn between(self, min: i64, max: i64) -> Key {
+        self.rule(Rule::Between(min, max))
+    }
+
+    const fn between_ratio(self, min: f64, max: f64) -> Key {
+        self.rule(Rule::BetweenRatio(min, max))
+    }
+
+    const fn one_of(self, allowed: &'static [&'static str]) -> Key {
+        self.rule(Rule::OneOf(allowed))
+    }
+
+    const fn one_of_any_case(self, allowed: &'static [&'static str]) -> Key {
+        self.rule(Rule::OneOfAnyCase(allowed))
+    }
+
+    const fn list_of(self, allowed: &'static [&'static str]) -> Key {
+        self.rule(Rule::ListOf(allowed))
+    }
+
+    const fn list_of_or_empty(self, allowed: &'static [&'static str]) -> Key {
+        self.rule(Rule::ListOfOrEmpty(allowed))
+    }
+
+    const fn list(self) -> Key {
+        self.rule(Rule::List)
+    }
+
+    const fn non_empty_list(self) -> Key {
+        self.rule(Rule::NonEmptyList)
+    }
+
+    const fn non_empty(self) -> Key {
+        self.rule(Rule::NonEmpty)
+    }
+
+    const fn instead_of(mut self, kafka_default: Option<&'static str>) -> Key {
+        self.kafka_default = Some(kafka_default);
+        self
+    }
+
+    const fn cluster_wide(mut self) -> Key {
+        self.update_mode = UpdateMode::ClusterWide;
+        self
+    }
+
+    const fn per_broker(mut self) -> Key {
+        self.update_mode = UpdateMode::PerBroker;
+        self
+    }
+
+    const fn internal(mut self) -> Key {
+        self.is_internal = true;
+        self
+    }
+
+    const fn synonyms(mut self, synonyms: &'static [(&'static str, i64)]) -> Key {
+        self.synonyms = synonyms;
+        self
+    }
+
+    const fn ours(mut self) -> Key {
+        self.is_ours = true;
+        self
+    }
+
+    const fn effective(mut self, documentation: &'static str) -> Key {
+        self.has_effect = true;
+        self.documentation = documentation;
+        self
+    }
+
+    const fn stored(mut self, documentation: &'static str) -> Key {
+        self.documentation = documentation;
+        self
+    }
+
+    /// Whether its value is a secret that is never shown.
+    pub const fn is_sensitive(&self) -> bool {
+        matches!(self.value_type, ValueType::Password)
+    }
+
+    /// What a person may write, for error messages: `int, at least 1`.
+    pub fn allowed(&self) -> String {
+        let kind = match self.value_type {
+            ValueType::Boolean => "true or false",
+            ValueType::String | ValueType::Class => "text",
+            ValueType::Int => "a whole number of 32 bits",
+            ValueType::Short => "a whole number of 16 bits",
+            ValueType::Long => "a whole number of 64 bits",
+            ValueType::Double => "a number",
+            ValueType::List => "a list, separated by commas",
+            ValueType::Password => "a secret",
+        };
+        match self.rule {
+            Rule::Any | Rule::List => kind.to_owned(),
+            Rule::AtLeast(min) => format!("{kind}, at least {min}"),
+            Rule::Between(min, max) => format!("{kind} from {min} to {max}"),
+            Rule::BetweenRatio(min, max) => format!("{kind} from {min} to {max}"),
+            Rule::OneOf(allowed) | Rule::OneOfAnyCase(allowed) => format!("one of {}", allowed.join(", ")),
+            Rule::ListOf(allowed) | Rule::ListOfOrEmpty(allowed) => format!("{kind}, of {}", allowed.join(", ")),
+            Rule::NonEmpty | Rule::NonEmptyList => format!("{kind}, not empty"),
+            Rule::GzipLevel => "a level from 1 to 9, or -1".to_owned(),
+            Rule::ThrottledReplicas => "partition:broker pairs separated by commas, or *".to_owned(),
+            Rule::ShareAutoOffsetReset => "latest, earliest or by_duration:<ISO 8601 duration>".to_owned(),
+        }
+    }
+}
+
+/// Every broker setting, internal ones too, by family.
+pub fn broker_keys() -> impl Iterator<Item = &'static Key> {
+    BROKER_KEYS.iter().copied().flatten()
+}
+
+/// The broker setting of that name.
+pub fn find_broker_key(name: &str) -> Option<&'static Key> {
+    broker_keys().find(|key| key.name == name)
+}
+
+/// The topic setting of that name.
+pub fn find_topic_key(name: &str) -> Option<&'static Key> {
+    TOPIC_KEYS.iter().copied().flatten().find(|key| key.name == name)
+}
+
+/// The group setting of that name.
+pub fn find_group_key(name: &str) -> Option<&'static Key> {
+    GROUP_KEYS.iter().find(|key| key.name == name)
+}
+
+/// The broker setting whose name is nearest to a misspelt one, when one is near enough to be meant.
+pub(super) fn nearest_broker_key(name: &str) -> Option<&'static str> {
+    let (distance, nearest) = broker_keys().map(|key| (edit_distance(name, key.name), key.name)).min()?;
+    (distance <= 2.max(name.len() / 3)).then_some(nearest)
+}
+
+/// Levenshtein's distance, in bytes: setting names are ASCII.
+fn edit_distance(left: &str, right: &str) -> usize {
+    // A stranger's name may be long, and a table of its length times each key's would be work for nothing.
+    if left.len() > 2 * right.len() + 8 {
+        return left.len();
+    }
+    let mut previous: Vec<usize> = (0..=right.len()).collect();
+    for (row, left_byte) in left.bytes().enumerate() {
+        let mut current = vec![row + 1];
+        for (column, right_byte) in right.bytes().enumerate() {
+            let replaced = previous[column] + usize::from(left_byte != right_byte);
+            current.push(replaced.min(previous[column + 1] + 1).min(current[column] + 1));
+        }
+        previous = current;
+    }
+    previous[right.len()]
+}

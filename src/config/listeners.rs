@@ -1,0 +1,154 @@
+//! Listeners: `NAME://host:port`, what each name speaks, and what is advertised to clients.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+
+use super::settings::Settings;
+use super::value;
+
+/// How a listener authenticates and encrypts. Source: `org.apache.kafka.common.security.auth.SecurityProtocol`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecurityProtocol {
+    Plaintext,
+    Ssl,
+    SaslPlaintext,
+    SaslSsl,
+}
+
+impl SecurityProtocol {
+    /// Kafka's name of it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            SecurityProtocol::Plaintext => "PLAINTEXT",
+            SecurityProtocol::Ssl => "SSL",
+            SecurityProtocol::SaslPlaintext => "SASL_PLAINTEXT",
+            SecurityProtocol::SaslSsl => "SASL_SSL",
+        }
+    }
+
+    /// Whether who connects is known.
+    pub const fn authenticates(self) -> bool {
+        !matches!(self, SecurityProtocol::Plaintext)
+    }
+
+    fn parse(text: &str) -> Option<SecurityProtocol> {
+        let all = [
+            SecurityProtocol::Plaintext,
+            SecurityProtocol::Ssl,
+            SecurityProtocol::SaslPlaintext,
+            SecurityProtocol::SaslSsl,
+        ];
+        all.into_iter().find(|protocol| protocol.name().eq_ignore_ascii_case(text))
+    }
+}
+
+/// One listener. `Display` writes it as `host:port`, with brackets round an IPv6 address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// In capitals, as Kafka normalises it.
+    pub name: String,
+    /// As written, without the brackets of an IPv6 address; empty means every address.
+    pub host: String,
+    /// 0 asks the system for a free port.
+    pub port: u16,
+    pub security_protocol: SecurityProtocol,
+}
+
+impl Listener {
+    /// Whether only this machine can reach it: `localhost`, 127.0.0.0/8 or ::1.
+    pub fn is_loopback(&self) -> bool {
+        self.host.eq_ignore_ascii_case("localhost")
+            || self.host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+    }
+
+    /// Whether it stands for every address of this machine, and so cannot be connected to as such.
+    pub fn is_wildcard(&self) -> bool {
+        self.host.is_empty() || self.host.parse().is_ok_and(|address: IpAddr| address.is_unspecified())
+    }
+
+    /// The hosts to bind: `localhost` is both families, and so is an empty host (whose IPv6 wildcard takes IPv4 too).
+    pub fn bind_hosts(&self) -> Vec<&str> {
+        match self.host.as_str() {
+            "" => vec!["::"],
+            host if host.eq_ignore_ascii_case("localhost") => vec!["127.0.0.1", "::1"],
+            host => vec![host],
+        }
+    }
+}
+
+impl fmt::Display for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            return write!(f, "[{}]:{}", self.host, self.port);
+        }
+        write!(f, "{}:{}", self.host, self.port)
+    }
+}
+
+/// The listeners of a key, controller listeners left out. Errors: what is wrong with it, as a person would say it.
+pub(super) fn parse_for_brokers(settings: &Settings, key: &str) -> Result<Vec<Listener>, String> {
+    let controllers = settings.get_list("controller.listener.names");
+    let mut listeners = parse_all(settings, key)?;
+    listeners.retain(|listener| !controllers.iter().any(|name| name.eq_ignore_ascii_case(&listener.name)));
+    Ok(listeners)
+}
+
+/// Every listener of a key.
+pub(super) fn parse_all(settings: &Settings, key: &str) -> Result<Vec<Listener>, String> {
+    let protocols = protocol_map(settings)?;
+    settings.get_list(key).into_iter().map(|text| parse(text, &protocols)).collect()
+}
+
+/// What is told to clients: `advertised.listeners`, or else the listeners themselves.
+pub(super) fn advertised(settings: &Settings) -> Result<Vec<Listener>, String> {
+    match settings.get_text("advertised.listeners") {
+        Some(_) => parse_for_brokers(settings, "advertised.listeners"),
+        None => parse_for_brokers(settings, "listeners"),
+    }
+}
+
+fn protocol_map(settings: &Settings) -> Result<BTreeMap<String, SecurityProtocol>, String> {
+    let mut map = BTreeMap::new();
+    let text = settings.get_str("listener.security.protocol.map");
+    for pair in value::parse_list(text) {
+        let Some((name, protocol)) = pair.split_once(':') else {
+            return Err(format!("listener.security.protocol.map: {pair:?} is not NAME:PROTOCOL"));
+        };
+        let Some(protocol) = SecurityProtocol::parse(protocol.trim()) else {
+            return Err(format!(
+                "listener.security.protocol.map: {protocol:?} is none of PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL"
+            ));
+        };
+        map.insert(name.trim().to_ascii_uppercase(), protocol);
+    }
+    // Kafka adds the controller's name by itself as long as nobody has written a map of their own.
+    if settings.assigned("listener.security.protocol.map").is_none() {
+        for name in settings.get_list("controller.listener.names") {
+            map.entry(name.to_ascii_uppercase()).or_insert(SecurityProtocol::Plaintext);
+        }
+    }
+    Ok(map)
+}
+
+fn parse(text: &str, protocols: &BTreeMap<String, SecurityProtocol>) -> Result<Listener, String> {
+    let Some((name, address)) = text.split_once("://") else {
+        return Err(format!("{text:?} is not NAME://host:port"));
+    };
+    let Some((host, port)) = address.rsplit_once(':') else {
+        return Err(format!("{text:?} names no port"));
+    };
+    let Ok(port) = port.parse() else {
+        return Err(format!("{text:?}: {port:?} is no port, which is a number from 0 to 65535"));
+    };
+    let host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(address) => address,
+        None if host.contains(':') => return Err(format!("{text:?}: write an IPv6 address in brackets")),
+        None => host,
+    };
+    let name = name.to_ascii_uppercase();
+    let Some(security_protocol) = protocols.get(&name).copied() else {
+        return Err(format!("{text:?}: listener.security.protocol.map does not say what {name} speaks"));
+    };
+    Ok(Listener { name, host: host.to_owned(), port, security_protocol })
+}

@@ -1,0 +1,170 @@
+//! The settings of one process: every broker key with its value and where that came from, and typed getters.
+//!
+//! A getter asserts that the key exists and has that type: a wrong name is our fault, not the user's.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+use super::catalogue::{self, Key, ValueType};
+use super::listeners::{self, Listener};
+use super::topic::Durability;
+use super::value;
+
+/// Which layer a value came from. `Display` says it as a person would look for it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Origin {
+    Default,
+    File { path: String, line: usize },
+    Environment(String),
+    Flag(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::Default => f.write_str("default"),
+            Origin::File { path, line: 0 } => f.write_str(path),
+            Origin::File { path, line } => write!(f, "{path}:{line}"),
+            Origin::Environment(variable) => write!(f, "environment variable {variable}"),
+            Origin::Flag(flag) => write!(f, "flag {flag}"),
+        }
+    }
+}
+
+/// A value that was given, over the default.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Assigned {
+    pub(super) text: String,
+    pub(super) origin: Origin,
+}
+
+/// All settings of one process, checked. Invariant: every text has passed `value::check` for its key.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    assigned: BTreeMap<&'static str, Assigned>,
+}
+
+impl Settings {
+    pub(super) fn new(assigned: BTreeMap<&'static str, Assigned>) -> Settings {
+        Settings { assigned }
+    }
+
+    /// The value of a broker key as text; `None` is Kafka's null. Panics on a name that is not in the catalogue.
+    pub fn get_text(&self, name: &str) -> Option<&str> {
+        let key = catalogue::find_broker_key(name).unwrap_or_else(|| panic!("no broker setting is named {name}"));
+        match self.assigned.get(key.name) {
+            Some(assigned) => Some(&assigned.text),
+            None => key.default,
+        }
+    }
+
+    /// The value of a text, class or password key; empty for null.
+    pub fn get_str(&self, name: &str) -> &str {
+        self.get_text(name).unwrap_or_default()
+    }
+
+    /// The value of a whole-number key of any width; `None` is null.
+    pub fn get_optional_i64(&self, name: &str) -> Option<i64> {
+        let text = self.get_text(name)?;
+        Some(text.trim().parse().unwrap_or_else(|_| panic!("{name} holds no whole number")))
+    }
+
+    /// The value of a whole-number key that is never null.
+    pub fn get_i64(&self, name: &str) -> i64 {
+        self.get_optional_i64(name).unwrap_or_else(|| panic!("{name} is null"))
+    }
+
+    /// As [`Settings::get_i64`], for Kafka's `INT` and `SHORT` keys.
+    pub fn get_i32(&self, name: &str) -> i32 {
+        i32::try_from(self.get_i64(name)).unwrap_or_else(|_| panic!("{name} does not fit 32 bits"))
+    }
+
+    /// As [`Settings::get_i64`], for keys whose range excludes negative numbers.
+    pub fn get_u64(&self, name: &str) -> u64 {
+        u64::try_from(self.get_i64(name)).unwrap_or_else(|_| panic!("{name} is negative"))
+    }
+
+    /// As [`Settings::get_u64`], for sizes and counts in memory.
+    pub fn get_usize(&self, name: &str) -> usize {
+        usize::try_from(self.get_i64(name)).unwrap_or_else(|_| panic!("{name} is no size"))
+    }
+
+    /// The value of a `DOUBLE` key.
+    pub fn get_f64(&self, name: &str) -> f64 {
+        self.get_str(name).trim().parse().unwrap_or_else(|_| panic!("{name} holds no number"))
+    }
+
+    /// The value of a `BOOLEAN` key.
+    pub fn get_bool(&self, name: &str) -> bool {
+        value::parse_bool(self.get_str(name).trim()).unwrap_or_else(|| panic!("{name} is neither true nor false"))
+    }
+
+    /// The elements of a `LIST` key; none for null.
+    pub fn get_list(&self, name: &str) -> Vec<&str> {
+        value::parse_list(self.get_str(name))
+    }
+
+    /// Where the value of a broker key came from.
+    pub fn origin(&self, name: &str) -> Origin {
+        self.assigned.get(name).map_or(Origin::Default, |assigned| assigned.origin.clone())
+    }
+
+    /// What a layer said about a key; `None` when its default holds.
+    pub(super) fn assigned(&self, name: &str) -> Option<&str> {
+        self.assigned.get(name).map(|assigned| assigned.text.as_str())
+    }
+
+    /// Every broker key with its value, to be shown: secrets are replaced by `[hidden]`.
+    pub fn effective(&self) -> Vec<(&'static Key, Option<&str>, Origin)> {
+        let mut rows: Vec<_> = catalogue::broker_keys()
+            .map(|key| {
+                let value = match (key.value_type, self.get_text(key.name)) {
+                    (ValueType::Password, Some(_)) => Some("[hidden]"),
+                    (_, value) => value,
+                };
+                (key, value, self.origin(key.name))
+            })
+            .collect();
+        rows.sort_by_key(|(key, _, _)| key.name);
+        rows
+    }
+
+    /// This node's id, from `node.id` or `broker.id`.
+    pub fn node_id(&self) -> i32 {
+        match (self.assigned("node.id"), self.assigned("broker.id")) {
+            (None, Some(_)) => self.get_i32("broker.id"),
+            _ => self.get_i32("node.id"),
+        }
+    }
+
+    /// The directories that hold partitions: `log.dirs`, or else `log.dir`, or else `./data`.
+    pub fn log_dirs(&self) -> Vec<PathBuf> {
+        let name = match (self.assigned("log.dirs"), self.assigned("log.dir")) {
+            (None, Some(_)) => "log.dir",
+            _ => "log.dirs",
+        };
+        self.get_list(name).into_iter().map(PathBuf::from).collect()
+    }
+
+    /// The listeners that clients connect to, in the order they were written. Controller listeners are left out.
+    pub fn listeners(&self) -> Vec<Listener> {
+        listeners::parse_for_brokers(self, "listeners").expect("listeners were parsed when the settings were loaded")
+    }
+
+    /// What Metadata tells clients to connect to, one for each listener, by name. A host of [`Listener::is_wildcard`] means:
+    /// tell each connection the address that it has reached us by.
+    pub fn advertised_listeners(&self) -> Vec<Listener> {
+        listeners::advertised(self).expect("listeners were parsed when the settings were loaded")
+    }
+
+    /// Whether anyone beyond this machine can connect without authentication: worth one clear warning.
+    pub fn is_open_without_authentication(&self) -> bool {
+        self.listeners().iter().any(|listener| !listener.is_loopback() && !listener.security_protocol.authenticates())
+    }
+
+    /// The rule of `acks.durability` for topics that do not choose for themselves.
+    pub fn durability(&self) -> Durability {
+        Durability::of(self.get_str("acks.durability"))
+    }
+}
