@@ -92,7 +92,7 @@ impl Settings {
 
     /// The value of a `DOUBLE` key.
     pub fn get_f64(&self, name: &str) -> f64 {
-        self.get_str(name).trim().parse().unwrap_or_else(|_| panic!("{name} holds no number"))
+        value::parse_double(self.get_str(name).trim()).unwrap_or_else(|| panic!("{name} holds no number"))
     }
 
     /// The value of a `BOOLEAN` key.

@@ -89,7 +89,8 @@ impl Settings {
                 "LogAppendTime" => TimestampType::LogAppendTime,
                 _ => TimestampType::CreateTime,
             },
-            min_cleanable_dirty_ratio: text("min.cleanable.dirty.ratio").parse().unwrap_or(0.5),
+            min_cleanable_dirty_ratio: value::parse_double(&text("min.cleanable.dirty.ratio"))
+                .expect("a ratio was checked when it was set"),
             min_compaction_lag_ms: long("min.compaction.lag.ms"),
             min_insync_replicas: int("min.insync.replicas"),
             preallocate: boolean("preallocate"),
@@ -135,4 +136,137 @@ pub fn validate_topic_configs(overrides: &Overrides) -> Result<(), ConfigError> 
         )));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    /// The left side is what a client sends, the right side what Apache Kafka 4.3.1 answers (`LogConfig.validate`).
+    #[rstest]
+    #[case("foo=1", "Unknown topic config name: foo")]
+    #[case("segment.bytes=abc", "Invalid value abc for configuration segment.bytes: Not a number of type INT")]
+    #[case("segment.bytes=", "Invalid value  for configuration segment.bytes: Not a number of type INT")]
+    #[case(
+        "segment.bytes=1048575",
+        "Invalid value 1048575 for configuration segment.bytes: Value must be at least 1048576"
+    )]
+    #[case("segment.bytes=1048576", "")]
+    #[case("segment.bytes= +2000000 ", "")]
+    #[case(
+        "segment.bytes=2147483648",
+        "Invalid value 2147483648 for configuration segment.bytes: Not a number of type INT"
+    )]
+    #[case("retention.ms=-2", "Invalid value -2 for configuration retention.ms: Value must be at least -1")]
+    #[case(
+        "retention.ms=9223372036854775808",
+        "Invalid value 9223372036854775808 for configuration retention.ms: Not a number of type LONG"
+    )]
+    #[case("cleanup.policy=", "")]
+    #[case("cleanup.policy= compact , delete ", "")]
+    #[case("cleanup.policy=delete,delete", "")]
+    #[case("cleanup.policy=compact,,delete", "Configuration 'cleanup.policy' values must not be empty.")]
+    #[case(
+        "cleanup.policy=delete,foo",
+        "Invalid value foo for configuration cleanup.policy: String must be one of: compact, delete"
+    )]
+    #[case(
+        "compression.type=foo",
+        "Invalid value foo for configuration compression.type: String must be one of: \
+         uncompressed, zstd, lz4, snappy, gzip, producer"
+    )]
+    #[case(
+        "compression.gzip.level=0",
+        "Invalid value 0 for configuration compression.gzip.level: Value must be between 1 and 9 or equal to -1"
+    )]
+    #[case("compression.gzip.level=-1", "")]
+    #[case(
+        "compression.zstd.level=23",
+        "Invalid value 23 for configuration compression.zstd.level: Value must be no more than 22"
+    )]
+    #[case(
+        "min.cleanable.dirty.ratio=2",
+        "Invalid value 2.0 for configuration min.cleanable.dirty.ratio: Value must be no more than 1"
+    )]
+    #[case(
+        "min.cleanable.dirty.ratio=x",
+        "Invalid value x for configuration min.cleanable.dirty.ratio: Not a number of type DOUBLE"
+    )]
+    #[case("min.cleanable.dirty.ratio=0.5f", "")]
+    #[case("preallocate=TRUE", "")]
+    #[case(
+        "preallocate=yes",
+        "Invalid value yes for configuration preallocate: Expected value to be either true or false"
+    )]
+    #[case("leader.replication.throttled.replicas=", "")]
+    #[case("leader.replication.throttled.replicas=*", "")]
+    #[case("leader.replication.throttled.replicas=1:2,3:4", "")]
+    #[case(
+        "leader.replication.throttled.replicas=*,1:2",
+        "Invalid value [*, 1:2] for configuration leader.replication.throttled.replicas: \
+         leader.replication.throttled.replicas must be the literal '*' or a list of replicas in the following format: \
+         [partitionId]:[brokerId],[partitionId]:[brokerId],..."
+    )]
+    #[case("local.retention.ms=10;retention.ms=5", "")]
+    #[case(
+        "min.compaction.lag.ms=10;max.compaction.lag.ms=5",
+        "conflict topic config setting min.compaction.lag.ms (10) > max.compaction.lag.ms (5)"
+    )]
+    #[case("segment.bytes=1;foo=2", "Unknown topic config name: foo")]
+    fn a_topic_override_is_judged_as_kafka_judges_it(#[case] written: &str, #[case] answer: &str) {
+        let overrides: Overrides = written
+            .split(';')
+            .filter_map(|pair| pair.split_once('='))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        let judged = validate_topic_configs(&overrides).err().map(|error| error.to_string()).unwrap_or_default();
+        assert_eq!(judged, answer);
+    }
+
+    #[test]
+    fn a_topic_without_overrides_has_kafkas_defaults() {
+        let config = Settings::default().topic_config(&Overrides::new(), Dynamic::none());
+        let expected = TopicConfig {
+            acks_durability: Durability::Flushed,
+            cleanup_compact: false,
+            cleanup_delete: true,
+            compression_type: "producer".to_owned(),
+            delete_retention_ms: 86_400_000,
+            file_delete_delay_ms: 60_000,
+            flush_messages: i64::MAX,
+            flush_ms: i64::MAX,
+            index_interval_bytes: 4096,
+            max_compaction_lag_ms: i64::MAX,
+            max_message_bytes: 1_048_588,
+            message_timestamp_after_max_ms: 3_600_000,
+            message_timestamp_before_max_ms: i64::MAX,
+            message_timestamp_type: TimestampType::CreateTime,
+            min_cleanable_dirty_ratio: 0.5,
+            min_compaction_lag_ms: 0,
+            min_insync_replicas: 1,
+            preallocate: false,
+            retention_bytes: -1,
+            retention_ms: 604_800_000,
+            segment_bytes: 1_073_741_824,
+            segment_index_bytes: 10_485_760,
+            segment_jitter_ms: 0,
+            segment_ms: 604_800_000,
+            unclean_leader_election_enable: false,
+        };
+        assert_eq!(config, expected);
+    }
+
+    #[test]
+    fn the_topic_wins_over_this_broker_over_all_brokers() {
+        let map = |pairs: &[(&str, &str)]| -> Overrides {
+            pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        };
+        let cluster = map(&[("log.retention.ms", "3"), ("log.segment.bytes", "3000000"), ("min.insync.replicas", "3")]);
+        let broker = map(&[("log.retention.ms", "2"), ("log.segment.bytes", "2000000")]);
+        let overrides = map(&[("retention.ms", "1")]);
+        let config = Settings::default().topic_config(&overrides, Dynamic { broker: &broker, cluster: &cluster });
+        assert_eq!((config.retention_ms, config.segment_bytes, config.min_insync_replicas), (1, 2_000_000, 3));
+    }
 }

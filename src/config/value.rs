@@ -84,18 +84,24 @@ fn check_integer(key: &Key, text: &str, number: Option<i64>, type_name: &str) ->
 }
 
 fn check_double(key: &Key, text: &str) -> Result<(), ConfigError> {
-    let Ok(number) = text.parse::<f64>() else {
+    let Some(number) = parse_double(text) else {
         return Err(ConfigError::invalid(key, text, "Not a number of type DOUBLE"));
     };
     if let Rule::BetweenRatio(min, max) = key.rule {
+        // Kafka prints the number it has read, `2.0` for `2`.
         if number < min {
-            return Err(ConfigError::invalid(key, text, format!("Value must be at least {min}")));
+            return Err(ConfigError::invalid(key, &format!("{number:?}"), format!("Value must be at least {min}")));
         }
         if number > max {
-            return Err(ConfigError::invalid(key, text, format!("Value must be no more than {max}")));
+            return Err(ConfigError::invalid(key, &format!("{number:?}"), format!("Value must be no more than {max}")));
         }
     }
     Ok(())
+}
+
+/// A number as `Double.parseDouble` reads it: a trailing `f` or `d` is allowed.
+pub(super) fn parse_double(text: &str) -> Option<f64> {
+    text.strip_suffix(['f', 'F', 'd', 'D']).unwrap_or(text).parse().ok()
 }
 
 fn check_list(key: &Key, text: &str) -> Result<(), ConfigError> {
