@@ -2,5 +2,11 @@
 //!
 //! Invariant: no byte from a stranger reaches the codec crate before the guard has walked its frame.
 
+pub mod api_key;
+pub mod extra;
+pub mod frame;
+pub mod header;
+pub mod message;
 pub mod record_batch;
 pub mod records;
+pub mod wire;
