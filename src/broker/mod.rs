@@ -1,1 +1,5 @@
-//! The shell: owns partitions, carries out the effects of machines, flushes, cleans.
+//! The shell: owns the partitions, carries out what their machines decide, and keeps the disk's promises.
+
+pub mod fetch_sessions;
+pub mod purgatory;
+pub mod waiter;

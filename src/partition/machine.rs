@@ -2,17 +2,9 @@
 
 use std::collections::VecDeque;
 
+use crate::config::Durability;
 use crate::model::{BrokerId, ErrorCode, LeaderEpoch, Offset};
 use crate::partition::Waiters;
-
-/// What of a replica counts towards the high watermark. `acks.durability`, per broker or topic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Durability {
-    /// Offsets on stable storage: survives a power cut on every node at once. Ours, and the default.
-    Flushed,
-    /// Offsets in the page cache: Kafka's own rule.
-    PageCache,
-}
 
 /// When a producer wants its answer. Source: ProduceRequest.json `Acks`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

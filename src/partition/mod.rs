@@ -4,9 +4,9 @@
 //! what becomes visible and who is done ([`Effects`]). It does no I/O and reads no clock. Fetch by followers and the in-sync
 //! set follow KIP-101, KIP-841 and KIP-966; with one replica the in-sync set is the leader alone, on the same path.
 //!
-//! **What counts as replicated** is one rule. With [`Durability::Flushed`] each member of the maximal in-sync set counts with
+//! **What counts as replicated** is one rule. With [`crate::config::Durability::Flushed`] each member of the maximal in-sync set counts with
 //! what it has on stable storage, so an acknowledged record survives a power cut on every node at once. With
-//! [`Durability::PageCache`], Kafka's own rule, each counts with its log end. Everything that waits for the high watermark
+//! [`crate::config::Durability::PageCache`], Kafka's own rule, each counts with its log end. Everything that waits for the high watermark
 //! (acks=all, answers to duplicates, coordinators' replies, consumers) follows from it, and there is no second condition.
 //!
 //! Invariant: `log_start <= last_stable <= high_watermark <= log_end`, and `durable_end <= log_end`.
@@ -18,5 +18,5 @@ mod machine;
 mod tests;
 mod waiters;
 
-pub use machine::{Advance, Durability, Effects, Event, Partition, Published, RequiredAcks};
+pub use machine::{Advance, Effects, Event, Partition, Published, RequiredAcks};
 pub use waiters::Waiters;

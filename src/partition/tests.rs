@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::*;
+use crate::config::Durability;
 use crate::model::{BrokerId, ErrorCode, LeaderEpoch, Offset};
 
 struct Dialogue {
