@@ -4,9 +4,13 @@
 
 pub mod api_key;
 pub mod extra;
+pub mod fetch;
 pub mod frame;
 pub mod header;
+pub mod leader;
 pub mod message;
+pub mod produce;
 pub mod record_batch;
 pub mod records;
+pub mod topic_ref;
 pub mod wire;

@@ -28,6 +28,10 @@ pub enum WireError {
     VarintTooLong,
     #[error("nullable struct begins with {marker}, not 1 or -1")]
     StructMarker { marker: i8 },
+    #[error("tag {tag} is not part of version {version}")]
+    TagBeforeVersion { tag: u32, version: i16 },
+    #[error("tagged field is {left} bytes longer than what it holds")]
+    TagTooLong { left: usize },
 }
 
 /// A position in borrowed bytes.
@@ -200,6 +204,12 @@ impl<'a> Reader<'a> {
             field(tag, self.take(size as usize)?)?;
         }
         Ok(())
+    }
+
+    /// Ends a tagged field's payload: the field must have filled it.
+    #[inline]
+    pub fn finish_tag(&self) -> Result<(), WireError> {
+        if self.rest.is_empty() { Ok(()) } else { Err(WireError::TagTooLong { left: self.rest.len() }) }
     }
 
     /// Steps over tagged fields of which none is known.
