@@ -37,6 +37,14 @@ impl Server {
         }
     }
 
+    /// The data directory, with a folder for each partition.
+    pub fn data(&self) -> PathBuf {
+        match self {
+            Server::Ottla(ottla) => ottla.data(),
+            Server::Kafka(kafka) => kafka.data(),
+        }
+    }
+
     /// The file with all that it logged.
     pub fn log(&self) -> PathBuf {
         match self {

@@ -1,21 +1,80 @@
 //! Real clients against a running server: each is a small program in its own language that takes orders by line.
+//!
+//! The runner is the conductor: it knows what was sent, reads what the client read, and restarts the server in between, so
+//! that a client's program holds nothing but calls of its client. The orders are in [`program`].
 
+mod catalogue;
+mod group;
+mod program;
+mod record;
+mod scenarios;
+mod session;
+mod stored;
+mod topic;
+mod wire;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use anyhow::bail;
+
+use crate::clients::catalogue::{CLIENTS, Client, Prepared};
+use crate::clients::session::Session;
 use crate::report::Report;
-use crate::server::{Against, Server};
+use crate::server::Against;
 
 /// What to run.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Clients to run, by name; all when none is named.
+    /// Clients to run; all when none is named. The beginning of a name is enough.
     names: Vec<String>,
     /// The server to run them against.
     #[arg(long, value_enum, default_value = "ottla")]
     against: Against,
+    /// How many clients run at a time, each with a server of its own.
+    #[arg(long, default_value_t = 2)]
+    jobs: usize,
 }
 
 /// Runs every client asked for.
 pub fn run(arguments: &Arguments, report: &Report) -> anyhow::Result<()> {
-    let mut server = Server::start(arguments.against, &[])?;
-    report.check("the server restarts", server.stop_and_start());
+    let mut prepared = Vec::new();
+    for client in chosen(&arguments.names)? {
+        // One after the other: the clients of one language share a build, and compilers want all cores.
+        match client.prepare() {
+            Ok(commands) => prepared.push((client, commands)),
+            Err(error) => report.fail(format!("{} can be prepared", client.name), &error),
+        }
+    }
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..arguments.jobs.max(1) {
+            scope.spawn(|| {
+                while let Some((client, commands)) = prepared.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    run_one(client, commands, arguments.against, report);
+                }
+            });
+        }
+    });
     Ok(())
+}
+
+fn run_one(client: &'static Client, prepared: &Prepared, against: Against, report: &Report) {
+    let start = Instant::now();
+    match Session::start(client, prepared, against, report) {
+        Ok(mut session) => scenarios::run_all(&mut session),
+        Err(error) => report.fail(format!("{} has a server", client.name), &error),
+    }
+    println!("      {} took {:.1} s", client.name, start.elapsed().as_secs_f64());
+}
+
+fn chosen(names: &[String]) -> anyhow::Result<Vec<&'static Client>> {
+    for name in names {
+        if !CLIENTS.iter().any(|client| client.name.starts_with(name.as_str())) {
+            let known: Vec<&str> = CLIENTS.iter().map(|client| client.name).collect();
+            bail!("no client is called {name}; there are {}", known.join(", "));
+        }
+    }
+    let wanted = |client: &&Client| names.is_empty() || names.iter().any(|name| client.name.starts_with(name.as_str()));
+    Ok(CLIENTS.iter().filter(wanted).collect())
 }
