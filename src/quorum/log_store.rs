@@ -1,0 +1,100 @@
+//! openraft's log and votes, kept by the [`Journal`].
+//!
+//! Writes happen on the quorum's own thread, in the order openraft asks for them, and are on stable storage when they are
+//! answered: a thread that only agrees on metadata has nothing better to do than wait for its disk.
+
+use std::fmt::Debug;
+use std::ops::RangeBounds;
+use std::sync::Arc;
+
+use openraft::storage::{LogFlushed, RaftLogStorage};
+use openraft::{AnyError, LogState, OptionalSend, RaftLogReader, StorageIOError};
+use parking_lot::Mutex;
+
+use super::journal::Journal;
+use super::types::{Entry, LogId, StorageError, TypeConfig, Vote};
+
+/// Entries that one read returns at most, so that catching a peer up does not copy the whole log at once.
+const READ_ENTRIES_MAX: usize = 1024;
+
+/// A handle to the journal; copies share it.
+#[derive(Clone)]
+pub struct LogStore {
+    journal: Arc<Mutex<Journal>>,
+}
+
+impl LogStore {
+    pub fn new(journal: Journal) -> LogStore {
+        LogStore { journal: Arc::new(Mutex::new(journal)) }
+    }
+}
+
+fn write_logs(error: std::io::Error) -> StorageError {
+    StorageIOError::write_logs(AnyError::new(&error)).into()
+}
+
+impl RaftLogReader<TypeConfig> for LogStore {
+    async fn try_get_log_entries<RB: RangeBounds<u64> + Clone + Debug + OptionalSend>(
+        &mut self,
+        range: RB,
+    ) -> Result<Vec<Entry>, StorageError> {
+        let journal = self.journal.lock();
+        Ok(journal.state().entries.range(range).map(|(_, entry)| entry.clone()).collect())
+    }
+
+    async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> Result<Vec<Entry>, StorageError> {
+        let journal = self.journal.lock();
+        let entries = journal.state().entries.range(start..end);
+        Ok(entries.take(READ_ENTRIES_MAX).map(|(_, entry)| entry.clone()).collect())
+    }
+}
+
+impl RaftLogStorage<TypeConfig> for LogStore {
+    type LogReader = LogStore;
+
+    async fn get_log_state(&mut self) -> Result<LogState<TypeConfig>, StorageError> {
+        let journal = self.journal.lock();
+        let state = journal.state();
+        let last = state.entries.last_key_value().map(|(_, entry)| entry.log_id);
+        Ok(LogState { last_purged_log_id: state.purged, last_log_id: last.or(state.purged) })
+    }
+
+    async fn get_log_reader(&mut self) -> LogStore {
+        self.clone()
+    }
+
+    async fn save_vote(&mut self, vote: &Vote) -> Result<(), StorageError> {
+        let saved = self.journal.lock().save_vote(*vote);
+        saved.map_err(|error| StorageIOError::write_vote(AnyError::new(&error)).into())
+    }
+
+    async fn read_vote(&mut self) -> Result<Option<Vote>, StorageError> {
+        Ok(self.journal.lock().state().vote)
+    }
+
+    async fn save_committed(&mut self, committed: Option<LogId>) -> Result<(), StorageError> {
+        self.journal.lock().save_committed(committed).map_err(write_logs)
+    }
+
+    async fn read_committed(&mut self) -> Result<Option<LogId>, StorageError> {
+        Ok(self.journal.lock().state().committed)
+    }
+
+    async fn append<I>(&mut self, entries: I, callback: LogFlushed<TypeConfig>) -> Result<(), StorageError>
+    where
+        I: IntoIterator<Item = Entry> + OptionalSend,
+        I::IntoIter: OptionalSend,
+    {
+        let appended = self.journal.lock().append(entries.into_iter().collect());
+        callback.log_io_completed(appended);
+        Ok(())
+    }
+
+    async fn truncate(&mut self, log_id: LogId) -> Result<(), StorageError> {
+        self.journal.lock().truncate_from(log_id.index).map_err(write_logs)
+    }
+
+    async fn purge(&mut self, log_id: LogId) -> Result<(), StorageError> {
+        self.journal.lock().purge(log_id).map_err(write_logs)
+    }
+}
