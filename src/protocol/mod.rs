@@ -3,6 +3,7 @@
 //! Invariant: no byte from a stranger reaches the codec crate before the guard has walked its frame.
 
 pub mod api_key;
+pub mod compression;
 pub mod extra;
 pub mod fetch;
 pub mod frame;
