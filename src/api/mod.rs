@@ -1,1 +1,199 @@
 //! One file per Kafka API: translate, authorise, delegate, answer.
+//!
+//! An API is a type that implements [`Api`] in `api/<family>/<name>.rs`, and a line in that family's `ROWS`. Everything that
+//! must agree about an API is read from its [`Row`]: what ApiVersions offers, what the README shows, what the fuzz test feeds.
+//! Produce and Fetch implement [`BurstApi`] and [`RawApi`]: they read their bodies themselves, without the codec crate.
+//!
+//! Invariant: handlers decide nothing themselves; they ask the broker, and it or its machines decide.
+
+pub mod answer;
+pub mod cluster;
+pub mod configs;
+pub mod context;
+pub mod groups;
+pub mod producers;
+pub mod records;
+pub mod row;
+pub mod slot;
+pub mod topics;
+
+use std::future::Future;
+use std::ops::RangeInclusive;
+use std::pin::Pin;
+
+use bytes::Bytes;
+
+use crate::model::ErrorCode;
+use crate::protocol::api_key::ApiKey;
+use crate::protocol::header::RequestHeader;
+use crate::protocol::message::{RequestMessage, ResponseMessage};
+use crate::security::Access;
+
+pub use answer::{Answer, Chunk};
+pub use context::{BurstContext, ConnectionInfo, Context};
+pub use row::{Handler, Row, burst_row, raw_row, row};
+pub use slot::{SlotId, SlotToken};
+
+/// One Kafka API, with messages that the codec reads and writes.
+pub trait Api {
+    type Request: RequestMessage<Response = Self::Response>;
+    type Response: ResponseMessage + Send + 'static;
+
+    const KEY: ApiKey;
+    /// The versions that are served, and advertised unless [`Api::ADVERTISED`] says otherwise.
+    const VERSIONS: RangeInclusive<i16>;
+    /// What ApiVersions says. Wider than what is served only where Kafka's own is.
+    const ADVERTISED: RangeInclusive<i16> = Self::VERSIONS;
+    /// What is asked of the authorizer.
+    const ACCESS: Access<Self::Request>;
+    /// Whether what follows on the connection waits for the answer.
+    const ORDER: Order = Order::Barrier;
+
+    /// Carries the request out, on the thread that read it; must not block. A panic in here is answered by [`Api::refuse`]
+    /// with UNKNOWN_SERVER_ERROR.
+    fn handle(cx: &Context<'_>, request: Self::Request) -> Reply<Self::Response>;
+
+    /// The answer that fails the whole request with one code.
+    fn refuse(request: &Self::Request, code: ErrorCode) -> Self::Response;
+}
+
+/// What a handler answers.
+pub enum Reply<R> {
+    Now(R),
+    /// Completed by a machine later. Kept alive until done even if the client has gone.
+    Later(Pin<Box<dyn Future<Output = R> + Send>>),
+    /// No answer is sent: Produce with acks=0.
+    None,
+}
+
+impl<R> Reply<R> {
+    /// `Reply::Later` without the pinning and boxing at the call.
+    pub fn later(future: impl Future<Output = R> + Send + 'static) -> Reply<R> {
+        Reply::Later(Box::pin(future))
+    }
+}
+
+/// An API that reads its own body and writes its own answer: Fetch.
+pub trait RawApi {
+    const KEY: ApiKey;
+    const VERSIONS: RangeInclusive<i16>;
+    const ADVERTISED: RangeInclusive<i16> = Self::VERSIONS;
+    const ACCESS: Access<Bytes>;
+    const ORDER: Order = Order::Barrier;
+
+    /// Carries the request out. The body comes as it was sent: no guard has walked it.
+    fn handle(cx: &Context<'_>, body: Bytes) -> RawReply;
+}
+
+/// An API that takes all its consecutive requests of one readable event together, so that it can join their work: Produce.
+pub trait BurstApi {
+    const KEY: ApiKey;
+    const VERSIONS: RangeInclusive<i16>;
+    const ADVERTISED: RangeInclusive<i16> = Self::VERSIONS;
+    const ACCESS: Access<Bytes>;
+    const ORDER: Order = Order::Pipelined;
+
+    /// Carries the requests out in order. Takes all of `requests` and pushes one reply for each, in the same order; what is in
+    /// the vectors' capacity is used again for the next burst.
+    fn handle_burst(cx: &BurstContext<'_>, requests: &mut Vec<RawRequest>, replies: &mut Vec<RawReply>);
+}
+
+/// A request whose body has not been read. Its version is one that the row serves.
+pub struct RawRequest {
+    pub header: RequestHeader,
+    pub body: Bytes,
+}
+
+/// What a raw handler answers. Answers are whole frames: see [`Answer`].
+pub enum RawReply {
+    Now(Answer),
+    /// Kept alive until done even if the client has gone.
+    Later(Pin<Box<dyn Future<Output = Answer> + Send>>),
+    /// Completed by the token that came with this id, from any thread; answers stay in request order.
+    Slot(SlotId),
+    /// No answer is sent.
+    None,
+    /// The connection is closed and the reason logged: what Kafka does with a body it cannot read.
+    Close(CloseReason),
+}
+
+/// Why a connection is closed, as one line for the log.
+pub type CloseReason = std::borrow::Cow<'static, str>;
+
+/// What may happen to later requests of a connection before a request is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// They wait: Kafka handles one request of a connection at a time, and clients rely on it.
+    Barrier,
+    /// Those of the same kind are carried out; answers still leave in order.
+    Pipelined,
+}
+
+/// Every family's rows.
+const FAMILIES: &[&[Row]] = &[records::ROWS, topics::ROWS, groups::ROWS, cluster::ROWS, producers::ROWS, configs::ROWS];
+
+/// Rows by API number, so that finding one is an index.
+static BY_KEY: [Option<&'static Row>; KEYS] = by_key();
+
+/// One past the highest API number of Kafka 4.3.1.
+const KEYS: usize = 93;
+
+const fn by_key() -> [Option<&'static Row>; KEYS] {
+    let mut table: [Option<&'static Row>; KEYS] = [None; KEYS];
+    let mut family = 0;
+    while family < FAMILIES.len() {
+        let mut index = 0;
+        while index < FAMILIES[family].len() {
+            let row: &'static Row = &FAMILIES[family][index];
+            let key = row.key.key() as usize;
+            assert!(table[key].is_none(), "one API, one row");
+            table[key] = Some(row);
+            index += 1;
+        }
+        family += 1;
+    }
+    table
+}
+
+/// Every API that is offered, by number.
+pub fn rows() -> impl Iterator<Item = &'static Row> {
+    BY_KEY.iter().filter_map(|row| *row)
+}
+
+/// The row of an API; `None` when it is not offered.
+pub fn row_of(key: ApiKey) -> Option<&'static Row> {
+    BY_KEY.get(usize::try_from(key.key()).ok()?).copied().flatten()
+}
+
+/// The row that serves an API at a version.
+pub fn find(key: ApiKey, version: i16) -> Option<&'static Row> {
+    row_of(key).filter(|row| row.versions.contains(&version))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_come_by_number_and_are_found_by_it() {
+        let keys: Vec<i16> = rows().map(|row| row.key.key()).collect();
+        assert!(keys.is_sorted());
+        for row in rows() {
+            let found = find(row.key, *row.versions.end()).expect("its last version is served");
+            assert_eq!(found.key, row.key);
+            assert!(find(row.key, row.versions.end() + 1).is_none());
+            assert!(find(row.key, row.versions.start() - 1).is_none());
+        }
+    }
+
+    #[test]
+    fn a_row_serves_nothing_that_kafka_does_not() {
+        for row in rows() {
+            let kafka = row.key.versions();
+            assert!(kafka.start() <= row.versions.start(), "{}", row.key);
+            assert!(row.versions.end() <= kafka.end(), "{}", row.key);
+            assert!(row.advertised.start() <= row.versions.start(), "{}", row.key);
+            assert_eq!(row.versions.end(), row.advertised.end(), "{}", row.key);
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Answers as bytes: whole response frames, some of whose bytes may still lie in a file.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use smallvec::SmallVec;
+
+use crate::io::disk::DiskFile;
+use crate::protocol::api_key::ApiKey;
+use crate::protocol::frame::LENGTH_BYTES;
+use crate::protocol::message::{self, ResponseMessage};
+
+/// One response frame, from its length prefix to its last byte.
+///
+/// Invariant: the length prefix counts the bytes of all chunks after it.
+#[derive(Default)]
+pub struct Answer {
+    pub chunks: SmallVec<[Chunk; 2]>,
+}
+
+/// A stretch of an answer.
+pub enum Chunk {
+    Bytes(Bytes),
+    /// `len` bytes of a file from `position` on: they go to the socket by `sendfile`, without being read. The file must hold
+    /// them until they are sent; when it does not, the connection is closed.
+    File {
+        file: Arc<dyn DiskFile>,
+        position: u64,
+        len: usize,
+    },
+}
+
+impl Chunk {
+    /// Bytes that it puts on the wire.
+    pub fn len(&self) -> usize {
+        match self {
+            Chunk::Bytes(bytes) => bytes.len(),
+            Chunk::File { len, .. } => *len,
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Answer {
+    /// An answer of one piece: a whole frame, as [`message::encode_response`] or [`message::end_frame`] leaves it.
+    pub fn of_frame(frame: Bytes) -> Answer {
+        let mut chunks = SmallVec::new();
+        chunks.push(Chunk::Bytes(frame));
+        Answer { chunks }
+    }
+
+    /// An answer of many pieces: writes length and response header into `out`, which must be empty, and puts it first.
+    pub fn of_body(
+        api: ApiKey,
+        version: i16,
+        correlation_id: i32,
+        mut out: BytesMut,
+        body: impl IntoIterator<Item = Chunk>,
+    ) -> Answer {
+        debug_assert!(out.is_empty());
+        let start = message::begin_response(api, version, correlation_id, &mut out);
+        let mut chunks = SmallVec::new();
+        chunks.push(Chunk::Bytes(Bytes::new()));
+        chunks.extend(body);
+        let body_bytes: usize = chunks.iter().map(Chunk::len).sum();
+        let frame_bytes = out.len() - start - LENGTH_BYTES + body_bytes;
+        let length = i32::try_from(frame_bytes).expect("answers are bounded far below 2 GiB");
+        out[start..start + LENGTH_BYTES].copy_from_slice(&length.to_be_bytes());
+        chunks[0] = Chunk::Bytes(out.freeze());
+        Answer { chunks }
+    }
+
+    /// Encodes a message of the codec. A message that cannot be written in its version is our fault: `None`, and logged.
+    pub fn encode<R: ResponseMessage>(response: &R, version: i16, correlation_id: i32) -> Option<Answer> {
+        let mut out = BytesMut::new();
+        match message::encode_response(correlation_id, response, version, &mut out) {
+            Ok(()) => Some(Answer::of_frame(out.freeze())),
+            Err(error) => {
+                tracing::error!(api = %R::KEY, version, %error, "cannot encode an answer");
+                None
+            }
+        }
+    }
+
+    /// Bytes that it puts on the wire.
+    pub fn len(&self) -> usize {
+        self.chunks.iter().map(Chunk::len).sum()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes_of(answer: &Answer) -> Vec<u8> {
+        let chunks = answer.chunks.iter().map(|chunk| match chunk {
+            Chunk::Bytes(bytes) => bytes.to_vec(),
+            Chunk::File { .. } => panic!("no file here"),
+        });
+        chunks.collect::<Vec<_>>().concat()
+    }
+
+    #[test]
+    fn the_length_counts_the_header_and_every_chunk() {
+        let chunks = [Chunk::Bytes(Bytes::from_static(b"abc")), Chunk::Bytes(Bytes::from_static(b"de"))];
+        // Fetch v12 is flexible: its header ends with an empty set of tagged fields.
+        let answer = Answer::of_body(ApiKey::Fetch, 12, 7, BytesMut::new(), chunks);
+        assert_eq!(bytes_of(&answer), b"\x00\x00\x00\x0a\x00\x00\x00\x07\x00abcde");
+        assert_eq!(answer.len(), 14);
+        let answer = Answer::of_body(ApiKey::Fetch, 11, 7, BytesMut::new(), []);
+        assert_eq!(bytes_of(&answer), b"\x00\x00\x00\x04\x00\x00\x00\x07");
+    }
+}

@@ -1,0 +1,6 @@
+//! APIs about settings of topics and brokers.
+
+use super::row::Row;
+
+/// The APIs of this family.
+pub const ROWS: &[Row] = &[];

@@ -1,0 +1,71 @@
+//! What a handler knows besides the request: who asks, over which connection, when.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::broker::Broker;
+use crate::model::Now;
+use crate::protocol::message::StrBytes;
+use crate::security::Principal;
+
+use super::RawReply;
+use super::slot::{SlotHome, SlotToken};
+
+/// A connection, as far as handlers care.
+#[derive(Clone, Debug)]
+pub struct ConnectionInfo {
+    /// Unique within the process's life of this server.
+    pub id: u64,
+    /// The name of the listener that accepted it, in capitals.
+    pub listener: Arc<str>,
+    pub peer: SocketAddr,
+    /// The address that the client has reached us by: what to advertise when the listener is a wildcard.
+    pub local: SocketAddr,
+    pub principal: Principal,
+}
+
+/// The surroundings of one request.
+pub struct Context<'a> {
+    pub broker: &'a Arc<Broker>,
+    pub connection: &'a ConnectionInfo,
+    /// The version of the request and of its answer.
+    pub version: i16,
+    /// The number that the answer carries; only raw handlers need it.
+    pub correlation_id: i32,
+    pub client_id: Option<&'a StrBytes>,
+    /// When the bytes of the request were read.
+    pub now: Now,
+    pub(crate) slots: &'a Arc<SlotHome>,
+}
+
+impl Context<'_> {
+    /// A place in the order of answers that can be filled from any thread: hand the reply back, keep the token.
+    pub fn open_slot(&self) -> (SlotToken, RawReply) {
+        let token = self.slots.open();
+        let reply = RawReply::Slot(token.id());
+        (token, reply)
+    }
+
+    /// The client id as text; empty when it was null.
+    pub fn client_id_text(&self) -> &str {
+        self.client_id.map_or("", |id| id)
+    }
+}
+
+/// The surroundings of several requests of one API; what differs between them is in their headers.
+pub struct BurstContext<'a> {
+    pub broker: &'a Arc<Broker>,
+    pub connection: &'a ConnectionInfo,
+    /// When the bytes of the requests were read.
+    pub now: Now,
+    pub(crate) slots: &'a Arc<SlotHome>,
+}
+
+impl BurstContext<'_> {
+    /// As [`Context::open_slot`].
+    pub fn open_slot(&self) -> (SlotToken, RawReply) {
+        let token = self.slots.open();
+        let reply = RawReply::Slot(token.id());
+        (token, reply)
+    }
+}

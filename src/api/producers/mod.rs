@@ -1,0 +1,6 @@
+//! APIs about idempotent producers.
+
+use super::row::Row;
+
+/// The APIs of this family.
+pub const ROWS: &[Row] = &[];

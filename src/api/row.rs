@@ -1,0 +1,131 @@
+//! A row says everything about an API that more than one place needs to know, and how to call it.
+
+use std::future::Future;
+use std::ops::RangeInclusive;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::Poll;
+
+use bytes::Bytes;
+
+use crate::model::ErrorCode;
+use crate::protocol::api_key::ApiKey;
+use crate::protocol::message::{self, RequestMessage};
+use crate::security::AccessSummary;
+
+use super::answer::Answer;
+use super::context::{BurstContext, Context};
+use super::{Api, BurstApi, Order, RawApi, RawReply, RawRequest, Reply};
+
+/// One API that is offered.
+pub struct Row {
+    pub key: ApiKey,
+    /// Versions that are served.
+    pub versions: RangeInclusive<i16>,
+    /// Versions that ApiVersions names.
+    pub advertised: RangeInclusive<i16>,
+    pub access: AccessSummary,
+    pub order: Order,
+    pub handler: Handler,
+}
+
+/// How an API is called.
+pub enum Handler {
+    /// With a body that the guard has walked.
+    Decoded(fn(&Context<'_>, Bytes) -> RawReply),
+    /// With a body as it was sent.
+    Raw(fn(&Context<'_>, Bytes) -> RawReply),
+    /// With all consecutive requests that have been read.
+    Burst(fn(&BurstContext<'_>, &mut Vec<RawRequest>, &mut Vec<RawReply>)),
+}
+
+/// The row of an API whose messages the codec reads.
+pub const fn row<A: Api>() -> Row {
+    Row {
+        key: A::KEY,
+        versions: A::VERSIONS,
+        advertised: A::ADVERTISED,
+        access: A::ACCESS.summary(),
+        order: A::ORDER,
+        handler: Handler::Decoded(handle::<A>),
+    }
+}
+
+/// The row of an API that reads its own body.
+pub const fn raw_row<A: RawApi>() -> Row {
+    Row {
+        key: A::KEY,
+        versions: A::VERSIONS,
+        advertised: A::ADVERTISED,
+        access: A::ACCESS.summary(),
+        order: A::ORDER,
+        handler: Handler::Raw(A::handle),
+    }
+}
+
+/// The row of an API that takes its requests in bursts.
+pub const fn burst_row<A: BurstApi>() -> Row {
+    Row {
+        key: A::KEY,
+        versions: A::VERSIONS,
+        advertised: A::ADVERTISED,
+        access: A::ACCESS.summary(),
+        order: A::ORDER,
+        handler: Handler::Burst(A::handle_burst),
+    }
+}
+
+/// Decodes, calls, encodes. A panic of the handler is the answer UNKNOWN_SERVER_ERROR, as Kafka's `handleError` gives.
+fn handle<A: Api>(cx: &Context<'_>, body: Bytes) -> RawReply {
+    let (version, correlation_id) = (cx.version, cx.correlation_id);
+    let request: A::Request = match message::decode_request(version, body.clone()) {
+        Ok(request) => request,
+        Err(error) => return RawReply::Close(error.to_string().into()),
+    };
+    match catch_unwind(AssertUnwindSafe(|| A::handle(cx, request))) {
+        Ok(Reply::Now(response)) => now_or_close(Answer::encode(&response, version, correlation_id)),
+        Ok(Reply::Later(future)) => RawReply::Later(Box::pin(async move {
+            let response = match Contained(future).await {
+                Some(response) => Answer::encode(&response, version, correlation_id),
+                None => refuse::<A>(version, correlation_id, body),
+            };
+            // An empty answer closes the connection: the order of answers must not lose one silently.
+            response.unwrap_or_default()
+        })),
+        Ok(Reply::None) => RawReply::None,
+        Err(_) => {
+            tracing::error!(api = %A::KEY, version, "a handler panicked");
+            now_or_close(refuse::<A>(version, correlation_id, body))
+        }
+    }
+}
+
+fn now_or_close(answer: Option<Answer>) -> RawReply {
+    match answer {
+        Some(answer) => RawReply::Now(answer),
+        None => RawReply::Close("an answer could not be written".into()),
+    }
+}
+
+fn refuse<A: Api>(version: i16, correlation_id: i32, body: Bytes) -> Option<Answer> {
+    let request = <A::Request as RequestMessage>::read(&mut body.clone(), version).ok()?;
+    let response = catch_unwind(AssertUnwindSafe(|| A::refuse(&request, ErrorCode::UnknownServerError))).ok()?;
+    Answer::encode(&response, version, correlation_id)
+}
+
+/// A future whose panic is `None` instead of the end of its thread.
+struct Contained<R>(Pin<Box<dyn Future<Output = R> + Send>>);
+
+impl<R> Future for Contained<R> {
+    type Output = Option<R>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<Option<R>> {
+        match catch_unwind(AssertUnwindSafe(|| self.0.as_mut().poll(cx))) {
+            Ok(poll) => poll.map(Some),
+            Err(_) => {
+                tracing::error!("a handler panicked while it waited");
+                Poll::Ready(None)
+            }
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Ordered answers completed from anywhere: a slot is a place in a connection's order, its token the right to fill it once.
+//!
+//! A completion on the connection's own core goes straight to the connection. One from another thread travels in that
+//! core's one mailbox, so that many completions cost one wake-up between them.
+//!
+//! Invariant: every token ends in exactly one outcome; a dropped one closes its connection rather than letting it wait.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context as TaskContext, Waker};
+
+use parking_lot::Mutex;
+
+use crate::io::mailbox::Mailbox;
+
+use super::answer::Answer;
+
+/// The number of a slot within its connection, from 0, in the order of opening.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SlotId(pub u64);
+
+/// How a slot ended.
+pub enum SlotOutcome {
+    Answered(Answer),
+    /// The connection is closed: its answer cannot come any more.
+    Dropped(&'static str),
+}
+
+/// A completion on its way to the core of its connection.
+pub struct Completion {
+    home: Arc<SlotHome>,
+    id: SlotId,
+    outcome: SlotOutcome,
+}
+
+impl Completion {
+    /// Hands the outcome to its connection. Called on the connection's core.
+    pub fn deliver(self) {
+        self.home.deliver(self.id, self.outcome);
+    }
+}
+
+/// Where the outcomes of one connection's slots arrive.
+pub struct SlotHome {
+    mailbox: Arc<Mailbox<Completion>>,
+    opened: AtomicU64,
+    inbox: Mutex<Inbox>,
+}
+
+#[derive(Default)]
+struct Inbox {
+    outcomes: Vec<(SlotId, SlotOutcome)>,
+    /// Present only while the connection's task sleeps.
+    waker: Option<Waker>,
+}
+
+impl SlotHome {
+    /// The home of a new connection on the core that owns the mailbox.
+    pub fn new(mailbox: Arc<Mailbox<Completion>>) -> Arc<SlotHome> {
+        Arc::new(SlotHome { mailbox, opened: AtomicU64::new(0), inbox: Mutex::default() })
+    }
+
+    pub(super) fn open(self: &Arc<SlotHome>) -> SlotToken {
+        let id = SlotId(self.opened.fetch_add(1, Ordering::Relaxed));
+        SlotToken { home: Some(Arc::clone(self)), id }
+    }
+
+    /// Moves what has arrived to `outcomes`. When nothing has, the task is woken by the next arrival.
+    pub fn poll_take(&self, cx: &TaskContext<'_>, outcomes: &mut Vec<(SlotId, SlotOutcome)>) {
+        let mut inbox = self.inbox.lock();
+        if inbox.outcomes.is_empty() {
+            let registered = inbox.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
+            if !registered {
+                inbox.waker = Some(cx.waker().clone());
+            }
+            return;
+        }
+        outcomes.append(&mut inbox.outcomes);
+    }
+
+    fn deliver(&self, id: SlotId, outcome: SlotOutcome) {
+        let mut inbox = self.inbox.lock();
+        inbox.outcomes.push((id, outcome));
+        let waker = inbox.waker.take();
+        drop(inbox);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+/// The right to answer one request, once, from any thread.
+pub struct SlotToken {
+    home: Option<Arc<SlotHome>>,
+    id: SlotId,
+}
+
+impl SlotToken {
+    pub fn id(&self) -> SlotId {
+        self.id
+    }
+
+    /// Sends the answer on its way.
+    pub fn complete(mut self, answer: Answer) {
+        self.send(SlotOutcome::Answered(answer));
+    }
+
+    /// Closes the connection instead of answering, with a reason for the log.
+    pub fn close(mut self, reason: &'static str) {
+        self.send(SlotOutcome::Dropped(reason));
+    }
+
+    fn send(&mut self, outcome: SlotOutcome) {
+        let Some(home) = self.home.take() else { return };
+        if home.mailbox.is_on_its_thread() {
+            home.deliver(self.id, outcome);
+            return;
+        }
+        let mailbox = Arc::clone(&home.mailbox);
+        mailbox.post(Completion { home, id: self.id, outcome });
+    }
+}
+
+impl Drop for SlotToken {
+    fn drop(&mut self) {
+        self.send(SlotOutcome::Dropped("a request was given up without an answer"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taken(home: &SlotHome) -> Vec<(u64, bool)> {
+        let mut outcomes = Vec::new();
+        home.poll_take(&TaskContext::from_waker(Waker::noop()), &mut outcomes);
+        outcomes.iter().map(|(id, outcome)| (id.0, matches!(outcome, SlotOutcome::Answered(_)))).collect()
+    }
+
+    #[test]
+    fn a_completion_on_the_same_thread_arrives_at_once() {
+        let mailbox = Arc::new(Mailbox::new());
+        mailbox.own_by_this_thread();
+        let home = SlotHome::new(mailbox);
+        let (first, second) = (home.open(), home.open());
+        second.complete(Answer::default());
+        first.complete(Answer::default());
+        assert_eq!(taken(&home), [(1, true), (0, true)]);
+        assert_eq!(taken(&home), []);
+    }
+
+    #[test]
+    fn a_completion_from_another_thread_travels_in_the_mailbox() {
+        let mailbox = Arc::new(Mailbox::new());
+        mailbox.own_by_this_thread();
+        let home = SlotHome::new(Arc::clone(&mailbox));
+        let token = home.open();
+        std::thread::scope(|scope| {
+            scope.spawn(move || token.complete(Answer::default()));
+        });
+        assert_eq!(taken(&home), []);
+        let mut completions = Vec::new();
+        assert!(mailbox.poll_take(&TaskContext::from_waker(Waker::noop()), &mut completions).is_ready());
+        completions.into_iter().for_each(Completion::deliver);
+        assert_eq!(taken(&home), [(0, true)]);
+    }
+
+    #[test]
+    fn a_token_that_is_dropped_says_so_once() {
+        let mailbox = Arc::new(Mailbox::new());
+        mailbox.own_by_this_thread();
+        let home = SlotHome::new(mailbox);
+        drop(home.open());
+        assert_eq!(taken(&home), [(0, false)]);
+    }
+}
