@@ -14,6 +14,9 @@ use super::record_batch::Codec;
 /// Largest zstd window taken, as a power of two: zstd's own limit, which zstd-jni keeps. Level 22 asks for it.
 const ZSTD_WINDOW_LOG_MAX: u32 = 27;
 
+/// Magic, two descriptor bytes, header checksum, end mark.
+const LZ4_FRAME_MIN_BYTES: usize = 4 + 2 + 1 + 4;
+
 /// What begins xerial's framing, before two int32 for its version and the oldest compatible one.
 const XERIAL_MAGIC: &[u8; 8] = b"\x82SNAPPY\0";
 const XERIAL_HEADER_BYTES: usize = 16;
@@ -36,6 +39,8 @@ pub fn decompress(codec: Codec, data: &[u8], cap_bytes: usize) -> Result<Bytes, 
         Codec::None => Ok(Bytes::copy_from_slice(data)),
         Codec::Gzip => read_capped(codec, flate2::read::MultiGzDecoder::new(data), cap_bytes),
         Codec::Snappy => unsnap(data, cap_bytes),
+        // The decoder takes the beginning of a frame's header for an empty stream.
+        Codec::Lz4 if data.len() < LZ4_FRAME_MIN_BYTES => Err(corrupt(codec, "the frame breaks off")),
         Codec::Lz4 => read_capped(codec, lz4_flex::frame::FrameDecoder::new(data), cap_bytes),
         Codec::Zstd => {
             let decoder = zstd::stream::read::Decoder::with_buffer(data).and_then(|mut decoder| {
