@@ -9,7 +9,7 @@ use std::fmt;
 use super::catalogue::{self, Key};
 use super::properties::{self, Entry};
 use super::settings::{Assigned, Origin, Settings};
-use super::{listeners, value, yaml};
+use super::{consistency, value, yaml};
 
 /// What the process was started with.
 #[derive(Clone, Debug, Default)]
@@ -130,7 +130,7 @@ impl Loading {
         for (prefix, strictness) in [("KAFKA_", Strictness::AsKafka), ("OTTLA_", Strictness::OursOnly)] {
             for (variable, value) in &sorted {
                 let Some(name) = variable.strip_prefix(prefix) else { continue };
-                if SCRIPT_VARIABLES.contains(&variable.as_str()) {
+                if SCRIPT_VARIABLES.contains(&variable.as_str()) || is_service_link(name) {
                     self.without_effect.push(variable.clone());
                     continue;
                 }
@@ -172,13 +172,16 @@ impl Loading {
             return Err(LoadError { problems: self.problems });
         }
         let settings = Settings::new(std::mem::take(&mut self.assigned));
-        for key in ["listeners", "advertised.listeners"] {
-            if let Err(message) = listeners::parse_all(&settings, key) {
-                self.refuse(settings.origin(key), format!("{key}: {message}"));
-            }
+        for (key, reason) in consistency::complaints(&settings) {
+            let written = settings.get_text(key).unwrap_or("null");
+            self.problems
+                .push(Problem { origin: settings.origin(key), message: format!("{key} = {written}: {reason}") });
         }
         if !self.problems.is_empty() {
             return Err(LoadError { problems: self.problems });
+        }
+        for listener in settings.controller_listeners() {
+            self.without_effect.push(format!("listener {} on {listener}", listener.name));
         }
         self.without_effect.sort();
         self.without_effect.dedup();
@@ -188,6 +191,11 @@ impl Loading {
         }
         Ok(Loaded { settings, warnings })
     }
+}
+
+/// Kubernetes announces a service named `ottla` or `kafka` by such variables, to every container beside it.
+fn is_service_link(name: &str) -> bool {
+    name == "PORT" || ["PORT_", "SERVICE_HOST", "SERVICE_PORT"].iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// `NUM_PARTITIONS` is num.partitions; `__` stands for `_` and `___` for `-`, as in Kafka's own image.
@@ -205,4 +213,189 @@ fn unknown(name: &str, text: &str) -> String {
 /// The value as it may be shown: a secret never is.
 fn shown(key: &Key, text: &str) -> String {
     if key.is_sensitive() { "[hidden]".to_owned() } else { text.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::super::{Listener, SecurityProtocol};
+    use super::*;
+
+    fn pairs(text: &str) -> Vec<(String, String)> {
+        let split = |line: &str| line.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
+        text.lines().filter_map(split).collect()
+    }
+
+    fn load_text(path: &str, text: &str, environment: &str, flags: &str) -> Result<Loaded, String> {
+        let flags = pairs(flags).into_iter().map(|(key, value)| ("--set".to_owned(), key, value)).collect();
+        let file = Some((path.to_owned(), text.to_owned()));
+        load(&Inputs { file, environment: pairs(environment), flags }).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_later_layer_wins_and_every_value_knows_where_it_came_from() {
+        let file = "num.partitions: 2\nfetch.max.bytes: 2000\nmax.connections: 2\n";
+        let environment = "KAFKA_NUM_PARTITIONS=3\nKAFKA_FETCH_MAX_BYTES=3000\nOTTLA_FETCH_MAX_BYTES=4000\nHOME=/root";
+        let loaded = load_text("c.yaml", file, environment, "num.partitions=5").expect("good settings");
+        let shown = |name: &str| {
+            let settings = &loaded.settings;
+            format!("{} from {}", settings.get_i64(name), settings.origin(name))
+        };
+        assert_eq!(shown("num.partitions"), "5 from flag --set");
+        assert_eq!(shown("fetch.max.bytes"), "4000 from environment variable OTTLA_FETCH_MAX_BYTES");
+        assert_eq!(shown("max.connections"), "2 from c.yaml:3");
+        assert_eq!(shown("log.segment.bytes"), "1073741824 from default");
+        assert_eq!(loaded.warnings, Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_server_properties_of_kafka_is_taken_unchanged() {
+        let text = "process.roles=broker,controller\nnode.id=1\ncontroller.quorum.bootstrap.servers=localhost:9093\n\
+                    listeners=PLAINTEXT://:9092,CONTROLLER://:9093\ninter.broker.listener.name=PLAINTEXT\n\
+                    advertised.listeners=PLAINTEXT://localhost:9092,CONTROLLER://localhost:9093\n\
+                    controller.listener.names=CONTROLLER\n\
+                    listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SSL:SSL\n\
+                    num.network.threads=3\nlog.dirs=/tmp/kraft-combined-logs\nzookeeper.connect=localhost:2181\n";
+        let loaded = load_text("server.properties", text, "KAFKA_HEAP_OPTS=-Xmx1G\nKAFKA_PORT=tcp://10.0.0.1", "")
+            .expect("good");
+        let listener = |host: &str| Listener {
+            name: "PLAINTEXT".to_owned(),
+            host: host.to_owned(),
+            port: 9092,
+            security_protocol: SecurityProtocol::Plaintext,
+        };
+        assert_eq!(loaded.settings.listeners(), [listener("")]);
+        assert_eq!(loaded.settings.advertised_listeners(), [listener("localhost")]);
+        assert!(loaded.settings.is_open_without_authentication());
+        let expected = "settings without effect here: KAFKA_HEAP_OPTS, KAFKA_PORT, controller.quorum.bootstrap.servers, \
+                        inter.broker.listener.name, listener CONTROLLER on :9093, num.network.threads, zookeeper.connect";
+        assert_eq!(loaded.warnings, [expected]);
+    }
+
+    /// File, environment, flags, and the whole text that the user reads.
+    #[rstest]
+    #[case(
+        "a: 1\nnum.partition: 3\n",
+        "",
+        "",
+        "c.yaml:1: a = 1: no setting has this name\n\
+         c.yaml:2: num.partition = 3: no setting has this name; the nearest is num.partitions"
+    )]
+    #[case(
+        "num.partitions: 0",
+        "",
+        "",
+        "c.yaml:1: num.partitions = 0: Invalid value 0 for configuration num.partitions: Value must be at least 1; \
+         allowed is a whole number of 32 bits, at least 1"
+    )]
+    #[case(
+        "",
+        "KAFKA_NUM_PARTITIONS=x",
+        "",
+        "environment variable KAFKA_NUM_PARTITIONS: num.partitions = x: Invalid value x for configuration num.partitions: \
+         Not a number of type INT; allowed is a whole number of 32 bits, at least 1"
+    )]
+    #[case(
+        "",
+        "OTTLA_NUM_PARTITION=3",
+        "",
+        "environment variable OTTLA_NUM_PARTITION: num.partition = 3: no setting has this name; the nearest is num.partitions"
+    )]
+    #[case(
+        "",
+        "",
+        "acks.durabilty=flushed",
+        "flag --set: acks.durabilty = flushed: no setting has this name; the nearest is acks.durability"
+    )]
+    #[case(
+        "",
+        "",
+        "acks.durability=maybe",
+        "flag --set: acks.durability = maybe: Invalid value maybe for configuration acks.durability: String must be one of: \
+         flushed, page-cache; allowed is one of flushed, page-cache"
+    )]
+    #[case(
+        "listeners: SSL://localhost:9093",
+        "",
+        "",
+        "c.yaml:1: listeners = SSL://localhost:9093: SSL speaks SSL, which this version does not support; use PLAINTEXT"
+    )]
+    #[case(
+        "",
+        "",
+        "listeners=EXTERNAL://localhost:9093",
+        "flag --set: listeners = EXTERNAL://localhost:9093: \"EXTERNAL://localhost:9093\": listener.security.protocol.map \
+         does not say what EXTERNAL speaks"
+    )]
+    #[case(
+        "",
+        "",
+        "listeners=PLAINTEXT://a:70000",
+        "flag --set: listeners = PLAINTEXT://a:70000: \"PLAINTEXT://a:70000\": \"70000\" is no port, which is a number from \
+         0 to 65535"
+    )]
+    #[case(
+        "",
+        "",
+        "advertised.listeners=PLAINTEXT://0.0.0.0:9092",
+        "flag --set: advertised.listeners = PLAINTEXT://0.0.0.0:9092: 0.0.0.0:9092 cannot be connected to; name an address \
+         that clients can reach"
+    )]
+    #[case(
+        "broker.id: 1\nnode.id: 2\n",
+        "",
+        "",
+        "c.yaml:1: broker.id = 1: broker.id is the old name of node.id, and they differ"
+    )]
+    #[case(
+        "",
+        "",
+        "controller.quorum.voters=1@a:1,2@b:1",
+        "flag --set: controller.quorum.voters = 1@a:1,2@b:1: 2 voters: this version is a quorum of one"
+    )]
+    #[case(
+        "",
+        "",
+        "group.min.session.timeout.ms=2000000",
+        "flag --set: group.min.session.timeout.ms = 2000000: group.min.session.timeout.ms = 2000000 must not exceed \
+         group.max.session.timeout.ms = 1800000"
+    )]
+    #[case("", "", "log.dirs=a,b", "flag --set: log.dirs = a,b: this version keeps its data in one directory")]
+    #[case(
+        "",
+        "",
+        "process.roles=broker",
+        "flag --set: process.roles = broker: this version is broker and controller in one process: broker,controller"
+    )]
+    #[case(
+        "num.partitions: [1",
+        "",
+        "",
+        "c.yaml:2: did not find expected ',' or ']' at line 2 column 1, while parsing a \
+         flow sequence at line 1 column 17"
+    )]
+    #[case(
+        "ssl.key.password: hunter2\nauthorizer.class.name: a.B\n",
+        "",
+        "",
+        "c.yaml:2: authorizer.class.name = a.B: this version cannot authorise, and so does not start with it set"
+    )]
+    fn what_cannot_be_started_with_is_named(
+        #[case] file: &str,
+        #[case] environment: &str,
+        #[case] flags: &str,
+        #[case] problems: &str,
+    ) {
+        assert_eq!(load_text("c.yaml", file, environment, flags).map(|_| ()), Err(problems.to_owned()));
+    }
+
+    #[rstest]
+    #[case("NUM_PARTITIONS", "num.partitions")]
+    #[case("A__B_C", "a_b.c")]
+    #[case("A___B", "a-b")]
+    #[case("A____B", "a-.b")]
+    fn a_variable_names_a_key_as_in_kafkas_image(#[case] variable: &str, #[case] key: &str) {
+        assert_eq!(key_of_variable(variable), key);
+    }
 }

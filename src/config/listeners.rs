@@ -152,3 +152,46 @@ fn parse(text: &str, protocols: &BTreeMap<String, SecurityProtocol>) -> Result<L
     };
     Ok(Listener { name, host: host.to_owned(), port, security_protocol })
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("PLAINTEXT://localhost:9092", "PLAINTEXT localhost:9092 loopback binds 127.0.0.1,::1")]
+    #[case("plaintext://127.0.0.1:0", "PLAINTEXT 127.0.0.1:0 loopback binds 127.0.0.1")]
+    #[case("PLAINTEXT://[::1]:9092", "PLAINTEXT [::1]:9092 loopback binds ::1")]
+    #[case("PLAINTEXT://:9092", "PLAINTEXT :9092 wildcard binds ::")]
+    #[case("PLAINTEXT://0.0.0.0:9092", "PLAINTEXT 0.0.0.0:9092 wildcard binds 0.0.0.0")]
+    #[case("PLAINTEXT://[::]:9092", "PLAINTEXT [::]:9092 wildcard binds ::")]
+    #[case("PLAINTEXT://kafka.example:65535", "PLAINTEXT kafka.example:65535 open binds kafka.example")]
+    #[case("PLAINTEXT://a:65536", "\"PLAINTEXT://a:65536\": \"65536\" is no port, which is a number from 0 to 65535")]
+    #[case("PLAINTEXT://a", "\"PLAINTEXT://a\" names no port")]
+    #[case("a:9092", "\"a:9092\" is not NAME://host:port")]
+    #[case("PLAINTEXT://::1:9092", "\"PLAINTEXT://::1:9092\": write an IPv6 address in brackets")]
+    #[case("X://a:1", "\"X://a:1\": listener.security.protocol.map does not say what X speaks")]
+    fn a_listener_is_read_as_written(#[case] text: &str, #[case] meaning: &str) {
+        let protocols = protocol_map(&Settings::default()).expect("the default map is well formed");
+        let shown = match parse(text, &protocols) {
+            Ok(listener) => {
+                let reach = match (listener.is_loopback(), listener.is_wildcard()) {
+                    (true, _) => "loopback",
+                    (_, true) => "wildcard",
+                    _ => "open",
+                };
+                format!("{} {listener} {reach} binds {}", listener.name, listener.bind_hosts().join(","))
+            }
+            Err(reason) => reason,
+        };
+        assert_eq!(shown, meaning);
+    }
+
+    #[test]
+    fn by_default_only_this_machine_can_connect() {
+        let settings = Settings::default();
+        assert!(settings.listeners().iter().all(Listener::is_loopback));
+        assert!(!settings.is_open_without_authentication());
+    }
+}

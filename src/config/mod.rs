@@ -4,6 +4,7 @@
 //! that the getters of [`Settings`] cannot fail. Invariant: this room reads no file and no environment; it is handed text.
 
 mod catalogue;
+mod consistency;
 mod describe;
 mod layers;
 mod listeners;

@@ -83,3 +83,40 @@ fn unescape(text: &str) -> Option<String> {
     // Java's escapes are UTF-16, so that a pair of them is one character.
     Some(String::from_utf16_lossy(&units))
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    /// The left side is a file, the right side what `java.util.Properties` reads from it.
+    #[rstest]
+    #[case("a=1\nb = 2\nc:3\nd 4\n", "a=1@1 b=2@2 c=3@3 d=4@4")]
+    #[case("# no\n! no\n\n   a=1", "a=1@4")]
+    #[case("a=1,\\\n   2,\\\n3\nb=4", "a=1,2,3@1 b=4@4")]
+    #[case("a=x\\\\\nb=1", "a=x\\@1 b=1@2")]
+    #[case("a\\ b\\=c=1", "a b=c=1@1")]
+    #[case("a=\\t\\u0041\\u00e9\\q", "a=\tAéq@1")]
+    #[case("a=\\uD83D\\uDE00", "a=😀@1")]
+    #[case("a", "a=@1")]
+    #[case("a==b", "a==b@1")]
+    #[case("a = = b", "a== b@1")]
+    #[case("a=1\\", "a=1@1")]
+    #[case("a=1\r\nb=2\r\n", "a=1@1 b=2@2")]
+    #[case("a=1 # not a comment", "a=1 # not a comment@1")]
+    #[case("", "")]
+    fn a_file_is_read_as_java_reads_it(#[case] text: &str, #[case] entries: &str) {
+        let parsed = parse(text).expect("a well-formed file");
+        let shown: Vec<String> =
+            parsed.iter().map(|entry| format!("{}={}@{}", entry.key, entry.value, entry.line)).collect();
+        assert_eq!(shown.join(" "), entries);
+    }
+
+    #[rstest]
+    #[case("a=1\nb=\\u00g0", 2)]
+    #[case("a=\\u12", 1)]
+    fn a_broken_escape_names_its_line(#[case] text: &str, #[case] line: usize) {
+        assert_eq!(parse(text), Err(line));
+    }
+}

@@ -152,6 +152,13 @@ impl Settings {
         listeners::parse_for_brokers(self, "listeners").expect("listeners were parsed when the settings were loaded")
     }
 
+    /// The listeners that are kept for controllers among each other; this version opens none of them.
+    pub(super) fn controller_listeners(&self) -> Vec<Listener> {
+        let clients = self.listeners();
+        let all = listeners::parse_all(self, "listeners").expect("listeners were parsed when the settings were loaded");
+        all.into_iter().filter(|listener| !clients.contains(listener)).collect()
+    }
+
     /// What Metadata tells clients to connect to, one for each listener, by name. A host of [`Listener::is_wildcard`] means:
     /// tell each connection the address that it has reached us by.
     pub fn advertised_listeners(&self) -> Vec<Listener> {

@@ -17,11 +17,13 @@ pub(super) struct Broken {
 /// The settings of a YAML text: `{log: {segment.bytes: 1}}` and `log.segment.bytes: 1` are the same; a list becomes Kafka's
 /// comma-separated text; null leaves the default.
 pub(super) fn parse(text: &str) -> Result<Vec<Entry>, Broken> {
-    let root: Value = serde_yaml::from_str(text).map_err(|error| Broken {
-        line: error.location().map_or(0, |location| location.line()),
-        reason: error.to_string(),
+    let (lines, repeated) = key_lines(text);
+    let root: Value = serde_yaml::from_str(text).map_err(|error| {
+        let reason = error.to_string();
+        // serde_yaml places a key that comes twice where its mapping begins.
+        let repeated = repeated.filter(|_| reason.contains("duplicate"));
+        Broken { line: repeated.or(error.location().map(|location| location.line())).unwrap_or(0), reason }
     })?;
-    let lines = key_lines(text);
     let mut entries = Vec::new();
     let mut pending = vec![(String::new(), root)];
     while let Some((path, value)) = pending.pop() {
@@ -64,9 +66,11 @@ fn scalar(value: &Value) -> Option<String> {
     }
 }
 
-/// The line of every key in block style, by its dotted path. serde_yaml forgets lines once a text is well formed.
-fn key_lines(text: &str) -> BTreeMap<String, usize> {
+/// The line of every key in block style by its dotted path, and the line on which one comes a second time. serde_yaml
+/// forgets lines once a text is well formed.
+fn key_lines(text: &str) -> (BTreeMap<String, usize>, Option<usize>) {
     let mut lines = BTreeMap::new();
+    let mut repeated = None;
     let mut sections: Vec<(usize, String)> = Vec::new();
     for (index, line) in text.lines().enumerate() {
         let content = line.trim_start();
@@ -83,8 +87,42 @@ fn key_lines(text: &str) -> BTreeMap<String, usize> {
             Some((_, section)) => format!("{section}.{key}"),
             None => key.to_owned(),
         };
-        lines.entry(path.clone()).or_insert(index + 1);
+        if lines.insert(path.clone(), index + 1).is_some() {
+            repeated = repeated.or(Some(index + 1));
+        }
         sections.push((indent, path));
     }
-    lines
+    (lines, repeated)
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("num.partitions: 3\n", "num.partitions=3@1")]
+    #[case("num:\n  partitions: 3\n  io.threads: 4\n", "num.partitions=3@2 num.io.threads=4@3")]
+    #[case("# a: 1\na: true\n\nb: 0.5\nc: \"x: y\"\n", "a=true@2 b=0.5@4 c=x: y@5")]
+    #[case("a: [x, y]\nb:\n  - 1\n  - 2\n", "a=x,y@1 b=1,2@2")]
+    #[case("a: null\nb:\n", "")]
+    #[case("a: 9223372036854775807\nb: -1\n", "a=9223372036854775807@1 b=-1@2")]
+    #[case("listeners: PLAINTEXT://localhost:9092\n", "listeners=PLAINTEXT://localhost:9092@1")]
+    #[case("", "")]
+    fn keys_are_dotted_and_know_their_line(#[case] text: &str, #[case] entries: &str) {
+        let parsed = parse(text).expect("a well-formed file");
+        let shown: Vec<String> =
+            parsed.iter().map(|entry| format!("{}={}@{}", entry.key, entry.value, entry.line)).collect();
+        assert_eq!(shown.join(" "), entries);
+    }
+
+    #[rstest]
+    #[case("a: 1\nb: [1\n", 3)]
+    #[case("a: 1\na: 2\n", 2)]
+    #[case("just text", 0)]
+    #[case("a: [[1]]\n", 1)]
+    fn a_text_that_is_no_list_of_settings_is_refused(#[case] text: &str, #[case] line: usize) {
+        assert_eq!(parse(text).map_err(|broken| broken.line), Err(line));
+    }
 }

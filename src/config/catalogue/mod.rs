@@ -287,3 +287,84 @@ fn edit_distance(left: &str, right: &str) -> usize {
     }
     previous[right.len()]
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use rstest::rstest;
+
+    use super::super::{Inputs, load, value, yaml};
+    use super::*;
+
+    fn all() -> Vec<&'static Key> {
+        broker_keys().chain(TOPIC_KEYS.iter().copied().flatten()).chain(GROUP_KEYS).collect()
+    }
+
+    #[test]
+    fn every_setting_of_kafka_4_3_1_has_a_row() {
+        let kafkas = broker_keys().filter(|key| !key.is_ours).count();
+        let topics = TOPIC_KEYS.iter().copied().flatten().filter(|key| !key.is_ours).count();
+        assert_eq!((kafkas, topics, GROUP_KEYS.len()), (360, 34, 17));
+    }
+
+    #[test]
+    fn every_row_is_explained_and_its_default_allowed() {
+        for key in all() {
+            assert!(key.documentation.ends_with('.'), "{} is not explained", key.name);
+            if let Some(default) = key.default {
+                assert_eq!(value::check(key, default), Ok(()), "the default of {}", key.name);
+            }
+            assert_ne!(key.kafka_default, Some(key.default), "{} does not differ from Kafka", key.name);
+            for (name, _) in key.synonyms {
+                assert!(find_broker_key(name).is_some(), "{} falls back on {name}", key.name);
+            }
+        }
+    }
+
+    #[test]
+    fn no_name_is_taken_twice() {
+        for keys in [broker_keys().collect::<Vec<_>>(), TOPIC_KEYS.iter().copied().flatten().collect()] {
+            let names: BTreeSet<_> = keys.iter().map(|key| key.name).collect();
+            assert_eq!(names.len(), keys.len());
+        }
+    }
+
+    #[test]
+    fn the_shipped_file_names_every_setting_with_effect_and_equals_the_defaults() {
+        let entries = yaml::parse(EMBEDDED).expect("config.yaml is well formed");
+        for key in broker_keys() {
+            let given = entries.iter().find(|entry| entry.key == key.name).map(|entry| entry.value.as_str());
+            assert_eq!(given, key.default.filter(|_| key.has_effect), "{} in config.yaml", key.name);
+            let value = match key.default {
+                None => "null",
+                Some("") => "\"\"",
+                Some(default) => default,
+            };
+            let paragraph = format!("\n# {}\n{}: {value}\n", key.documentation, key.name);
+            assert_eq!(EMBEDDED.contains(&paragraph), key.has_effect, "{} in config.yaml", key.name);
+        }
+    }
+
+    #[test]
+    fn the_shipped_file_can_be_used_as_it_is() {
+        let file = Some(("config.yaml".to_owned(), EMBEDDED.to_owned()));
+        let loaded = load(&Inputs { file, ..Inputs::default() }).expect("config.yaml loads");
+        assert_eq!(loaded.warnings, Vec::<String>::new());
+        let nothing = load(&Inputs::default()).expect("the defaults load");
+        for (key, value, _) in nothing.settings.effective() {
+            assert_eq!(loaded.settings.get_text(key.name), value, "{}", key.name);
+        }
+    }
+
+    #[rstest]
+    #[case("num.partition", Some("num.partitions"))]
+    #[case("log.segement.bytes", Some("log.segment.bytes"))]
+    #[case("NUM.PARTITIONS", None)]
+    #[case("listener", Some("listeners"))]
+    #[case("colour", None)]
+    #[case("", None)]
+    fn a_misspelt_name_finds_its_neighbour(#[case] name: &str, #[case] nearest: Option<&str>) {
+        assert_eq!(nearest_broker_key(name), nearest);
+    }
+}

@@ -11,79 +11,79 @@ use super::{Key, key};
 #[rustfmt::skip]
 pub(super) const NETWORK: &[Key] = &[
     key("advertised.listeners", List, None, High).non_empty_list()
-        .effective(""),
+        .effective("Addresses clients are told to connect to, one a listener; unset: the listeners themselves."),
     key("alter.log.dirs.replication.quota.window.num", Int, Some("11"), Low).at_least(1)
-        .stored(""),
+        .stored("Samples kept for the quota on moves between directories."),
     key("alter.log.dirs.replication.quota.window.size.seconds", Int, Some("1"), Low).at_least(1)
-        .stored(""),
+        .stored("Length of one such sample, in seconds."),
     key("background.threads", Int, Some("10"), High).at_least(1).cluster_wide()
-        .stored(""),
+        .stored("Threads for work beside requests."),
     key("client.quota.callback.class", Class, None, Low)
-        .stored(""),
+        .stored("Class that computes client quotas."),
     key("connections.max.idle.ms", Long, Some("600000"), Medium)
-        .effective(""),
+        .effective("Silence after which a connection is closed, in ms."),
     key("fetch.max.bytes", Int, Some("57671680"), Medium).at_least(1024)
-        .effective(""),
+        .effective("Most bytes one fetch answer carries, whatever the client asks for."),
     key("fetch.purgatory.purge.interval.requests", Int, Some("1000"), Medium)
-        .stored(""),
+        .stored("Requests after which finished fetches are removed from the waiting room."),
     key("inter.broker.listener.name", String, None, Medium)
-        .stored(""),
+        .stored("Listener that brokers use among each other."),
     key("kafka.metrics.polling.interval.secs", Int, Some("10"), Low).at_least(1)
-        .stored(""),
+        .stored("Time between two polls of metrics reporters, in seconds."),
     key("kafka.metrics.reporters", List, Some(""), Low).list()
-        .stored(""),
+        .stored("Classes that report metrics."),
     key("listener.security.protocol.map", String, Some("SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT"), Low).per_broker()
-        .effective(""),
+        .effective("What each listener name speaks, as NAME:PROTOCOL pairs."),
     key("listeners", List, Some("PLAINTEXT://localhost:9092"), High).non_empty_list().instead_of(Some("PLAINTEXT://:9092")).per_broker()
-        .effective(""),
+        .effective("Addresses to listen on, NAME://host:port. localhost is both IP families, an empty host all."),
     key("max.connection.creation.rate", Int, Some("2147483647"), Medium).at_least(0).cluster_wide()
-        .stored(""),
+        .stored("New connections a second over all listeners."),
     key("max.connections", Int, Some("12000"), Medium).at_least(0).instead_of(Some("2147483647")).cluster_wide()
-        .effective(""),
+        .effective("Connections this broker holds at a time."),
     key("max.connections.per.ip", Int, Some("1000"), Medium).at_least(0).instead_of(Some("2147483647")).cluster_wide()
-        .effective(""),
+        .effective("Connections one address may have; loopback addresses are not counted."),
     key("max.connections.per.ip.overrides", String, Some(""), Medium).cluster_wide()
-        .stored(""),
+        .stored("Other limits for single addresses, as address:count pairs."),
     key("max.incremental.fetch.session.cache.slots", Int, Some("1000"), Medium).at_least(0)
-        .effective(""),
+        .effective("Fetch sessions the broker remembers."),
     key("max.request.partition.size.limit", Int, Some("2000"), Medium).at_least(1)
-        .effective(""),
+        .effective("Partitions one DescribeTopicPartitions answer holds."),
     key("metric.reporters", List, Some("org.apache.kafka.common.metrics.JmxReporter"), Low).list().cluster_wide()
-        .stored(""),
+        .stored("Classes that report metrics."),
     key("metrics.num.samples", Int, Some("2"), Low).at_least(1)
-        .stored(""),
+        .stored("Samples kept for each metric."),
     key("metrics.recording.level", String, Some("INFO"), Low)
-        .stored(""),
+        .stored("Least level of metrics that are recorded."),
     key("metrics.sample.window.ms", Long, Some("30000"), Low).at_least(1)
-        .stored(""),
+        .stored("Length of one sample of a metric, in ms."),
     key("num.io.threads", Int, Some("8"), High).at_least(1).cluster_wide()
-        .stored(""),
+        .stored("Threads that handle requests, disk included."),
     key("num.network.threads", Int, Some("3"), High).at_least(1).cluster_wide()
-        .stored(""),
+        .stored("Threads that serve the network."),
     key("producer.purgatory.purge.interval.requests", Int, Some("1000"), Medium)
-        .stored(""),
+        .stored("Requests after which finished produces are removed from the waiting room."),
     key("queued.max.request.bytes", Long, Some("-1"), Medium)
-        .stored(""),
+        .stored("Bytes of waiting requests from which the network is not read; -1 without limit."),
     key("queued.max.requests", Int, Some("500"), High).at_least(1)
-        .stored(""),
+        .stored("Waiting requests from which the network is not read."),
     key("quota.window.num", Int, Some("11"), Low).at_least(1)
-        .stored(""),
+        .stored("Samples kept for client quotas."),
     key("quota.window.size.seconds", Int, Some("1"), Low).at_least(1)
-        .stored(""),
+        .stored("Length of one such sample, in seconds."),
     key("request.timeout.ms", Int, Some("30000"), High)
-        .stored(""),
+        .stored("Time a request to another broker may take, in ms."),
     key("socket.connection.setup.timeout.max.ms", Long, Some("30000"), Medium)
-        .stored(""),
+        .stored("Longest time to connect to another broker, in ms."),
     key("socket.connection.setup.timeout.ms", Long, Some("10000"), Medium)
-        .stored(""),
+        .stored("First time allowed to connect to another broker, in ms."),
     key("socket.listen.backlog.size", Int, Some("1024"), Medium).at_least(1).instead_of(Some("50"))
-        .effective(""),
+        .effective("Connections the system holds until they are accepted."),
     key("socket.receive.buffer.bytes", Int, Some("102400"), High)
-        .stored(""),
+        .stored("Socket receive buffer, in bytes; -1 is the system's."),
     key("socket.request.max.bytes", Int, Some("104857600"), High).at_least(1)
-        .effective(""),
+        .effective("Largest request, in bytes; a longer one closes its connection."),
     key("socket.send.buffer.bytes", Int, Some("102400"), High)
-        .stored(""),
+        .stored("Socket send buffer, in bytes; -1 is the system's."),
     key("telemetry.max.bytes", Int, Some("1048576"), Low).at_least(1)
-        .stored(""),
+        .stored("Largest batch of client metrics a client may push, in bytes."),
 ];

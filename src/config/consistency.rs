@@ -1,0 +1,157 @@
+//! Settings that contradict each other, or ask for what this version cannot give: better refused than half obeyed.
+
+use super::listeners::{self, Listener, SecurityProtocol};
+use super::settings::Settings;
+
+/// A reason not to start: the key to look at, and what is wrong.
+type Complaint = (&'static str, String);
+
+/// Every contradiction. Values are known to be well formed one by one.
+pub(super) fn complaints(settings: &Settings) -> Vec<Complaint> {
+    let mut complaints = Vec::new();
+    check_listeners(settings, &mut complaints);
+    check_node(settings, &mut complaints);
+    check_limits(settings, &mut complaints);
+    check_logs(settings, &mut complaints);
+    // To run open while the file asks for authorisation would be worse than not to run.
+    if !settings.get_str("authorizer.class.name").is_empty() {
+        complaints.push((
+            "authorizer.class.name",
+            "this version cannot authorise, and so does not start with it set".to_owned(),
+        ));
+    }
+    complaints
+}
+
+fn check_listeners(settings: &Settings, complaints: &mut Vec<Complaint>) {
+    let listeners = match listeners::parse_for_brokers(settings, "listeners") {
+        Ok(listeners) => listeners,
+        Err(reason) => return complaints.push(("listeners", reason)),
+    };
+    let advertised = match listeners::advertised(settings) {
+        Ok(advertised) => advertised,
+        Err(reason) => return complaints.push(("advertised.listeners", reason)),
+    };
+    if listeners.is_empty() {
+        complaints.push(("listeners", "there is no listener for clients".to_owned()));
+    }
+    for (index, listener) in listeners.iter().enumerate() {
+        if listener.security_protocol != SecurityProtocol::Plaintext {
+            let protocol = listener.security_protocol.name();
+            let reason =
+                format!("{} speaks {protocol}, which this version does not support; use PLAINTEXT", listener.name);
+            complaints.push(("listeners", reason));
+        }
+        for earlier in &listeners[..index] {
+            if earlier.name == listener.name {
+                complaints.push((
+                    "listeners",
+                    format!("each listener must have a different name, and two are {}", listener.name),
+                ));
+            }
+            if earlier.port == listener.port && listener.port != 0 && !is_one_of_each_family(earlier, listener) {
+                complaints.push((
+                    "listeners",
+                    format!("each listener must have a different port, and two have {}", listener.port),
+                ));
+            }
+        }
+    }
+    let has = |name: &str| listeners.iter().any(|listener| listener.name.eq_ignore_ascii_case(name));
+    if settings.get_text("advertised.listeners").is_some() {
+        for listener in &advertised {
+            if listener.is_wildcard() {
+                let reason = format!("{listener} cannot be connected to; name an address that clients can reach");
+                complaints.push(("advertised.listeners", reason));
+            }
+            if !has(&listener.name) {
+                complaints.push(("advertised.listeners", format!("{} is not among the listeners", listener.name)));
+            }
+        }
+    }
+    if let Some(name) = settings.get_text("inter.broker.listener.name") {
+        if settings.assigned("security.inter.broker.protocol").is_some() {
+            let reason = "only one of inter.broker.listener.name and security.inter.broker.protocol may be set";
+            complaints.push(("inter.broker.listener.name", reason.to_owned()));
+        }
+        if !has(name) {
+            complaints.push(("inter.broker.listener.name", format!("{name} is not among the listeners")));
+        }
+    }
+}
+
+/// Kafka lets two listeners share a port when one is IPv4 and the other IPv6 (KIP-797).
+fn is_one_of_each_family(left: &Listener, right: &Listener) -> bool {
+    use std::net::IpAddr;
+    match (left.host.parse(), right.host.parse()) {
+        (Ok(left), Ok(right)) => IpAddr::is_ipv4(&left) != IpAddr::is_ipv4(&right),
+        _ => false,
+    }
+}
+
+fn check_node(settings: &Settings, complaints: &mut Vec<Complaint>) {
+    let roles = settings.get_list("process.roles");
+    if !roles.contains(&"broker") || !roles.contains(&"controller") {
+        complaints.push((
+            "process.roles",
+            "this version is broker and controller in one process: broker,controller".to_owned(),
+        ));
+    }
+    if settings.assigned("broker.id").is_some() {
+        if settings.assigned("node.id").is_some() && settings.get_i32("broker.id") != settings.get_i32("node.id") {
+            complaints.push(("broker.id", "broker.id is the old name of node.id, and they differ".to_owned()));
+        }
+        if settings.node_id() < 0 {
+            complaints.push(("broker.id", "a node needs an id of 0 or more".to_owned()));
+        }
+    }
+    let voters = settings.get_list("controller.quorum.voters");
+    let mut ids = Vec::new();
+    for voter in &voters {
+        match voter_id(voter) {
+            Some(id) => ids.push(id),
+            None => complaints.push(("controller.quorum.voters", format!("{voter} is not id@host:port"))),
+        }
+    }
+    if ids.len() > 1 {
+        let reason = format!("{} voters: this version is a quorum of one", ids.len());
+        complaints.push(("controller.quorum.voters", reason));
+    }
+    if !ids.is_empty() && !ids.contains(&settings.node_id()) {
+        complaints
+            .push(("controller.quorum.voters", format!("node.id {} is not among the voters", settings.node_id())));
+    }
+}
+
+fn voter_id(voter: &str) -> Option<i32> {
+    let (id, address) = voter.split_once('@')?;
+    let (host, port) = address.rsplit_once(':')?;
+    port.parse::<u16>().ok()?;
+    (!host.is_empty()).then_some(())?;
+    id.parse().ok().filter(|id| *id >= 0)
+}
+
+fn check_limits(settings: &Settings, complaints: &mut Vec<Complaint>) {
+    let ordered = [
+        ("group.min.session.timeout.ms", "group.max.session.timeout.ms"),
+        ("socket.request.max.bytes", "connection.memory.max.bytes"),
+        ("connection.memory.max.bytes", "request.memory.max.bytes"),
+    ];
+    for (lower, upper) in ordered {
+        let (small, large) = (settings.get_i64(lower), settings.get_i64(upper));
+        if small > large {
+            complaints.push((lower, format!("{lower} = {small} must not exceed {upper} = {large}")));
+        }
+    }
+}
+
+fn check_logs(settings: &Settings, complaints: &mut Vec<Complaint>) {
+    if settings.log_dirs().len() > 1 {
+        complaints.push(("log.dirs", "this version keeps its data in one directory".to_owned()));
+    }
+    for key in ["log.retention.ms", "log.retention.minutes", "log.retention.hours"] {
+        if settings.get_optional_i64(key).is_some_and(|retention| retention == 0 || retention < -1) {
+            complaints.push((key, format!("{key} must be -1 (without limit) or at least 1")));
+        }
+    }
+}
