@@ -10,6 +10,9 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::fs::FlockOperation;
+use rustix::io::Errno;
+
 /// One file system, or a simulation of one. Paths are absolute or relative to the process as with `std::fs`.
 pub trait Disk: Send + Sync {
     /// Opens an existing file for reading and writing, or creates it empty when `create` says so.
@@ -26,6 +29,8 @@ pub trait Disk: Send + Sync {
     fn remove_dir_all(&self, path: &Path) -> io::Result<()>;
     /// Makes creations, renames and removals inside the directory survive a power cut.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
+    /// Takes the lock of a file, created when missing, until the answer is dropped; `None` when another process has it.
+    fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn DiskLock>>>;
     /// Replaces the file at `path` as a whole: after a power cut it holds either the old content or the new.
     fn write_atomically(&self, path: &Path, content: &[u8]) -> io::Result<()> {
         let mut temporary = path.as_os_str().to_owned();
@@ -42,6 +47,9 @@ pub trait Disk: Send + Sync {
         }
     }
 }
+
+/// A held lock; dropping it lets it go.
+pub trait DiskLock: Send + Sync {}
 
 /// A name in a directory.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -121,7 +129,25 @@ impl Disk for SystemDisk {
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         File::open(path)?.sync_all()
     }
+
+    fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn DiskLock>>> {
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        // Java takes a record lock, which a second broker in this process would get too: `flock` stops that one.
+        let taken = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)
+            .and_then(|()| rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive));
+        match taken {
+            Ok(()) => Ok(Some(Box::new(SystemLock { _file: file }))),
+            Err(Errno::AGAIN | Errno::ACCESS) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
 }
+
+struct SystemLock {
+    _file: File,
+}
+
+impl DiskLock for SystemLock {}
 
 struct SystemFile {
     file: File,
@@ -139,7 +165,7 @@ impl DiskFile for SystemFile {
                     position += written as u64;
                     IoSlice::advance_slices(&mut slices, written);
                 }
-                Err(rustix::io::Errno::INTR) => {}
+                Err(Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
         }

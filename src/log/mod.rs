@@ -1,1 +1,49 @@
 //! Segments that survive crashes. Knows no request types.
+//!
+//! One [`Log`] is one partition, on disk in Kafka's own format: `.log`, `.index`, `.timeindex`, `.snapshot`,
+//! `leader-epoch-checkpoint` and `partition.metadata`, plus our `.producers` beside a snapshot (the last five batches of each
+//! producer), which Kafka ignores.
+//!
+//! - Write: [`validate`] outside the partition's lock, [`Log::append_as_leader`] or [`Log::append_many`] under it.
+//! - Read: [`LogReader::read`] without the lock answers a [`Region`] of a file for `sendfile`.
+//! - Flush: [`Log::flush_ticket`] under the lock, [`FlushTicket::run`] on a thread that may block, [`Log::flushed`] under the
+//!   lock: only that makes a [`DurableEnd`].
+//! - Open: [`Log::open`] recovers what a crash left; [`LogDir`] holds what lies beside the logs.
+//!
+//! Invariants: the `.log` files are the truth, everything beside them is a cache that is rebuilt when it is missing or broken;
+//! nothing below a durable end is ever cut because of what a crash did; the first failed flush takes its directory offline.
+
+pub mod checkpoint;
+mod error;
+mod flush;
+mod index;
+mod leader_epoch;
+mod leftovers;
+mod log_dir;
+mod options;
+mod partition_log;
+mod producer_snapshot;
+mod producers;
+mod reader;
+mod records;
+mod recovery;
+mod scan;
+mod segment;
+mod snapshots;
+mod validate;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::{AppendError, LogError, ReadError};
+pub use flush::{FlushOutcome, FlushTicket};
+pub use leader_epoch::LeaderEpochs;
+pub use log_dir::{
+    HIGH_WATERMARK_CHECKPOINT, LOG_START_OFFSET_CHECKPOINT, LogDir, MetaProperties, RECOVERY_POINT_CHECKPOINT,
+};
+pub use options::LogOptions;
+pub use partition_log::{AppendInfo, DurableEnd, Log};
+pub use producers::{ProducerBatch, ProducerEntry, Producers};
+pub use reader::{LogReader, ReadRequest, Region};
+pub use recovery::{OpenLog, Recovered};
+pub use validate::{Origin, ValidatedBatches, validate};

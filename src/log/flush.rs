@@ -1,0 +1,166 @@
+//! Flushing away from the partition's lock: a ticket says what to bring to stable storage, its outcome moves the durable end.
+//!
+//! The ticket is taken under the lock, run on another thread, and its outcome handed back under the lock. Several may be on
+//! their way. What the ticket covers was captured when it was taken; a cut of the log in between makes it worthless.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tracing::warn;
+
+use crate::log::checkpoint;
+use crate::log::error::LogError;
+use crate::log::log_dir::LogDir;
+use crate::log::partition_log::{DurableEnd, Log};
+use crate::log::segment::{LOG_SUFFIX, Segment};
+use crate::model::Offset;
+
+pub(crate) const LEADER_EPOCH_CHECKPOINT: &str = "leader-epoch-checkpoint";
+pub(crate) const PARTITION_METADATA: &str = "partition.metadata";
+
+/// One log's part in a round of flushing. Send it to a thread that may block, and [`FlushTicket::run`] it there.
+#[must_use = "what is captured is flushed by running the ticket"]
+pub struct FlushTicket {
+    log_dir: Arc<LogDir>,
+    dir: Arc<Path>,
+    segments: Vec<Arc<Segment>>,
+    sidecars: Vec<(PathBuf, Vec<u8>)>,
+    epochs: Option<(u64, String)>,
+    sync_parent: bool,
+    sync_dir: bool,
+    covers: Covers,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Covers {
+    end: Offset,
+    truncation_generation: u64,
+    dir_version: u64,
+    epochs_version: u64,
+}
+
+/// What became of a ticket; goes back to [`Log::flushed`].
+#[must_use = "the durable end moves when the log is told"]
+#[derive(Debug)]
+pub struct FlushOutcome {
+    covers: Covers,
+    result: Result<(), LogError>,
+}
+
+impl FlushOutcome {
+    /// Whether the flush succeeded; if not, the log directory is offline.
+    pub fn is_ok(&self) -> bool {
+        self.result.is_ok()
+    }
+}
+
+impl FlushTicket {
+    /// The log end when the ticket was taken: what will be durable if it succeeds and the log is not cut meanwhile.
+    pub fn end(&self) -> Offset {
+        self.covers.end
+    }
+
+    /// Flushes. Blocks for as long as the disk needs.
+    pub fn run(self) -> FlushOutcome {
+        let result = self.flush();
+        FlushOutcome { covers: self.covers, result }
+    }
+
+    fn flush(&self) -> Result<(), LogError> {
+        let active = self.segments.last().map(|segment| segment.base_offset);
+        for segment in &self.segments {
+            let path = segment.path(LOG_SUFFIX);
+            let file = segment.file().map_err(LogError::io("open", &path))?;
+            self.log_dir.sync_file(&*file, &path)?;
+            if Some(segment.base_offset) != active {
+                self.flush_indexes(segment)?;
+            }
+        }
+        for (path, content) in &self.sidecars {
+            self.write_sidecar(path, content);
+        }
+        if let Some((_, text)) = &self.epochs {
+            self.log_dir.write_atomically(&self.dir.join(LEADER_EPOCH_CHECKPOINT), text.as_bytes())?;
+        }
+        if self.sync_parent {
+            let path = self.dir.join(PARTITION_METADATA);
+            let file = self.log_dir.disk().open(&path, false).map_err(LogError::io("open", &path))?;
+            self.log_dir.sync_file(&*file, &path)?;
+            self.log_dir.sync_dir(self.log_dir.path())?;
+        }
+        if self.sync_dir {
+            self.log_dir.sync_dir(&self.dir)?;
+        }
+        Ok(())
+    }
+
+    /// Recovery starts behind a finished segment once it is flushed, so that its indexes must be as safe as it is.
+    fn flush_indexes(&self, segment: &Segment) -> Result<(), LogError> {
+        for (path, file) in segment.index_files() {
+            let file = file.map_err(LogError::io("open", &path))?;
+            self.log_dir.sync_file(&*file, &path)?;
+        }
+        Ok(())
+    }
+
+    /// A snapshot that is lost or torn is seen by its CRC and rebuilt: it needs no flush of its own.
+    fn write_sidecar(&self, path: &Path, content: &[u8]) {
+        let written = self.log_dir.disk().open(path, true).and_then(|file| {
+            file.truncate(0)?;
+            file.write_all_at(&mut [std::io::IoSlice::new(content)], 0)
+        });
+        if let Err(error) = written {
+            warn!(path = %path.display(), %error, "producer snapshot could not be written");
+        }
+    }
+}
+
+impl Log {
+    /// Whether a flush would bring anything to stable storage.
+    pub fn needs_flush(&self) -> bool {
+        let unflushed = &self.unflushed;
+        unflushed.durable_end < self.log_end_offset
+            || unflushed.dir_synced < unflushed.dir_version
+            || unflushed.epochs_synced < self.epochs.version()
+            || !unflushed.parent_synced
+            || !unflushed.sidecars.is_empty()
+    }
+
+    /// Captures what is not on stable storage now.
+    pub fn flush_ticket(&mut self) -> FlushTicket {
+        let unflushed = &mut self.unflushed;
+        let first = self.segments.partition_point(|segment| segment.end_offset() <= unflushed.durable_end);
+        let epochs_version = self.epochs.version();
+        let epochs = (unflushed.epochs_synced < epochs_version)
+            .then(|| (epochs_version, checkpoint::encode_epochs(self.epochs.entries())));
+        FlushTicket {
+            log_dir: self.log_dir.clone(),
+            dir: self.dir.clone(),
+            segments: self.segments[first..].to_vec(),
+            sidecars: std::mem::take(&mut unflushed.sidecars),
+            epochs,
+            sync_parent: !unflushed.parent_synced,
+            sync_dir: unflushed.dir_synced < unflushed.dir_version,
+            covers: Covers {
+                end: self.log_end_offset,
+                truncation_generation: unflushed.truncation_generation,
+                dir_version: unflushed.dir_version,
+                epochs_version,
+            },
+        }
+    }
+
+    /// Takes in a finished flush and answers the durable end. An error is the flush's: the directory is offline then.
+    pub fn flushed(&mut self, outcome: FlushOutcome) -> Result<DurableEnd, LogError> {
+        outcome.result?;
+        let (covers, unflushed) = (outcome.covers, &mut self.unflushed);
+        unflushed.parent_synced = true;
+        unflushed.dir_synced = unflushed.dir_synced.max(covers.dir_version);
+        if covers.truncation_generation == unflushed.truncation_generation {
+            unflushed.epochs_synced = unflushed.epochs_synced.max(covers.epochs_version);
+            unflushed.durable_end = unflushed.durable_end.max(covers.end);
+        }
+        self.invariants();
+        Ok(self.durable_end())
+    }
+}

@@ -1,0 +1,182 @@
+//! One of `log.dirs`: the files at its top, its lock, and whether it can still be trusted.
+//!
+//! Invariant: after the first failed flush the directory is offline for good. The kernel may have dropped the dirty pages and
+//! report success next time, so that a second try proves nothing.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::Mutex;
+use tracing::error;
+
+use crate::io::disk::{Disk, DiskFile, DiskLock};
+use crate::log::checkpoint;
+use crate::log::error::LogError;
+use crate::model::{BrokerId, Offset, TopicId, TopicPartition};
+
+/// `recovery-point-offset-checkpoint`: up to where each log has been flushed.
+pub const RECOVERY_POINT_CHECKPOINT: &str = "recovery-point-offset-checkpoint";
+/// `log-start-offset-checkpoint`: the first offset of each log that has had records deleted.
+pub const LOG_START_OFFSET_CHECKPOINT: &str = "log-start-offset-checkpoint";
+/// `replication-offset-checkpoint`: the high watermark of each partition.
+pub const HIGH_WATERMARK_CHECKPOINT: &str = "replication-offset-checkpoint";
+
+const CLEAN_SHUTDOWN: &str = ".kafka_cleanshutdown";
+const LOCK: &str = ".lock";
+const META_PROPERTIES: &str = "meta.properties";
+
+/// The identity of a log directory: `meta.properties`, version 1 (KIP-853 and KIP-858).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MetaProperties {
+    pub cluster_id: String,
+    pub node_id: BrokerId,
+    /// Names the directory itself, so that an emptied one is never taken for what it held.
+    pub directory_id: TopicId,
+}
+
+/// A log directory. Shared by all logs in it.
+pub struct LogDir {
+    disk: Arc<dyn Disk>,
+    path: PathBuf,
+    poisoned: AtomicBool,
+    lock: Mutex<Option<Box<dyn DiskLock>>>,
+}
+
+impl LogDir {
+    /// A log directory, created when missing.
+    pub fn open(disk: Arc<dyn Disk>, path: &Path) -> Result<Arc<LogDir>, LogError> {
+        disk.create_dir_all(path).map_err(LogError::io("create", path))?;
+        let dir = LogDir { disk, path: path.to_owned(), poisoned: AtomicBool::new(false), lock: Mutex::new(None) };
+        Ok(Arc::new(dir))
+    }
+
+    /// Takes the lock that Kafka takes, held as long as this `LogDir` lives.
+    pub fn lock(&self) -> Result<(), LogError> {
+        let path = self.path.join(LOCK);
+        let lock = self.disk.lock(&path).map_err(LogError::io("lock", &path))?;
+        *self.lock.lock() = Some(lock.ok_or_else(|| LogError::Locked { path: self.path.clone() })?);
+        Ok(())
+    }
+
+    pub fn disk(&self) -> &dyn Disk {
+        &*self.disk
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether a flush has failed since the process began.
+    pub fn is_poisoned(&self) -> bool {
+        self.poisoned.load(Ordering::Acquire)
+    }
+
+    /// Takes the directory offline until the process ends.
+    pub fn poison(&self, path: &Path, error: &io::Error) {
+        if !self.poisoned.swap(true, Ordering::AcqRel) {
+            error!(directory = %self.path.display(), path = %path.display(), %error, "log directory is offline");
+        }
+    }
+
+    pub(crate) fn check(&self) -> Result<(), LogError> {
+        if self.is_poisoned() { Err(LogError::Poisoned { path: self.path.clone() }) } else { Ok(()) }
+    }
+
+    pub(crate) fn sync_file(&self, file: &dyn DiskFile, path: &Path) -> Result<(), LogError> {
+        self.check()?;
+        file.sync_data().map_err(|error| self.failed_flush("flush", path, error))
+    }
+
+    pub(crate) fn sync_dir(&self, path: &Path) -> Result<(), LogError> {
+        self.check()?;
+        self.disk.sync_dir(path).map_err(|error| self.failed_flush("flush directory", path, error))
+    }
+
+    /// A full disk while writing a small file is not a failed flush: nothing that counts was in it.
+    pub(crate) fn write_atomically(&self, path: &Path, content: &[u8]) -> Result<(), LogError> {
+        self.check()?;
+        self.disk.write_atomically(path, content).map_err(|error| match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::WriteZero => {
+                LogError::io("write", path)(error)
+            }
+            _ => self.failed_flush("write", path, error),
+        })
+    }
+
+    fn failed_flush(&self, action: &'static str, path: &Path, error: io::Error) -> LogError {
+        self.poison(path, &error);
+        LogError::io(action, path)(error)
+    }
+
+    /// Whether the last owner stopped cleanly. The marker is gone, on stable storage, before this returns: a crash from here
+    /// on must look like one.
+    pub fn take_clean_shutdown(&self) -> Result<bool, LogError> {
+        let path = self.path.join(CLEAN_SHUTDOWN);
+        if !self.disk.exists(&path) {
+            return Ok(false);
+        }
+        self.disk.remove_file(&path).map_err(LogError::io("remove", &path))?;
+        self.sync_dir(&self.path)?;
+        Ok(true)
+    }
+
+    /// Marks the directory as cleanly stopped. Every log in it must have been closed, and the recovery points written.
+    pub fn mark_clean_shutdown(&self) -> Result<(), LogError> {
+        // Kafka reads a JSON object with the broker's epoch from it; -1 is its "unknown" (`CleanShutdownFileHandler`).
+        self.write_atomically(&self.path.join(CLEAN_SHUTDOWN), b"{\"version\":0,\"brokerEpoch\":-1}")
+    }
+
+    /// One of the three checkpoints; a missing one is empty. Write only offsets that a finished flush covers.
+    pub fn write_offsets(&self, name: &str, offsets: &BTreeMap<TopicPartition, Offset>) -> Result<(), LogError> {
+        self.write_atomically(&self.path.join(name), checkpoint::encode_offsets(offsets).as_bytes())
+    }
+
+    /// Reads a checkpoint. A malformed one is an error that names it: the caller decides whether it can do without.
+    pub fn read_offsets(&self, name: &str) -> Result<BTreeMap<TopicPartition, Offset>, LogError> {
+        let path = self.path.join(name);
+        if !self.disk.exists(&path) {
+            return Ok(BTreeMap::new());
+        }
+        let text = self.disk.read(&path).map_err(LogError::io("read", &path))?;
+        checkpoint::decode_offsets(&text).map_err(|reason| LogError::Malformed { path, reason })
+    }
+
+    /// `meta.properties`; `None` when there is none.
+    pub fn read_meta_properties(&self) -> Result<Option<MetaProperties>, LogError> {
+        let path = self.path.join(META_PROPERTIES);
+        if !self.disk.exists(&path) {
+            return Ok(None);
+        }
+        let text = self.disk.read(&path).map_err(LogError::io("read", &path))?;
+        parse_meta_properties(&String::from_utf8_lossy(&text))
+            .map(Some)
+            .map_err(|reason| LogError::Malformed { path, reason })
+    }
+
+    pub fn write_meta_properties(&self, meta: &MetaProperties) -> Result<(), LogError> {
+        let MetaProperties { cluster_id, node_id, directory_id } = meta;
+        let text = format!("cluster.id={cluster_id}\ndirectory.id={directory_id}\nnode.id={node_id}\nversion=1\n");
+        self.write_atomically(&self.path.join(META_PROPERTIES), text.as_bytes())
+    }
+}
+
+/// Java properties as Kafka writes them: `key=value` lines, `#` comments, `\` before a special character.
+fn parse_meta_properties(text: &str) -> Result<MetaProperties, String> {
+    let mut fields: BTreeMap<&str, String> = BTreeMap::new();
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with(['#', '!'])) {
+        let (key, value) = line.split_once('=').ok_or_else(|| format!("line '{line}'"))?;
+        fields.insert(key.trim(), value.trim().replace('\\', ""));
+    }
+    let mut field = |key: &str| fields.remove(key).ok_or_else(|| format!("no {key}"));
+    if field("version")? != "1" {
+        return Err("version is not 1".into());
+    }
+    Ok(MetaProperties {
+        cluster_id: field("cluster.id")?,
+        node_id: BrokerId(field("node.id")?.parse().map_err(|_| "node.id is not a number")?),
+        directory_id: field("directory.id")?.parse().map_err(|reason| format!("directory.id: {reason}"))?,
+    })
+}

@@ -1,0 +1,50 @@
+//! The records of a batch, decompressed when they must be looked into.
+
+use crate::log::error::{AppendError, ReadError};
+use crate::protocol::record_batch::{BatchError, BatchView, Codec};
+use crate::protocol::records::{Record, RecordError, RecordIter};
+
+/// Why a batch's records cannot be looked into.
+#[derive(Debug)]
+pub(crate) enum WalkError {
+    Batch(BatchError),
+    Record(RecordError),
+    Decompression,
+}
+
+impl WalkError {
+    pub fn into_append_error(self) -> AppendError {
+        match self {
+            WalkError::Batch(error) => error.into(),
+            WalkError::Record(error) => error.into(),
+            WalkError::Decompression => RecordError::Truncated.into(),
+        }
+    }
+}
+
+impl From<WalkError> for ReadError {
+    fn from(error: WalkError) -> ReadError {
+        match error {
+            WalkError::Batch(error) => error.into(),
+            WalkError::Record(error) => error.into(),
+            WalkError::Decompression => ReadError::Decompression,
+        }
+    }
+}
+
+/// Calls `visit` with each record until it answers false.
+pub(crate) fn for_each_record(
+    batch: &BatchView<'_>,
+    mut visit: impl FnMut(Record<'_>) -> bool,
+) -> Result<(), WalkError> {
+    let codec = batch.header.codec().map_err(WalkError::Batch)?;
+    if codec != Codec::None {
+        return Err(WalkError::Decompression);
+    }
+    for record in RecordIter::new(batch.header, batch.records()) {
+        if !visit(record.map_err(WalkError::Record)?) {
+            return Ok(());
+        }
+    }
+    Ok(())
+}

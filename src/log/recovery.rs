@@ -1,0 +1,485 @@
+//! Opening a log: what a crash or a clean stop left becomes a [`Log`] again.
+//!
+//! Below the recovery point everything was flushed and is believed; only headers are read there, and damage is an error, not a
+//! reason to cut. Behind it every batch is checked, whole ones are kept, and the first broken one ends the log. What is kept
+//! is flushed before anyone may read it, or a second crash could take back what a consumer has seen. Doing it twice changes
+//! nothing. Follows `LogLoader` of Apache Kafka 4.3.1, which checks whole segments where we check from the recovery point.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tracing::warn;
+
+use crate::log::checkpoint;
+use crate::log::error::LogError;
+use crate::log::flush::{LEADER_EPOCH_CHECKPOINT, PARTITION_METADATA};
+use crate::log::index::{IndexEntry, OffsetEntry, SparseIndex, TimeEntry, read_index, read_index_end};
+use crate::log::leader_epoch::LeaderEpochs;
+use crate::log::leftovers;
+use crate::log::log_dir::LogDir;
+use crate::log::options::LogOptions;
+use crate::log::partition_log::{Log, LogParts, Unflushed};
+use crate::log::producers::Producers;
+use crate::log::scan::{LocatedBatch, Scan, ScanError};
+use crate::log::segment::{
+    INDEX_SUFFIX, LOG_SUFFIX, MaxTimestamp, Segment, State, TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX, file_path,
+};
+use crate::log::snapshots;
+use crate::model::{LeaderEpoch, Now, Offset, TopicId};
+use crate::protocol::record_batch::BatchError;
+
+/// Which log to open, and what the checkpoints say of it.
+#[derive(Clone, Debug)]
+pub struct OpenLog<'a> {
+    /// The directory's name within the log directory: `topic-partition`.
+    pub name: &'a str,
+    pub topic_id: TopicId,
+    pub options: Arc<LogOptions>,
+    /// From `recovery-point-offset-checkpoint`; 0 when it does not know the log.
+    pub recovery_point: Offset,
+    /// From `log-start-offset-checkpoint`; 0 when it does not know the log.
+    pub log_start_offset: Offset,
+    /// Whether `.kafka_cleanshutdown` was there.
+    pub clean_shutdown: bool,
+    pub now: Now,
+}
+
+/// What opening a log has found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recovered {
+    /// There was no log; it is new.
+    pub created: bool,
+    /// Bytes checked behind the recovery point.
+    pub scanned_bytes: u64,
+    /// Bytes of torn or broken batches cut from the end.
+    pub truncated_bytes: u64,
+    pub indexes_rebuilt: u32,
+}
+
+impl Log {
+    /// Opens a log, or creates it. Afterwards all of it is on stable storage, except that a new log's directory waits for
+    /// its first flush. Blocks.
+    pub fn open(log_dir: &Arc<LogDir>, open: &OpenLog<'_>) -> Result<(Log, Recovered), LogError> {
+        log_dir.check()?;
+        let path = log_dir.path().join(open.name);
+        let disk = log_dir.disk();
+        let mut recovered = Recovered { created: !disk.exists(&path), ..Recovered::default() };
+        if recovered.created {
+            disk.create_dir_all(&path).map_err(LogError::io("create", &path))?;
+        }
+        check_partition_metadata(log_dir, &path, open.topic_id)?;
+        let base_offsets = leftovers::clean(log_dir, &path)?;
+        let mut loader = Loader {
+            log_dir,
+            dir: path.into(),
+            open,
+            epochs: LeaderEpochs::default(),
+            epochs_known: false,
+            segments: Vec::new(),
+            recovered: &mut recovered,
+            changed: false,
+        };
+        loader.load_epochs()?;
+        loader.load_segments(&base_offsets)?;
+        let log = loader.finish()?;
+        Ok((log, recovered))
+    }
+}
+
+/// Reads `partition.metadata`, or writes it when it is missing or torn: the cluster's metadata says which id is right.
+fn check_partition_metadata(log_dir: &LogDir, dir: &Path, topic_id: TopicId) -> Result<(), LogError> {
+    let path = dir.join(PARTITION_METADATA);
+    let disk = log_dir.disk();
+    if disk.exists(&path) {
+        let text = disk.read(&path).map_err(LogError::io("read", &path))?;
+        let text = String::from_utf8_lossy(&text);
+        let id = text.lines().find_map(|line| line.strip_prefix("topic_id: ")).and_then(|id| id.trim().parse().ok());
+        match id {
+            Some(found) if found == topic_id => return Ok(()),
+            Some(found) => return Err(LogError::InconsistentTopicId { path, found, expected: topic_id }),
+            None => warn!(path = %path.display(), "partition metadata is torn, writing it again"),
+        }
+    }
+    let text = format!("version: 0\ntopic_id: {topic_id}");
+    let written = disk.open(&path, true).and_then(|file| {
+        file.truncate(0)?;
+        file.write_all_at(&mut [std::io::IoSlice::new(text.as_bytes())], 0)
+    });
+    written.map_err(LogError::io("write", &path))
+}
+
+struct Loader<'a> {
+    log_dir: &'a Arc<LogDir>,
+    dir: Arc<Path>,
+    open: &'a OpenLog<'a>,
+    epochs: LeaderEpochs,
+    /// Whether the epoch file was readable; if not, all batches are asked.
+    epochs_known: bool,
+    segments: Vec<Arc<Segment>>,
+    recovered: &'a mut Recovered,
+    /// Whether anything was written that must be flushed before serving.
+    changed: bool,
+}
+
+impl Loader<'_> {
+    fn load_epochs(&mut self) -> Result<(), LogError> {
+        let path = self.dir.join(LEADER_EPOCH_CHECKPOINT);
+        if !self.log_dir.disk().exists(&path) {
+            return Ok(());
+        }
+        let text = self.log_dir.disk().read(&path).map_err(LogError::io("read", &path))?;
+        match checkpoint::decode_epochs(&text) {
+            Ok(entries) => {
+                self.epochs = LeaderEpochs::new(entries);
+                self.epochs_known = true;
+            }
+            Err(reason) => warn!(path = %path.display(), reason, "leader epochs are rebuilt from the log"),
+        }
+        Ok(())
+    }
+
+    /// The offset from which batches are checked.
+    fn scan_start(&self) -> Offset {
+        if self.open.clean_shutdown { Offset(i64::MAX) } else { self.open.recovery_point }
+    }
+
+    fn load_segments(&mut self, base_offsets: &[Offset]) -> Result<(), LogError> {
+        for (index, base_offset) in base_offsets.iter().enumerate() {
+            let next = base_offsets.get(index + 1).copied();
+            let whole = match next {
+                Some(next) if next <= self.scan_start() => self.load_finished(*base_offset, next)?,
+                _ => self.scan_segment(*base_offset, next.is_none())?,
+            };
+            if !whole {
+                self.remove_segments(&base_offsets[index + 1..])?;
+                break;
+            }
+        }
+        if self.segments.is_empty() {
+            let base_offset = self.open.log_start_offset.max(Offset::ZERO);
+            let path = file_path(&self.dir, base_offset, LOG_SUFFIX);
+            let segment = Segment::create(self.log_dir.clone(), self.dir.clone(), base_offset);
+            self.segments.push(Arc::new(segment.map_err(LogError::io("create", path))?));
+            self.epochs_known = true;
+        }
+        Ok(())
+    }
+
+    /// A segment that lies below the recovery point and gets no more batches: its size and the ends of its indexes suffice.
+    fn load_finished(&mut self, base_offset: Offset, next: Offset) -> Result<bool, LogError> {
+        let path = file_path(&self.dir, base_offset, LOG_SUFFIX);
+        let size = self.file_len(&path)?;
+        let Some((offsets, times)) = self.light_indexes(base_offset, size)? else {
+            // Without a usable index the batches are walked once; none is checked and nothing is cut.
+            let mut state = self.walk(base_offset, State::empty(base_offset), size, false)?.0;
+            state.end_offset = next;
+            self.recovered.indexes_rebuilt += 1;
+            self.install(base_offset, state, true)?;
+            return Ok(true);
+        };
+        let mut state = State::empty(base_offset);
+        state.size_bytes = size;
+        state.end_offset = next;
+        state.max_timestamp = max_timestamp(base_offset, times.last());
+        state.offset_index = offsets;
+        state.time_index = times;
+        self.install(base_offset, state, false)?;
+        Ok(true)
+    }
+
+    /// A segment that may have a torn tail, or the active one. Answers whether the log goes on behind it.
+    fn scan_segment(&mut self, base_offset: Offset, is_last: bool) -> Result<bool, LogError> {
+        let path = file_path(&self.dir, base_offset, LOG_SUFFIX);
+        let size = self.file_len(&path)?;
+        let from_index = self.state_from_index(base_offset, size)?;
+        let mut rebuilt = from_index.is_none() && size > 0;
+        let start = from_index.unwrap_or_else(|| State::empty(base_offset));
+        let start_position = start.size_bytes;
+        let walked = self.walk(base_offset, start, size, true);
+        let misled = match &walked {
+            Ok((state, error)) => error.is_some() && state.size_bytes == start_position,
+            Err(error) => matches!(error, LogError::DamagedBelowRecoveryPoint { .. }),
+        };
+        let (state, error) = if misled && start_position > 0 {
+            // Perhaps only the index is wrong about where a batch begins.
+            rebuilt = true;
+            self.walk(base_offset, State::empty(base_offset), size, true)?
+        } else {
+            walked?
+        };
+        self.recovered.indexes_rebuilt += u32::from(rebuilt);
+        let cut = size - state.size_bytes;
+        if let Some(error) = error {
+            warn!(segment = %path.display(), offset = %state.end_offset, cut_bytes = cut, %error, "log is cut at a broken batch");
+        }
+        let end_offset = state.end_offset;
+        if is_last
+            && !self.open.clean_shutdown
+            && end_offset < self.open.recovery_point
+            && base_offset < self.open.recovery_point
+        {
+            let recovery_point = self.open.recovery_point;
+            return Err(LogError::DamagedBelowRecoveryPoint { path, offset: end_offset, recovery_point });
+        }
+        let rewritten = rebuilt || cut > 0 || !self.open.clean_shutdown || !state.offset_index.pending().is_empty();
+        self.install(base_offset, state, rewritten)?;
+        if cut > 0 {
+            let segment = self.segments.last().expect("installed above");
+            let file = segment.file().map_err(LogError::io("open", &path))?;
+            file.truncate(segment.size_bytes()).map_err(LogError::io("cut", &path))?;
+            self.recovered.truncated_bytes += cut;
+        }
+        Ok(cut == 0)
+    }
+
+    /// Walks batches from the state's end on. Those behind the recovery point are checked (`check`), and the first broken one
+    /// ends the walk; below it a broken one is an error.
+    fn walk(
+        &mut self,
+        base_offset: Offset,
+        mut state: State,
+        size: u64,
+        check: bool,
+    ) -> Result<(State, Option<BatchError>), LogError> {
+        let path = file_path(&self.dir, base_offset, LOG_SUFFIX);
+        let scan_start = self.scan_start();
+        let file = self.log_dir.disk().open(&path, false).map_err(LogError::io("open", &path))?;
+        let mut scan = Scan::headers(file.clone(), state.size_bytes, size);
+        let mut checking = false;
+        loop {
+            // Offsets rise, so that the first batch at or behind the recovery point is where checking begins.
+            if check && !checking && state.end_offset >= scan_start {
+                checking = true;
+                scan = Scan::validating(file.clone(), state.size_bytes, size);
+                self.epochs.truncate_from_end(state.end_offset);
+                self.recovered.scanned_bytes += size - state.size_bytes;
+            }
+            let error = match scan.next() {
+                Ok(None) => return Ok((state, None)),
+                Ok(Some(batch)) => match self.check_order(&state, &batch, checking) {
+                    Ok(()) => {
+                        self.take_in(base_offset, &mut state, &batch, checking);
+                        continue;
+                    }
+                    Err(error) => error,
+                },
+                Err(ScanError::Batch(error)) => error,
+                Err(ScanError::Io(error)) => return Err(LogError::io("read", &path)(error)),
+            };
+            if checking || state.end_offset >= self.open.recovery_point {
+                return Ok((state, Some(error)));
+            }
+            let (offset, recovery_point) = (state.end_offset, self.open.recovery_point);
+            return Err(LogError::DamagedBelowRecoveryPoint { path, offset, recovery_point });
+        }
+    }
+
+    fn take_in(&mut self, base_offset: Offset, state: &mut State, batch: &LocatedBatch, checking: bool) {
+        state.push(base_offset, &batch.header, self.open.options.index_interval_bytes);
+        if checking || !self.epochs_known {
+            self.epochs.assign(batch.header.partition_leader_epoch, batch.header.base_offset);
+        }
+    }
+
+    /// Offsets and epochs never fall along a log. What follows a cut and was there before it would fall.
+    fn check_order(&self, state: &State, batch: &LocatedBatch, checking: bool) -> Result<(), BatchError> {
+        let header = &batch.header;
+        header.check_offsets()?;
+        let epoch_falls = checking
+            && header.partition_leader_epoch >= LeaderEpoch(0)
+            && self
+                .epochs
+                .epoch_for_offset(header.base_offset)
+                .is_some_and(|epoch| header.partition_leader_epoch < epoch);
+        if header.base_offset < state.end_offset || epoch_falls {
+            return Err(header.invalid_offsets());
+        }
+        Ok(())
+    }
+
+    fn install(&mut self, base_offset: Offset, state: State, rewritten: bool) -> Result<(), LogError> {
+        let segment = Segment::new(self.log_dir.clone(), self.dir.clone(), base_offset, State::empty(base_offset));
+        let path = segment.path(INDEX_SUFFIX);
+        if rewritten {
+            segment.reset(state).map_err(LogError::io("write", &path))?;
+            segment.write_indexes();
+            self.changed = true;
+        } else {
+            segment.adopt(state);
+        }
+        self.segments.push(Arc::new(segment));
+        Ok(())
+    }
+
+    fn remove_segments(&mut self, base_offsets: &[Offset]) -> Result<(), LogError> {
+        for base_offset in base_offsets {
+            for suffix in [LOG_SUFFIX, INDEX_SUFFIX, TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX] {
+                let path = file_path(&self.dir, *base_offset, suffix);
+                if self.log_dir.disk().exists(&path) {
+                    if suffix == LOG_SUFFIX {
+                        self.recovered.truncated_bytes += self.file_len(&path)?;
+                    }
+                    self.log_dir.disk().remove_file(&path).map_err(LogError::io("remove", &path))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn file_len(&self, path: &Path) -> Result<u64, LogError> {
+        let file = self.log_dir.disk().open(path, false);
+        file.and_then(|file| file.len()).map_err(LogError::io("open", path))
+    }
+
+    fn finish(mut self) -> Result<Log, LogError> {
+        let active = self.segments.last().expect("there is one").clone();
+        let path = active.path(LOG_SUFFIX);
+        let active_file = active.file().map_err(LogError::io("open", &path))?;
+        let end_offset = active.end_offset();
+        self.epochs.truncate_from_end(end_offset);
+        let log_start_offset = self.open.log_start_offset.max(self.segments[0].base_offset).min(end_offset);
+        let producers = self.load_producers(log_start_offset, end_offset)?;
+        if !self.recovered.created && (self.changed || !self.open.clean_shutdown) {
+            self.flush_all()?;
+        }
+        let first = Scan::headers(active_file.clone(), 0, active.size_bytes()).next();
+        let first_timestamp_ms = first.ok().flatten().map(|batch| batch.header.max_timestamp_ms);
+        let existed = !self.recovered.created;
+        let unflushed = Unflushed {
+            durable_end: end_offset,
+            truncation_generation: 0,
+            dir_version: 1,
+            dir_synced: u64::from(existed),
+            parent_synced: existed,
+            epochs_synced: if existed { self.epochs.version() } else { 0 },
+            sidecars: Vec::new(),
+        };
+        Ok(Log::from_parts(LogParts {
+            log_dir: self.log_dir.clone(),
+            dir: self.dir,
+            topic_id: self.open.topic_id,
+            options: self.open.options.clone(),
+            segments: self.segments,
+            active_file,
+            active_created_ms: self.open.now.wall_ms,
+            active_first_timestamp_ms: first_timestamp_ms,
+            log_start_offset,
+            epochs: self.epochs,
+            producers,
+            unflushed,
+        }))
+    }
+
+    /// Brings everything that was kept to stable storage before it is served (KAFKA-10101).
+    fn flush_all(&mut self) -> Result<(), LogError> {
+        let below = |segment: &Arc<Segment>| {
+            segment.end_offset() <= self.open.recovery_point && segment.base_offset < self.open.recovery_point
+        };
+        for segment in self.segments.iter().filter(|segment| !below(segment)) {
+            let path = segment.path(LOG_SUFFIX);
+            let file = segment.file().map_err(LogError::io("open", &path))?;
+            self.log_dir.sync_file(&*file, &path)?;
+            for (path, file) in segment.index_files() {
+                let file = file.map_err(LogError::io("open", &path))?;
+                self.log_dir.sync_file(&*file, &path)?;
+            }
+        }
+        if self.epochs.version() > 0 {
+            let text = checkpoint::encode_epochs(self.epochs.entries());
+            self.log_dir.write_atomically(&self.dir.join(LEADER_EPOCH_CHECKPOINT), text.as_bytes())?;
+        }
+        let path = self.dir.join(PARTITION_METADATA);
+        let file = self.log_dir.disk().open(&path, false).map_err(LogError::io("open", &path))?;
+        self.log_dir.sync_file(&*file, &path)?;
+        self.log_dir.sync_dir(&self.dir)?;
+        self.log_dir.sync_dir(self.log_dir.path())
+    }
+
+    /// The indexes of a finished segment by their last entries; `None` when they are missing or cannot be right.
+    fn light_indexes(
+        &self,
+        base_offset: Offset,
+        size: u64,
+    ) -> Result<Option<(SparseIndex<OffsetEntry>, SparseIndex<TimeEntry>)>, LogError> {
+        let offsets = self.read_index_end::<OffsetEntry>(base_offset, INDEX_SUFFIX)?;
+        let times = self.read_index_end::<TimeEntry>(base_offset, TIME_INDEX_SUFFIX)?;
+        let (Some(offsets), Some(times), true) = (offsets, times, self.epochs_known) else { return Ok(None) };
+        let points_inside = offsets.last().is_none_or(|entry| u64::from(entry.position) < size);
+        Ok(points_inside.then_some((offsets, times)))
+    }
+
+    fn read_index_end<E: IndexEntry>(
+        &self,
+        base_offset: Offset,
+        suffix: &str,
+    ) -> Result<Option<SparseIndex<E>>, LogError> {
+        let path = file_path(&self.dir, base_offset, suffix);
+        if !self.log_dir.disk().exists(&path) {
+            return Ok(None);
+        }
+        let file = self.log_dir.disk().open(&path, false).map_err(LogError::io("open", &path))?;
+        let end = read_index_end::<E>(&*file).map_err(LogError::io("read", &path))?;
+        Ok(end.map(|(count, last)| SparseIndex::in_file(count, last)))
+    }
+
+    fn read_whole_index<E: IndexEntry>(&self, base_offset: Offset, suffix: &str) -> Result<Option<Vec<E>>, LogError> {
+        let path = file_path(&self.dir, base_offset, suffix);
+        if !self.log_dir.disk().exists(&path) {
+            return Ok(None);
+        }
+        let file = self.log_dir.disk().open(&path, false).map_err(LogError::io("open", &path))?;
+        read_index::<E>(&*file).map_err(LogError::io("read", &path))
+    }
+
+    /// The state as of the last index entry below the recovery point; `None` when the indexes are of no use.
+    fn state_from_index(&self, base_offset: Offset, size: u64) -> Result<Option<State>, LogError> {
+        let offsets = self.read_whole_index::<OffsetEntry>(base_offset, INDEX_SUFFIX)?;
+        let times = self.read_whole_index::<TimeEntry>(base_offset, TIME_INDEX_SUFFIX)?;
+        let (Some(mut offsets), Some(mut times), true) = (offsets, times, self.epochs_known) else { return Ok(None) };
+        let limit = self.scan_start();
+        let below = |entry: &OffsetEntry| base_offset + i64::from(entry.relative_offset) < limit;
+        offsets.truncate(offsets.partition_point(|entry| u64::from(entry.position) < size && below(entry)));
+        let last_relative = offsets.last().map_or(0, |entry| entry.relative_offset);
+        if !self.open.clean_shutdown {
+            times.truncate(times.partition_point(|entry| entry.relative_offset <= last_relative));
+        }
+        if offsets.is_empty() {
+            times.clear();
+        }
+        let count = |len: usize| u32::try_from(len).expect("read_index has counted");
+        let mut state = State::empty(base_offset);
+        state.size_bytes = offsets.last().map_or(0, |entry| u64::from(entry.position));
+        state.max_timestamp = max_timestamp(base_offset, times.last().copied());
+        state.offset_index = SparseIndex::in_file(count(offsets.len()), offsets.last().copied());
+        state.time_index = SparseIndex::in_file(count(times.len()), times.last().copied());
+        Ok(Some(state))
+    }
+
+    /// Producer state from the newest snapshot that is whole and flushed, and the batches behind it.
+    fn load_producers(&mut self, log_start_offset: Offset, end_offset: Offset) -> Result<Producers, LogError> {
+        let limit = self.scan_start().min(end_offset);
+        let (mut producers, from) = snapshots::load_newest(self.log_dir, &self.dir, limit, end_offset)?
+            .unwrap_or((Producers::default(), log_start_offset));
+        let first = self.segments.partition_point(|segment| segment.end_offset() <= from);
+        for segment in &self.segments[first..] {
+            let read_error = |error| LogError::Io { action: "read", path: segment.path(LOG_SUFFIX), source: error };
+            let located = segment.locate(from).map_err(|error| read_error(std::io::Error::other(error)))?;
+            let Some(located) = located else { continue };
+            let mut scan = segment.scan_from(located.position).map_err(read_error)?;
+            while let Ok(Some(batch)) = scan.next() {
+                producers.note(&batch.header);
+            }
+        }
+        producers.expire(self.open.now, self.open.options.producer_id_expiration_ms);
+        Ok(producers)
+    }
+}
+
+fn max_timestamp(base_offset: Offset, last: Option<TimeEntry>) -> MaxTimestamp {
+    match last {
+        Some(entry) => {
+            MaxTimestamp { timestamp_ms: entry.timestamp_ms, offset: base_offset + i64::from(entry.relative_offset) }
+        }
+        None => MaxTimestamp { timestamp_ms: -1, offset: base_offset },
+    }
+}

@@ -1,0 +1,380 @@
+//! One segment: a log file, its two indexes, and what is known of its end.
+//!
+//! A segment is shared: the one writer holds the partition's mutex, readers hold nothing. What both touch is in `State`, behind
+//! a mutex that is held for a few loads and never across a read or write of a file, so that a reader sees end offset and size
+//! of the same moment. Follows `LogSegment` of Apache Kafka 4.3.1.
+
+use std::collections::VecDeque;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tracing::warn;
+
+use crate::io::disk::DiskFile;
+use crate::log::error::ReadError;
+use crate::log::index::{IndexEntry, OffsetEntry, SparseIndex, TimeEntry, floor_in_file, read_entries, write_entries};
+use crate::log::log_dir::LogDir;
+use crate::log::options::LogOptions;
+use crate::log::scan::{LocatedBatch, Scan};
+use crate::model::Offset;
+use crate::protocol::record_batch::BatchHeader;
+
+pub(crate) const LOG_SUFFIX: &str = "log";
+pub(crate) const INDEX_SUFFIX: &str = "index";
+pub(crate) const TIME_INDEX_SUFFIX: &str = "timeindex";
+pub(crate) const TRANSACTION_INDEX_SUFFIX: &str = "txnindex";
+pub(crate) const DELETED_SUFFIX: &str = "deleted";
+
+/// Index entries that wait for one write: the index costs a system call for this many of its entries.
+const PENDING_ENTRIES_MAX: usize = 128;
+/// The last batches appended, found without reading: what tailing consumers and the high watermark ask for.
+const RECENT_BATCHES: usize = 16;
+
+/// `dir/00000000000000000042.log`.
+pub(crate) fn file_path(dir: &Path, base_offset: Offset, suffix: &str) -> PathBuf {
+    dir.join(format!("{:020}.{suffix}", base_offset.0))
+}
+
+/// The greatest timestamp of a segment, and the last offset of the first batch that has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct MaxTimestamp {
+    pub timestamp_ms: i64,
+    pub offset: Offset,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct State {
+    pub end_offset: Offset,
+    pub size_bytes: u64,
+    /// -1 when no batch has one.
+    pub max_timestamp: MaxTimestamp,
+    pub offset_index: SparseIndex<OffsetEntry>,
+    pub time_index: SparseIndex<TimeEntry>,
+    pub bytes_since_index_entry: u64,
+    recent: VecDeque<LocatedBatch>,
+}
+
+impl State {
+    pub fn empty(base_offset: Offset) -> State {
+        State {
+            end_offset: base_offset,
+            size_bytes: 0,
+            max_timestamp: MaxTimestamp { timestamp_ms: -1, offset: base_offset },
+            offset_index: SparseIndex::new(),
+            time_index: SparseIndex::new(),
+            bytes_since_index_entry: 0,
+            recent: VecDeque::new(),
+        }
+    }
+
+    /// Takes in the batch that stands at the end of the file, as `LogSegment.append` does.
+    pub fn push(&mut self, base_offset: Offset, header: &BatchHeader, index_interval_bytes: u32) {
+        let last_offset = header.last_offset();
+        if header.max_timestamp_ms > self.max_timestamp.timestamp_ms {
+            self.max_timestamp = MaxTimestamp { timestamp_ms: header.max_timestamp_ms, offset: last_offset };
+        }
+        if self.bytes_since_index_entry > u64::from(index_interval_bytes) {
+            let position = u32::try_from(self.size_bytes).expect("a segment is rolled before 2 GiB");
+            self.offset_index.push(OffsetEntry { relative_offset: relative(base_offset, last_offset), position });
+            self.push_time_entry(base_offset);
+            self.bytes_since_index_entry = 0;
+        }
+        let size = header.size_bytes() as u64;
+        self.size_bytes += size;
+        self.bytes_since_index_entry += size;
+        self.end_offset = header.next_offset();
+    }
+
+    /// The time index ends with the greatest timestamp of all (`LogSegment.onBecomeInactiveSegment`).
+    pub fn push_time_entry(&mut self, base_offset: Offset) {
+        let MaxTimestamp { timestamp_ms, offset } = self.max_timestamp;
+        if timestamp_ms >= 0 && self.time_index.last().is_none_or(|last| last.timestamp_ms < timestamp_ms) {
+            self.time_index.push(TimeEntry { timestamp_ms, relative_offset: relative(base_offset, offset) });
+        }
+    }
+
+    fn remember(&mut self, batch: LocatedBatch) {
+        if self.recent.len() == RECENT_BATCHES {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(batch);
+    }
+
+    fn recent(&self, offset: Offset) -> Option<LocatedBatch> {
+        if self.recent.front()?.header.base_offset > offset {
+            return None;
+        }
+        let at = self.recent.partition_point(|batch| batch.header.last_offset() < offset);
+        self.recent.get(at).copied()
+    }
+}
+
+/// How far an offset lies behind its segment's base.
+fn relative(base_offset: Offset, offset: Offset) -> u32 {
+    u32::try_from(offset - base_offset).expect("a segment is rolled before its offsets overflow")
+}
+
+#[derive(Default)]
+struct Files {
+    log: Option<Arc<dyn DiskFile>>,
+    index: Option<Arc<dyn DiskFile>>,
+    time_index: Option<Arc<dyn DiskFile>>,
+}
+
+/// A segment of one log.
+pub(crate) struct Segment {
+    pub base_offset: Offset,
+    log_dir: Arc<LogDir>,
+    dir: Arc<Path>,
+    files: Mutex<Files>,
+    state: Mutex<State>,
+}
+
+impl Segment {
+    pub fn new(log_dir: Arc<LogDir>, dir: Arc<Path>, base_offset: Offset, state: State) -> Segment {
+        Segment { base_offset, log_dir, dir, files: Mutex::new(Files::default()), state: Mutex::new(state) }
+    }
+
+    /// Creates the files of an empty segment; indexes appear when they have an entry.
+    pub fn create(log_dir: Arc<LogDir>, dir: Arc<Path>, base_offset: Offset) -> io::Result<Segment> {
+        let segment = Segment::new(log_dir, dir, base_offset, State::empty(base_offset));
+        let file = segment.log_dir.disk().open(&segment.path(LOG_SUFFIX), true)?;
+        if !file.is_empty()? {
+            // What lies here is the rest of something that was cut away; the log does not know it.
+            file.truncate(0)?;
+        }
+        segment.files.lock().log = Some(file);
+        Ok(segment)
+    }
+
+    pub fn path(&self, suffix: &str) -> PathBuf {
+        file_path(&self.dir, self.base_offset, suffix)
+    }
+
+    /// The log file, opened at first use.
+    pub fn file(&self) -> io::Result<Arc<dyn DiskFile>> {
+        let mut files = self.files.lock();
+        if let Some(file) = &files.log {
+            return Ok(file.clone());
+        }
+        let file = self.log_dir.disk().open(&self.path(LOG_SUFFIX), false)?;
+        files.log = Some(file.clone());
+        Ok(file)
+    }
+
+    fn index_file(&self) -> io::Result<Arc<dyn DiskFile>> {
+        let mut files = self.files.lock();
+        if let Some(file) = &files.index {
+            return Ok(file.clone());
+        }
+        let file = self.log_dir.disk().open(&self.path(INDEX_SUFFIX), true)?;
+        files.index = Some(file.clone());
+        Ok(file)
+    }
+
+    fn time_index_file(&self) -> io::Result<Arc<dyn DiskFile>> {
+        let mut files = self.files.lock();
+        if let Some(file) = &files.time_index {
+            return Ok(file.clone());
+        }
+        let file = self.log_dir.disk().open(&self.path(TIME_INDEX_SUFFIX), true)?;
+        files.time_index = Some(file.clone());
+        Ok(file)
+    }
+
+    /// Closes what is open; the next use opens it again. Regions that readers hold keep their descriptor.
+    pub fn close_files(&self) {
+        *self.files.lock() = Files::default();
+    }
+
+    pub fn end_offset(&self) -> Offset {
+        self.state.lock().end_offset
+    }
+
+    pub fn size_bytes(&self) -> u64 {
+        self.state.lock().size_bytes
+    }
+
+    /// End offset and size of the same moment.
+    pub fn end(&self) -> (Offset, u64) {
+        let state = self.state.lock();
+        (state.end_offset, state.size_bytes)
+    }
+
+    pub fn max_timestamp(&self) -> MaxTimestamp {
+        self.state.lock().max_timestamp
+    }
+
+    /// Whether an index has no room for another entry.
+    pub fn is_index_full(&self, segment_index_bytes: u32) -> bool {
+        let state = self.state.lock();
+        let room = |bytes: usize| segment_index_bytes / u32::try_from(bytes).expect("8 or 12");
+        // The time index keeps its last place for the entry it gets when the segment is closed.
+        state.offset_index.len() >= room(OffsetEntry::BYTES)
+            || state.time_index.len() >= room(TimeEntry::BYTES).saturating_sub(1)
+    }
+
+    /// Publishes batches that have been written behind the end.
+    pub fn commit(&self, headers: &[BatchHeader], options: &LogOptions) {
+        let mut state = self.state.lock();
+        for header in headers {
+            let located = LocatedBatch { header: *header, position: state.size_bytes };
+            state.push(self.base_offset, header, options.index_interval_bytes);
+            state.remember(located);
+        }
+        let full = state.offset_index.pending().len() >= PENDING_ENTRIES_MAX;
+        drop(state);
+        if full {
+            self.write_indexes();
+        }
+    }
+
+    /// Adds the closing time entry and writes what waits: the segment gets no more batches, or the log is closed.
+    pub fn finish_indexes(&self) {
+        self.state.lock().push_time_entry(self.base_offset);
+        self.write_indexes();
+    }
+
+    /// Writes the index entries that wait. A failure costs them, and the next reader a longer walk; never the append.
+    pub fn write_indexes(&self) {
+        let (offsets, times) = {
+            let state = self.state.lock();
+            let offsets = (state.offset_index.encode_pending(), state.offset_index.pending().len());
+            (offsets, (state.time_index.encode_pending(), state.time_index.pending().len()))
+        };
+        let write = |file: io::Result<Arc<dyn DiskFile>>, (bytes, position): &(Vec<u8>, u64)| {
+            if bytes.is_empty() { Ok(()) } else { write_entries(&*file?, bytes, *position) }
+        };
+        let written = write(self.index_file(), &offsets.0);
+        let written = written.and_then(|()| write(self.time_index_file(), &times.0));
+        let Err(error) = written else {
+            let mut state = self.state.lock();
+            state.offset_index.on_written(offsets.1);
+            state.time_index.on_written(times.1);
+            return;
+        };
+        warn!(segment = %self.path(INDEX_SUFFIX).display(), %error, "index entries could not be written");
+        let last_offset = self.last_in_file(self.index_file(), |state| state.offset_index.in_file_count());
+        let last_time = self.last_in_file(self.time_index_file(), |state| state.time_index.in_file_count());
+        let mut state = self.state.lock();
+        state.offset_index.drop_pending(last_offset);
+        state.time_index.drop_pending(last_time);
+    }
+
+    fn last_in_file<E: IndexEntry>(&self, file: io::Result<Arc<dyn DiskFile>>, count: fn(&State) -> u32) -> Option<E> {
+        let last = count(&self.state.lock()).checked_sub(1)?;
+        read_entries(&*file.ok()?, last, 1).ok()?.pop()
+    }
+
+    /// The files that a flush of a finished segment covers besides its log.
+    pub fn index_files(&self) -> [(PathBuf, io::Result<Arc<dyn DiskFile>>); 2] {
+        [(self.path(INDEX_SUFFIX), self.index_file()), (self.path(TIME_INDEX_SUFFIX), self.time_index_file())]
+    }
+
+    /// The batch that holds `offset`, or the first behind it when no batch does; `None` at or behind the end.
+    pub fn locate(&self, offset: Offset) -> Result<Option<LocatedBatch>, ReadError> {
+        let (floor, in_file, size) = {
+            let state = self.state.lock();
+            if offset >= state.end_offset {
+                return Ok(None);
+            }
+            if let Some(batch) = state.recent(offset) {
+                return Ok(Some(batch));
+            }
+            let key = u32::try_from((offset - self.base_offset).max(0)).unwrap_or(u32::MAX);
+            let floor = state.offset_index.floor_pending(key).ok_or(key);
+            (floor, state.offset_index.in_file_count(), state.size_bytes)
+        };
+        let entry = match floor {
+            Ok(entry) => Some(entry),
+            Err(_) if in_file == 0 => None,
+            Err(key) => floor_in_file(&*self.index_file()?, in_file, key)?,
+        };
+        let start = entry.map_or(0, |entry| u64::from(entry.position));
+        if start > 0 {
+            match self.walk(start, size, offset) {
+                // An entry is a hint: what it points at must be a batch at or below the offset that is looked for.
+                Ok((first, found)) if first.base_offset >= self.base_offset && first.base_offset <= offset => {
+                    return Ok(found);
+                }
+                answer => {
+                    let path = self.path(INDEX_SUFFIX);
+                    warn!(index = %path.display(), position = start, ?answer, "index entry does not point at its batch");
+                }
+            }
+        }
+        if size == 0 {
+            return Ok(None);
+        }
+        Ok(self.walk(0, size, offset)?.1)
+    }
+
+    /// Walks from a batch's start to the first batch that ends at or behind `offset`. Also answers the first header.
+    fn walk(&self, start: u64, end: u64, offset: Offset) -> Result<(BatchHeader, Option<LocatedBatch>), ReadError> {
+        let mut scan = Scan::headers(self.file()?, start, end);
+        let mut first = None;
+        while let Some(batch) = scan.next()? {
+            first.get_or_insert(batch.header);
+            if batch.header.last_offset() >= offset {
+                return Ok((first.expect("set above"), Some(batch)));
+            }
+        }
+        let first = first.ok_or_else(|| ReadError::Io(io::ErrorKind::UnexpectedEof.into()))?;
+        Ok((first, None))
+    }
+
+    /// A position at or before the first batch whose max timestamp reaches `timestamp_ms` (`LogSegment.findOffsetByTimestamp`).
+    pub fn position_for_timestamp(&self, timestamp_ms: i64) -> Result<u64, ReadError> {
+        let (pending, in_file) = {
+            let state = self.state.lock();
+            (state.time_index.floor_pending(timestamp_ms), state.time_index.in_file_count())
+        };
+        let entry = match pending {
+            Some(entry) => Some(entry),
+            None if in_file == 0 => None,
+            None => floor_in_file(&*self.time_index_file()?, in_file, timestamp_ms)?,
+        };
+        let Some(entry) = entry else { return Ok(0) };
+        let located = self.locate(self.base_offset + i64::from(entry.relative_offset))?;
+        Ok(located.map_or(0, |batch| batch.position))
+    }
+
+    /// A walk over the headers from a position to the end as it is now.
+    pub fn scan_from(&self, position: u64) -> io::Result<Scan> {
+        Ok(Scan::headers(self.file()?, position, self.size_bytes()))
+    }
+
+    /// Replaces what is known of the end, after a cut. Index files are cut to the entries that still hold.
+    pub fn reset(&self, state: State) -> io::Result<()> {
+        let offset_bytes = u64::from(state.offset_index.in_file_count()) * OffsetEntry::BYTES as u64;
+        let time_bytes = u64::from(state.time_index.in_file_count()) * TimeEntry::BYTES as u64;
+        *self.state.lock() = state;
+        self.index_file()?.truncate(offset_bytes)?;
+        self.time_index_file()?.truncate(time_bytes)
+    }
+
+    /// Takes over a state that agrees with the files as they are.
+    pub fn adopt(&self, state: State) {
+        *self.state.lock() = state;
+    }
+
+    pub fn snapshot_state(&self) -> State {
+        self.state.lock().clone()
+    }
+
+    /// Renames the segment's files to `.deleted`, so that no crash brings it back; descriptors stay valid.
+    pub fn rename_deleted(&self) -> io::Result<Vec<PathBuf>> {
+        let mut renamed = Vec::new();
+        for suffix in [LOG_SUFFIX, INDEX_SUFFIX, TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX] {
+            let from = self.path(suffix);
+            if self.log_dir.disk().exists(&from) {
+                let to = self.path(&format!("{suffix}.{DELETED_SUFFIX}"));
+                self.log_dir.disk().rename(&from, &to)?;
+                renamed.push(to);
+            }
+        }
+        Ok(renamed)
+    }
+}

@@ -1,0 +1,65 @@
+//! Finds and removes the producer snapshots of a log.
+
+use std::path::Path;
+
+use tracing::warn;
+
+use crate::log::error::LogError;
+use crate::log::log_dir::LogDir;
+use crate::log::producer_snapshot::{SIDECAR_SUFFIX, SNAPSHOT_SUFFIX, apply_sidecar, decode_snapshot};
+use crate::log::producers::Producers;
+use crate::log::segment::file_path;
+use crate::model::Offset;
+
+/// The offsets of the snapshots in a directory, rising.
+pub(crate) fn list(log_dir: &LogDir, dir: &Path) -> Result<Vec<Offset>, LogError> {
+    let entries = log_dir.disk().read_dir(dir).map_err(LogError::io("list", dir))?;
+    let offset = |name: &str| {
+        let (offset, suffix) = name.split_once('.')?;
+        let is_snapshot = suffix == SNAPSHOT_SUFFIX || suffix == SIDECAR_SUFFIX;
+        (is_snapshot && offset.len() == 20).then(|| offset.parse().ok().map(Offset))?
+    };
+    let mut offsets: Vec<Offset> = entries.iter().filter_map(|entry| offset(&entry.name)).collect();
+    offsets.sort();
+    offsets.dedup();
+    Ok(offsets)
+}
+
+/// Removes the snapshot at an offset, and what belongs to it.
+pub(crate) fn remove(log_dir: &LogDir, dir: &Path, offset: Offset) -> Result<(), LogError> {
+    for suffix in [SNAPSHOT_SUFFIX, SIDECAR_SUFFIX] {
+        let path = file_path(dir, offset, suffix);
+        if log_dir.disk().exists(&path) {
+            log_dir.disk().remove_file(&path).map_err(LogError::io("remove", path))?;
+        }
+    }
+    Ok(())
+}
+
+/// The newest whole snapshot at or below `limit`, with its offset. Those behind `end_offset` speak of a log that is no more,
+/// and are removed.
+pub(crate) fn load_newest(
+    log_dir: &LogDir,
+    dir: &Path,
+    limit: Offset,
+    end_offset: Offset,
+) -> Result<Option<(Producers, Offset)>, LogError> {
+    let offsets = list(log_dir, dir)?;
+    for offset in offsets.iter().filter(|offset| **offset > end_offset) {
+        remove(log_dir, dir, *offset)?;
+    }
+    for offset in offsets.into_iter().rev().filter(|offset| *offset <= limit) {
+        let path = file_path(dir, offset, SNAPSHOT_SUFFIX);
+        let read = |path: &Path| log_dir.disk().exists(path).then(|| log_dir.disk().read(path).ok()).flatten();
+        let Some(snapshot) = read(&path) else { continue };
+        let Some(mut producers) = decode_snapshot(&snapshot) else {
+            warn!(path = %path.display(), "producer snapshot is damaged, using an older one");
+            continue;
+        };
+        if let Some(sidecar) = read(&file_path(dir, offset, SIDECAR_SUFFIX)) {
+            apply_sidecar(&mut producers, &snapshot, &sidecar);
+        }
+        return Ok(Some((producers, offset)));
+    }
+    Ok(None)
+}
