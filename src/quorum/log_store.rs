@@ -27,6 +27,11 @@ impl LogStore {
     pub fn new(journal: Journal) -> LogStore {
         LogStore { journal: Arc::new(Mutex::new(journal)) }
     }
+
+    /// The index of the last entry; `None` when all are purged.
+    pub fn last_index(&self) -> Option<u64> {
+        self.journal.lock().state().entries.last_key_value().map(|(index, _)| *index)
+    }
 }
 
 fn write_logs(error: std::io::Error) -> StorageError {

@@ -113,8 +113,8 @@ pub struct Quorum {
 }
 
 impl Quorum {
-    /// Opens or formats the directory and starts the quorum's thread. When it returns, what was known to be committed is in
-    /// the image; whatever else is in the log is there after the first [`Quorum::submit`].
+    /// Opens or formats the directory and starts the quorum's thread. A sole voter leads when this returns, and everything
+    /// that was ever answered is in the image.
     pub fn start(options: QuorumOptions) -> Result<Quorum, StartError> {
         let journal = open_or_format(&options)?;
         let voter = journal.state().identity.expect("a journal has an identity");
@@ -250,6 +250,7 @@ fn run(
             return;
         }
     };
+    let last_index = log_store.last_index();
     runtime.block_on(async move {
         let raft = Raft::new(voter, Arc::new(config), network::NoPeers, log_store, machine).await;
         let raft = match raft {
@@ -259,6 +260,10 @@ fn run(
                 return;
             }
         };
+        if let Err(error) = catch_up_alone(&raft, voter, last_index).await {
+            let _ = started.send(Err(error));
+            return;
+        }
         let _ = started.send(Ok(raft.clone()));
         // A dropped handle stops the thread too.
         let _ = stopped.await;
@@ -266,6 +271,22 @@ fn run(
             tracing::error!(%error, "the quorum's task ended badly");
         }
     });
+}
+
+/// A sole voter has nobody to wait for: all that is in its log is committed as soon as it leads.
+async fn catch_up_alone(raft: &Raft<TypeConfig>, voter: Voter, last_index: Option<u64>) -> Result<(), String> {
+    let membership = Arc::clone(&raft.metrics().borrow().membership_config);
+    if membership.voter_ids().any(|other| other != voter) {
+        return Ok(());
+    }
+    if raft.metrics().borrow().state != ServerState::Leader {
+        raft.trigger().elect().await.map_err(|error| error.to_string())?;
+    }
+    let caught_up = |metrics: &RaftMetrics<Voter, openraft::BasicNode>| {
+        metrics.state == ServerState::Leader && metrics.last_applied.map(|applied| applied.index) >= last_index
+    };
+    let waited = raft.wait(None).metrics(caught_up, "a sole voter leads and has applied its log").await;
+    waited.map(|_| ()).map_err(|error| error.to_string())
 }
 
 fn config(snapshot_entries: u64) -> openraft::Config {

@@ -154,3 +154,20 @@ fn many_entries_become_a_snapshot_that_the_next_start_begins_from() {
     assert_eq!(quorum.image().to_records(), image.to_records());
     quorum.stop();
 }
+
+#[test]
+fn what_was_answered_is_in_the_image_of_the_next_start_also_when_the_commit_was_not_noted() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let quorum = start(dir.path());
+    submit(&quorum, vec![registered(1), topic("a", 1)]);
+    quorum.stop();
+    let path = dir.path().join(DIRECTORY).join("journal");
+    let journal = Journal::open(Arc::new(SystemDisk), &dir.path().join(DIRECTORY)).expect("a whole journal");
+    let state = State { committed: None, ..journal.state().clone() };
+    std::fs::remove_file(path).expect("the file is there");
+    Journal::create(Arc::new(SystemDisk), &dir.path().join(DIRECTORY), state).expect("a fresh journal");
+
+    let quorum = start(dir.path());
+    assert!(quorum.image().topic("a").is_some());
+    quorum.stop();
+}
