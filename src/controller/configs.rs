@@ -1,0 +1,244 @@
+//! Changing settings of topics, brokers, groups and client metrics.
+//!
+//! Kafka checks in two places: the broker that was asked (`ConfigAdminManager`: what the request may not say at all) and the
+//! controller (`ConfigurationControlManager`, `ControllerConfigurationValidator`). Both are here, in that order.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Decision, Refusal};
+use crate::config::{self, Overrides, UpdateMode, ValueType};
+use crate::metadata::{ConfigResource, Image, Record};
+use crate::model::{BrokerId, ErrorCode, check_topic_name};
+
+/// Kafka's `ConfigResource.Type`, as far as settings can be changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ResourceType {
+    Topic,
+    Broker,
+    ClientMetrics,
+    Group,
+}
+
+/// A resource as a client names it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ResourceName {
+    pub resource_type: ResourceType,
+    /// A topic, a broker's number or nothing for all brokers, a group, a client metrics subscription.
+    pub name: String,
+}
+
+/// What to do with one setting (`AlterConfigOp.OpType`). `None` is Kafka's null.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConfigOp {
+    Set(Option<String>),
+    Delete,
+    /// Adds elements to a list, those that it has not yet.
+    Append(Option<String>),
+    /// Takes elements out of a list.
+    Subtract(Option<String>),
+}
+
+/// The changes asked of one resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AlterConfigs<Change> {
+    pub resource: ResourceName,
+    /// In the order of the request.
+    pub changes: Vec<(String, Change)>,
+}
+
+/// Decides on IncrementalAlterConfigs: one answer for each resource, in the order of the request (KIP-339).
+pub fn incremental_alter_configs(
+    image: &Image,
+    requests: &[AlterConfigs<ConfigOp>],
+) -> Decision<Vec<Result<(), Refusal>>> {
+    each(requests, |request| {
+        check_request(request, |op| match op {
+            ConfigOp::Set(value) | ConfigOp::Append(value) | ConfigOp::Subtract(value) => value.is_none(),
+            ConfigOp::Delete => false,
+        })?;
+        let resource = resource_of(&request.resource)?;
+        let old = image.configs(&resource);
+        let mut new = old.clone();
+        for (name, op) in &request.changes {
+            apply_op(&resource, &mut new, name, op)?;
+        }
+        let named = request.changes.iter().map(|(name, _)| name.as_str());
+        check_outcome(image, &resource, &new)?;
+        Ok(records_of(&resource, old, &new, named))
+    })
+}
+
+/// Decides on the older AlterConfigs, which replaces all settings of a resource.
+pub fn alter_configs(image: &Image, requests: &[AlterConfigs<Option<String>>]) -> Decision<Vec<Result<(), Refusal>>> {
+    each(requests, |request| {
+        check_request(request, Option::is_none)?;
+        let resource = resource_of(&request.resource)?;
+        let old = image.configs(&resource);
+        let value = |(name, value): &(String, Option<String>)| Some((name.clone(), value.clone()?));
+        let new: Overrides = request.changes.iter().filter_map(value).collect();
+        check_outcome(image, &resource, &new)?;
+        let named: BTreeSet<&str> = old.keys().chain(new.keys()).map(String::as_str).collect();
+        Ok(records_of(&resource, old, &new, named.into_iter()))
+    })
+}
+
+/// Decides resource by resource; one that is named twice is refused each time.
+fn each<Change>(
+    requests: &[AlterConfigs<Change>],
+    decide: impl Fn(&AlterConfigs<Change>) -> Result<Vec<Record>, Refusal>,
+) -> Decision<Vec<Result<(), Refusal>>> {
+    let mut times: BTreeMap<&ResourceName, usize> = BTreeMap::new();
+    for request in requests {
+        *times.entry(&request.resource).or_default() += 1;
+    }
+    let mut records = Vec::new();
+    let mut answer = Vec::new();
+    for request in requests {
+        let decided = match times[&request.resource] {
+            1 => decide(request),
+            _ => Err(Refusal::new(ErrorCode::InvalidRequest, "Each resource must appear at most once.")),
+        };
+        answer.push(decided.map(|more| records.extend(more)));
+    }
+    Decision { records, answer }
+}
+
+/// What `ConfigAdminManager.preprocess` refuses without looking at the cluster.
+fn check_request<Change>(request: &AlterConfigs<Change>, is_null: impl Fn(&Change) -> bool) -> Result<(), Refusal> {
+    let refuse = |message: String| Err(Refusal::new(ErrorCode::InvalidRequest, message));
+    let nulls: Vec<&str> =
+        request.changes.iter().filter(|(_, change)| is_null(change)).map(|(name, _)| name.as_str()).collect();
+    if !nulls.is_empty() {
+        return refuse(format!("Null value not supported for : {}", nulls.join(", ")));
+    }
+    let names: BTreeSet<&str> = request.changes.iter().map(|(name, _)| name.as_str()).collect();
+    if names.len() < request.changes.len() {
+        return refuse("Error due to duplicate config keys".into());
+    }
+    if request.resource.resource_type != ResourceType::Broker {
+        return Ok(());
+    }
+    let mode_of = |name: &str| config::find_broker_key(name).map(|key| key.update_mode);
+    let of_mode =
+        |mode| names.iter().copied().filter(|name| mode_of(name) == Some(mode)).collect::<Vec<_>>().join(", ");
+    let read_only = of_mode(UpdateMode::ReadOnly);
+    if !read_only.is_empty() {
+        return refuse(format!("Cannot update these configs dynamically: [{read_only}]"));
+    }
+    let per_broker = of_mode(UpdateMode::PerBroker);
+    if request.resource.name.is_empty() && !per_broker.is_empty() {
+        return refuse(format!(
+            "Cannot update these configs at default cluster level, broker id must be specified: [{per_broker}]"
+        ));
+    }
+    Ok(())
+}
+
+fn resource_of(resource: &ResourceName) -> Result<ConfigResource, Refusal> {
+    let refuse = |message: &str| Refusal::new(ErrorCode::InvalidRequest, message);
+    let name = resource.name.as_str();
+    match resource.resource_type {
+        ResourceType::Topic if name.is_empty() => Err(refuse("Default topic resources are not allowed.")),
+        ResourceType::Topic => {
+            check_topic_name(name).map_err(|reason| {
+                Refusal::new(ErrorCode::InvalidTopicException, format!("Topic name is invalid: {reason}"))
+            })?;
+            Ok(ConfigResource::Topic(name.to_owned()))
+        }
+        ResourceType::Broker if name.is_empty() => Ok(ConfigResource::BrokerDefault),
+        ResourceType::Broker => match name.parse::<i32>() {
+            Ok(id) if id < 0 => Err(refuse("Invalid negative broker ID.")),
+            Ok(id) => Ok(ConfigResource::Broker(BrokerId(id))),
+            Err(_) => Err(refuse("Unable to parse broker name as a base 10 number.")),
+        },
+        ResourceType::ClientMetrics if name.is_empty() => Err(refuse("Subscription name can't be empty")),
+        ResourceType::ClientMetrics => Ok(ConfigResource::ClientMetrics(name.to_owned())),
+        ResourceType::Group if name.is_empty() => Err(refuse("Default group resources are not allowed.")),
+        ResourceType::Group => Ok(ConfigResource::Group(name.to_owned())),
+    }
+}
+
+fn apply_op(resource: &ConfigResource, configs: &mut Overrides, name: &str, op: &ConfigOp) -> Result<(), Refusal> {
+    let list_of = |configs: &Overrides, verb: &str| {
+        list_value(resource, configs, name).ok_or_else(|| {
+            let message = format!("Can't {verb} to key {name} because its type is not LIST.");
+            Refusal::new(ErrorCode::InvalidConfig, message)
+        })
+    };
+    match op {
+        ConfigOp::Set(Some(value)) => _ = configs.insert(name.to_owned(), value.clone()),
+        ConfigOp::Append(Some(added)) => {
+            let mut list = list_of(configs, "APPEND")?;
+            for element in elements(added) {
+                if !list.contains(&element) {
+                    list.push(element);
+                }
+            }
+            configs.insert(name.to_owned(), list.join(","));
+        }
+        ConfigOp::Subtract(Some(removed)) => {
+            let mut list = list_of(configs, "SUBTRACT")?;
+            let removed = elements(removed);
+            list.retain(|element| !removed.contains(element));
+            configs.insert(name.to_owned(), list.join(","));
+        }
+        // A null value was refused before; it reads as a deletion, as in the records.
+        ConfigOp::Delete | ConfigOp::Set(None) | ConfigOp::Append(None) | ConfigOp::Subtract(None) => {
+            configs.remove(name);
+        }
+    }
+    Ok(())
+}
+
+/// The list that a change starts from: what was set, else the default. `None` when the setting is no list.
+fn list_value(resource: &ConfigResource, configs: &Overrides, name: &str) -> Option<Vec<String>> {
+    let key = match resource {
+        ConfigResource::Topic(_) => config::find_topic_key(name),
+        ConfigResource::Broker(_) | ConfigResource::BrokerDefault => config::find_broker_key(name),
+        ConfigResource::Group(_) => config::find_group_key(name),
+        ConfigResource::ClientMetrics(_) => None,
+    };
+    let key = key.filter(|key| matches!(key.value_type, ValueType::List))?;
+    Some(elements(configs.get(name).map(String::as_str).or(key.default).unwrap_or("")))
+}
+
+fn elements(list: &str) -> Vec<String> {
+    list.split(',').map(str::trim).filter(|element| !element.is_empty()).map(str::to_owned).collect()
+}
+
+/// What the settings of the resource would be, all together. Source: `ControllerConfigurationValidator.validate`.
+fn check_outcome(image: &Image, resource: &ConfigResource, configs: &Overrides) -> Result<(), Refusal> {
+    match resource {
+        ConfigResource::Topic(name) => {
+            if image.topic(name).is_none() {
+                let message = format!("The topic '{name}' does not exist.");
+                return Err(Refusal::new(ErrorCode::UnknownTopicOrPartition, message));
+            }
+            config::validate_topic_configs(configs)
+        }
+        ConfigResource::Broker(id) => {
+            if image.broker(*id).is_none() {
+                let message = format!("No broker with id {id} found.");
+                return Err(Refusal::new(ErrorCode::BrokerIdNotRegistered, message));
+            }
+            return Ok(());
+        }
+        ConfigResource::BrokerDefault | ConfigResource::Group(_) | ConfigResource::ClientMetrics(_) => return Ok(()),
+    }
+    .map_err(|error| Refusal::new(error.code(), error.to_string()))
+}
+
+fn records_of<'a>(
+    resource: &ConfigResource,
+    old: &Overrides,
+    new: &Overrides,
+    named: impl Iterator<Item = &'a str>,
+) -> Vec<Record> {
+    let changed = named.filter(|name| old.get(*name) != new.get(*name));
+    let record = |name: &str| Record::ConfigChanged {
+        resource: resource.clone(),
+        name: name.to_owned(),
+        value: new.get(name).cloned(),
+    };
+    changed.map(record).collect()
+}

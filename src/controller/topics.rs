@@ -1,0 +1,339 @@
+//! Creating and deleting topics. Checks come in Kafka's order, since a request with two faults is told of the first.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use uuid::Uuid;
+
+use super::placement::place;
+use super::{BATCH_PARTITIONS_MAX, Decision, Options, Refusal};
+use crate::config::{self, Overrides};
+use crate::metadata::{ConfigResource, Image, Partition, Record, Replicas, Topic};
+use crate::model::{BrokerId, ErrorCode, TopicId, check_topic_name};
+
+/// A topic to create, as a client asks for it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CreateTopic {
+    pub name: String,
+    /// -1 leaves it to the broker, and must be with a manual assignment.
+    pub partitions: i32,
+    /// -1 leaves it to the broker, and must be with a manual assignment.
+    pub replication_factor: i16,
+    /// Partition and brokers, the leader first; empty lets the controller choose.
+    pub assignments: Vec<(i32, Vec<BrokerId>)>,
+    pub configs: Vec<(String, Option<String>)>,
+    /// Takes as many replicas as there are brokers when that is fewer than asked for: for the broker's own topics.
+    pub take_what_there_is: bool,
+}
+
+/// A topic that will exist when the records are committed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreatedTopic {
+    pub id: TopicId,
+    pub partitions: i32,
+    pub replication_factor: i16,
+    /// The settings the topic was given.
+    pub configs: Overrides,
+}
+
+const EXCESSIVE_BATCH: &str = "Unable to perform excessively large batch operation.";
+
+/// The answer to one topic, in the order of the request; a name given twice is answered once, where it first stood.
+pub type Created = (String, Result<CreatedTopic, Refusal>);
+
+/// Decides on a CreateTopics request. `seed` chooses topic ids and places; it must be new for every request.
+pub fn create_topics(image: &Image, options: &Options, seed: Uuid, topics: &[CreateTopic]) -> Decision<Vec<Created>> {
+    let mut answer: Vec<Created> = Vec::new();
+    let mut records = Vec::new();
+    let duplicates = duplicate_names(topics);
+    let wanted: Vec<&CreateTopic> = topics.iter().filter(|topic| !duplicates.contains(topic.name.as_str())).collect();
+    if let Err(refusal) = check_partition_total(options, &wanted) {
+        return refuse_all(topics, &refusal);
+    }
+    let mut named = BTreeSet::new();
+    for (index, topic) in topics.iter().enumerate() {
+        if !named.insert(topic.name.as_str()) {
+            continue;
+        }
+        let created = match duplicates.contains(topic.name.as_str()) {
+            true => Err(Refusal::new(ErrorCode::InvalidRequest, "Duplicate topic name.")),
+            false => create_topic(image, options, topic_seed(seed, index), topic, &mut records),
+        };
+        answer.push((topic.name.clone(), created));
+    }
+    if kafka_record_count(&records) > BATCH_PARTITIONS_MAX {
+        return refuse_all(topics, &Refusal::new(ErrorCode::PolicyViolation, EXCESSIVE_BATCH));
+    }
+    Decision { records, answer }
+}
+
+fn duplicate_names(topics: &[CreateTopic]) -> BTreeSet<&str> {
+    let mut seen = BTreeSet::new();
+    topics.iter().map(|topic| topic.name.as_str()).filter(|name| !seen.insert(*name)).collect()
+}
+
+fn refuse_all(topics: &[CreateTopic], refusal: &Refusal) -> Decision<Vec<Created>> {
+    let mut named = BTreeSet::new();
+    let once = topics.iter().filter(|topic| named.insert(topic.name.as_str()));
+    let answer = once.map(|topic| (topic.name.clone(), Err(refusal.clone()))).collect();
+    Decision { records: Vec::new(), answer }
+}
+
+/// Records as Kafka counts them: one for a topic, one for each partition, one for each setting.
+fn kafka_record_count(records: &[Record]) -> usize {
+    let count = |record: &Record| match record {
+        Record::TopicCreated { partitions, .. } => 1 + partitions.len(),
+        _ => 1,
+    };
+    records.iter().map(count).sum()
+}
+
+/// `ReplicationControlManager.validateTotalNumberOfPartitions`, before anything is allocated for them.
+fn check_partition_total(options: &Options, topics: &[&CreateTopic]) -> Result<(), Refusal> {
+    let count = |topic: &&CreateTopic| match (topic.assignments.len(), topic.partitions) {
+        (0, -1) => i64::from(options.default_partitions),
+        (0, partitions) => i64::from(partitions),
+        (assigned, _) => i64::try_from(assigned).unwrap_or(i64::MAX),
+    };
+    let total = topics.iter().map(count).fold(0, i64::saturating_add);
+    if usize::try_from(total).is_ok_and(|total| total > BATCH_PARTITIONS_MAX) {
+        let message = "Excessively large number of partitions per request.";
+        return Err(Refusal::new(ErrorCode::PolicyViolation, message));
+    }
+    Ok(())
+}
+
+/// A seed of its own for each topic of a request; it becomes the topic's id, so version and variant are kept.
+fn topic_seed(seed: Uuid, index: usize) -> Uuid {
+    let index = u64::try_from(index).expect("fewer topics than 2^64");
+    // The low 62 bits of a version 4 UUID are free.
+    let low = u64::from_be_bytes(seed.as_bytes()[8..].try_into().expect("eight of sixteen bytes"));
+    let free = (1 << 62) - 1;
+    let low = (low & !free) | (low.wrapping_add(index) & free);
+    let mut bytes = seed.into_bytes();
+    bytes[8..].copy_from_slice(&low.to_be_bytes());
+    Uuid::from_bytes(bytes)
+}
+
+fn create_topic(
+    image: &Image,
+    options: &Options,
+    seed: Uuid,
+    topic: &CreateTopic,
+    records: &mut Vec<Record>,
+) -> Result<CreatedTopic, Refusal> {
+    check_name(image, &topic.name)?;
+    let configs = check_configs(topic)?;
+    let partitions: Vec<Partition> = match topic.assignments.is_empty() {
+        true => automatic(image, options, seed, topic)?.into_iter().map(Partition::created).collect(),
+        false => manual(image, topic)?.into_iter().map(Partition::created).collect(),
+    };
+    let created = CreatedTopic {
+        id: TopicId(seed),
+        partitions: i32::try_from(partitions.len()).expect("bounded by the limit of a request"),
+        replication_factor: i16::try_from(partitions[0].replicas.len()).expect("bounded by the number of brokers"),
+        configs,
+    };
+    records.push(Record::TopicCreated { name: topic.name.clone(), id: created.id, partitions });
+    for (name, value) in &created.configs {
+        let resource = ConfigResource::Topic(topic.name.clone());
+        records.push(Record::ConfigChanged { resource, name: name.clone(), value: Some(value.clone()) });
+    }
+    Ok(created)
+}
+
+/// The name, whether it is taken, and whether it looks like one that is.
+fn check_name(image: &Image, name: &str) -> Result<(), Refusal> {
+    if name == "__cluster_metadata" {
+        let message = "Creation of internal topic __cluster_metadata is prohibited.";
+        return Err(Refusal::new(ErrorCode::InvalidRequest, message));
+    }
+    check_topic_name(name)
+        .map_err(|reason| Refusal::new(ErrorCode::InvalidTopicException, format!("Topic name is invalid: {reason}")))?;
+    if image.topic(name).is_some() {
+        return Err(Refusal::new(ErrorCode::TopicAlreadyExists, format!("Topic '{name}' already exists.")));
+    }
+    if let Some(existing) = colliding(image, name) {
+        let message = format!("Topic '{name}' collides with existing topic: {existing}");
+        return Err(Refusal::new(ErrorCode::InvalidTopicException, message));
+    }
+    Ok(())
+}
+
+/// Another topic whose name differs only in `.` and `_`, which metrics cannot tell apart (`Topic.hasCollision`). Like Kafka
+/// this looks at topics that exist, not at others of the same request.
+fn colliding<'a>(image: &'a Image, name: &'a str) -> Option<&'a str> {
+    // Names that collide agree up to the first `.` or `_`, so only that part of the image need be looked at.
+    let stem = &name[..name.find(['.', '_'])?];
+    let wanted = name.replace('.', "_");
+    let same_stem = image.topics_from(stem).map(|topic| &*topic.name).take_while(|other| other.starts_with(stem));
+    same_stem.into_iter().find(|other| other.replace('.', "_") == wanted)
+}
+
+fn check_configs(topic: &CreateTopic) -> Result<Overrides, Refusal> {
+    let mut configs = BTreeMap::new();
+    let mut without_value = Vec::new();
+    for (name, value) in &topic.configs {
+        match value {
+            Some(value) => _ = configs.insert(name.clone(), value.clone()),
+            None => without_value.push(name.as_str()),
+        }
+    }
+    if !without_value.is_empty() {
+        let message = format!("Null value not supported for topic configs: {}", without_value.join(","));
+        return Err(Refusal::new(ErrorCode::InvalidConfig, message));
+    }
+    config::validate_topic_configs(&configs).map_err(|error| Refusal::new(error.code(), error.to_string()))?;
+    Ok(configs)
+}
+
+fn automatic(image: &Image, options: &Options, seed: Uuid, topic: &CreateTopic) -> Result<Vec<Replicas>, Refusal> {
+    if topic.replication_factor < -1 || topic.replication_factor == 0 {
+        let message = "Replication factor must be larger than 0, or -1 to use the default value.";
+        return Err(Refusal::new(ErrorCode::InvalidReplicationFactor, message));
+    }
+    if topic.partitions < -1 || topic.partitions == 0 {
+        let message = "Number of partitions was set to an invalid non-positive value.";
+        return Err(Refusal::new(ErrorCode::InvalidPartitions, message));
+    }
+    let partitions = if topic.partitions == -1 { options.default_partitions } else { topic.partitions };
+    let wanted = match topic.replication_factor {
+        -1 => options.default_replication_factor,
+        factor => factor,
+    };
+    let brokers = image.brokers().count();
+    let mut factor = usize::try_from(wanted).expect("checked to be positive, as the setting is");
+    if topic.take_what_there_is {
+        factor = factor.min(brokers);
+    }
+    if factor > brokers || factor == 0 {
+        let message = format!(
+            "Unable to replicate the partition {wanted} time(s): The target replication factor of {wanted} cannot be \
+             reached because only {brokers} broker(s) are registered or some brokers have all their log directories \
+             cordoned."
+        );
+        return Err(Refusal::new(ErrorCode::InvalidReplicationFactor, message));
+    }
+    let partitions = usize::try_from(partitions).expect("checked to be positive, as the setting is");
+    let seed = u64::from_be_bytes(seed.as_bytes()[..8].try_into().expect("eight of sixteen bytes"));
+    Ok(place(image, partitions, factor, seed))
+}
+
+fn manual(image: &Image, topic: &CreateTopic) -> Result<Vec<Replicas>, Refusal> {
+    if topic.replication_factor != -1 {
+        let message = "A manual partition assignment was specified, but replication factor was not set to -1.";
+        return Err(Refusal::new(ErrorCode::InvalidRequest, message));
+    }
+    if topic.partitions != -1 {
+        let message = "A manual partition assignment was specified, but numPartitions was not set to -1.";
+        return Err(Refusal::new(ErrorCode::InvalidRequest, message));
+    }
+    let refuse = |message: String| Refusal::new(ErrorCode::InvalidReplicaAssignment, message);
+    let mut replication_factor = None;
+    let mut assigned = BTreeMap::new();
+    for (partition, replicas) in &topic.assignments {
+        if assigned.contains_key(partition) {
+            return Err(refuse(format!("Found multiple manual partition assignments for partition {partition}")));
+        }
+        check_assignment(image, replicas, replication_factor).map_err(refuse)?;
+        replication_factor = Some(replicas.len());
+        assigned.insert(*partition, replicas.iter().copied().collect::<Replicas>());
+    }
+    if assigned.keys().zip(0..).any(|(partition, expected)| *partition != expected) {
+        return Err(refuse("partitions should be a consecutive 0-based integer sequence".into()));
+    }
+    Ok(assigned.into_values().collect())
+}
+
+/// `ReplicationControlManager.validateManualPartitionAssignment`.
+fn check_assignment(image: &Image, replicas: &[BrokerId], replication_factor: Option<usize>) -> Result<(), String> {
+    if replicas.is_empty() {
+        return Err("The manual partition assignment includes an empty replica list.".into());
+    }
+    let mut sorted = replicas.to_vec();
+    sorted.sort_unstable();
+    let mut previous = None;
+    for broker in &sorted {
+        if image.broker(*broker).is_none() {
+            return Err(format!(
+                "The manual partition assignment includes broker {broker}, but no such broker is registered."
+            ));
+        }
+        if previous == Some(broker) {
+            return Err(format!("The manual partition assignment includes the broker {broker} more than once."));
+        }
+        previous = Some(broker);
+    }
+    match replication_factor {
+        Some(factor) if factor != replicas.len() => Err(format!(
+            "The manual partition assignment includes a partition with {} replica(s), but this is not consistent with \
+             previous partitions, which have {factor} replica(s).",
+            replicas.len()
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// A topic as DeleteTopics names it; v1–5 by name, v6 by either.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TopicSelector {
+    pub name: Option<String>,
+    /// Zero when the topic is named.
+    pub id: TopicId,
+}
+
+/// The answer to one selector. The id is zero, and the name `None`, where Kafka does not tell it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeletedTopic {
+    pub name: Option<String>,
+    pub id: TopicId,
+    pub result: Result<(), Refusal>,
+}
+
+/// Decides on a DeleteTopics request. What is named twice is answered once, and not deleted. Source: `ControllerApis`.
+pub fn delete_topics(image: &Image, options: &Options, topics: &[TopicSelector]) -> Decision<Vec<DeletedTopic>> {
+    let mut records = Vec::new();
+    let mut answer: Vec<DeletedTopic> = Vec::new();
+    let mut ids = BTreeSet::new();
+    for (index, selector) in topics.iter().enumerate() {
+        if topics[..index].contains(selector) && *selector != TopicSelector::default() {
+            continue;
+        }
+        let is_repeated = topics[index + 1..].contains(selector);
+        let found = match options.delete_topic_enable {
+            true => find_to_delete(image, selector, is_repeated),
+            false => Err(Refusal { code: ErrorCode::TopicDeletionDisabled, message: None }),
+        };
+        let (name, id, result) = match found {
+            Ok(topic) if ids.insert(topic.id) => {
+                records.push(Record::TopicDeleted { id: topic.id });
+                (Some(topic.name.to_string()), topic.id, Ok(()))
+            }
+            Ok(topic) => {
+                let message = "The provided topic name maps to an ID that was already supplied.";
+                let refusal = Refusal::new(ErrorCode::InvalidRequest, message);
+                (Some(topic.name.to_string()), topic.id, Err(refusal))
+            }
+            Err(refusal) => (selector.name.clone(), selector.id, Err(refusal)),
+        };
+        answer.push(DeletedTopic { name, id, result });
+    }
+    if records.len() > BATCH_PARTITIONS_MAX {
+        let refusal = Refusal::new(ErrorCode::PolicyViolation, EXCESSIVE_BATCH);
+        answer.iter_mut().for_each(|topic| topic.result = Err(refusal.clone()));
+        records.clear();
+    }
+    Decision { records, answer }
+}
+
+fn find_to_delete<'a>(image: &'a Image, selector: &TopicSelector, is_repeated: bool) -> Result<&'a Topic, Refusal> {
+    let refuse = |message: &str| Err(Refusal::new(ErrorCode::InvalidRequest, message));
+    let unknown = |code| Refusal { code, message: None };
+    match &selector.name {
+        Some(_) if selector.id != TopicId::ZERO => refuse("You may not specify both topic name and topic id."),
+        None if selector.id == TopicId::ZERO => refuse("Neither topic name nor id were specified."),
+        Some(_) if is_repeated => refuse("Duplicate topic name."),
+        None if is_repeated => refuse("Duplicate topic id."),
+        Some(name) => image.topic(name).ok_or(unknown(ErrorCode::UnknownTopicOrPartition)),
+        None => image.topic_by_id(selector.id).ok_or(unknown(ErrorCode::UnknownTopicId)),
+    }
+}
