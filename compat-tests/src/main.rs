@@ -10,6 +10,7 @@ mod ottla;
 mod process;
 mod report;
 mod server;
+mod shapes;
 mod verify;
 
 use std::process::ExitCode;
@@ -29,6 +30,8 @@ struct Cli {
 enum Suite {
     /// Real clients produce, consume, join groups, and survive restarts of the server.
     Clients(clients::Arguments),
+    /// Writes the guard's table of request shapes from Kafka's schemas.
+    GenerateShapes(shapes::Arguments),
     /// Everything: formatting, lints, unit tests, then every suite.
     Verify,
 }
@@ -37,6 +40,7 @@ impl Suite {
     fn run(&self, report: &Report) -> anyhow::Result<()> {
         match self {
             Suite::Clients(arguments) => clients::run(arguments, report),
+            Suite::GenerateShapes(arguments) => shapes::run(arguments, report),
             Suite::Verify => verify::run(report),
         }
     }

@@ -221,7 +221,7 @@ fn span(body: &Bytes, text: &str) -> (usize, usize) {
 }
 
 fn must_have_tag(version: i16, from: i16, tag: u32) -> Result<(), WireError> {
-    if version < from { Err(WireError::TagBeforeVersion { tag, version }) } else { Ok(()) }
+    if version < from { Err(WireError::UnexpectedTag { tag }) } else { Ok(()) }
 }
 
 fn read_topic<'a>(reader: &mut Reader<'a>, version: i16) -> Result<Topic<'a>, WireError> {

@@ -192,8 +192,26 @@ macro_rules! codec {
     };
 }
 
+/// Something to do with requests of any API, such as trying every one of them.
+pub trait RequestVisitor {
+    type Output;
+
+    fn visit<R: RequestMessage>(self) -> Self::Output;
+}
+
 macro_rules! messages {
     ($($key:ident: $request:ident => $response:ident, $versions:expr;)*) => {
+        /// Calls the visitor with an API's request; `None` for the two that have no structs yet, of Streams groups.
+        pub fn visit_request<V: RequestVisitor>(api: ApiKey, visitor: V) -> Option<V::Output> {
+            match api {
+                $(ApiKey::$key => Some(visitor.visit::<$request>()),)*
+                ApiKey::ListOffsets => Some(visitor.visit::<ListOffsetsRequest>()),
+                ApiKey::OffsetCommit => Some(visitor.visit::<OffsetCommitRequest>()),
+                ApiKey::OffsetFetch => Some(visitor.visit::<OffsetFetchRequest>()),
+                ApiKey::StreamsGroupHeartbeat | ApiKey::StreamsGroupDescribe => None,
+            }
+        }
+
         $(
             impl RequestMessage for $request {
                 const KEY: ApiKey = ApiKey::$key;
@@ -381,3 +399,6 @@ impl ResponseMessage for OffsetFetchResponse {
     const VERSIONS: RangeInclusive<i16> = 1..=10;
     codec!();
 }
+
+#[cfg(test)]
+mod tests;

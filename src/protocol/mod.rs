@@ -7,6 +7,7 @@ pub mod compression;
 pub mod extra;
 pub mod fetch;
 pub mod frame;
+pub mod guard;
 pub mod header;
 pub mod leader;
 pub mod message;

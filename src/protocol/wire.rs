@@ -28,8 +28,8 @@ pub enum WireError {
     VarintTooLong,
     #[error("nullable struct begins with {marker}, not 1 or -1")]
     StructMarker { marker: i8 },
-    #[error("tag {tag} is not part of version {version}")]
-    TagBeforeVersion { tag: u32, version: i16 },
+    #[error("tag {tag} begins in a later version")]
+    UnexpectedTag { tag: u32 },
     #[error("tagged field is {left} bytes longer than what it holds")]
     TagTooLong { left: usize },
 }

@@ -142,7 +142,7 @@ fn a_tag_of_a_later_version_is_refused_as_by_kafka() {
     assert_eq!(frame.pop(), Some(0));
     frame.extend_from_slice(&[1, 1, 13, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0]);
     let error = Request::parse(12, frame.into()).expect_err("replica state is v15");
-    assert_eq!(error, WireError::TagBeforeVersion { tag: 1, version: 12 });
+    assert_eq!(error, WireError::UnexpectedTag { tag: 1 });
 }
 
 fn codec_response(version: i16, records: Option<Bytes>) -> FetchResponse {
