@@ -12,11 +12,15 @@ use crate::log::checkpoint;
 use crate::log::error::LogError;
 use crate::log::log_dir::LogDir;
 use crate::log::partition_log::{DurableEnd, Log};
-use crate::log::segment::{LOG_SUFFIX, Segment};
+use crate::log::segment::Segment;
+use crate::log::snapshots;
 use crate::model::Offset;
 
 pub(crate) const LEADER_EPOCH_CHECKPOINT: &str = "leader-epoch-checkpoint";
 pub(crate) const PARTITION_METADATA: &str = "partition.metadata";
+
+/// Producer state is rebuilt from the last snapshot on: so many bytes are walked at most, whatever the segment's size.
+const SNAPSHOT_INTERVAL_BYTES: u64 = 64 << 20;
 
 /// One log's part in a round of flushing. Send it to a thread that may block, and [`FlushTicket::run`] it there.
 #[must_use = "what is captured is flushed by running the ticket"]
@@ -25,6 +29,7 @@ pub struct FlushTicket {
     dir: Arc<Path>,
     segments: Vec<Arc<Segment>>,
     sidecars: Vec<(PathBuf, Vec<u8>)>,
+    obsolete_snapshot: Option<Offset>,
     epochs: Option<(u64, String)>,
     sync_parent: bool,
     sync_dir: bool,
@@ -69,15 +74,17 @@ impl FlushTicket {
     fn flush(&self) -> Result<(), LogError> {
         let active = self.segments.last().map(|segment| segment.base_offset);
         for segment in &self.segments {
-            let path = segment.path(LOG_SUFFIX);
-            let file = segment.file().map_err(LogError::io("open", &path))?;
-            self.log_dir.sync_file(&*file, &path)?;
+            segment.sync_log()?;
+            // Recovery starts behind a finished segment once it is flushed, so its indexes must be as safe as it is.
             if Some(segment.base_offset) != active {
-                self.flush_indexes(segment)?;
+                segment.sync_indexes()?;
             }
         }
         for (path, content) in &self.sidecars {
             self.write_sidecar(path, content);
+        }
+        if let Some(offset) = self.obsolete_snapshot {
+            snapshots::remove(&self.log_dir, &self.dir, offset)?;
         }
         if let Some((_, text)) = &self.epochs {
             self.log_dir.write_atomically(&self.dir.join(LEADER_EPOCH_CHECKPOINT), text.as_bytes())?;
@@ -90,15 +97,6 @@ impl FlushTicket {
         }
         if self.sync_dir {
             self.log_dir.sync_dir(&self.dir)?;
-        }
-        Ok(())
-    }
-
-    /// Recovery starts behind a finished segment once it is flushed, so that its indexes must be as safe as it is.
-    fn flush_indexes(&self, segment: &Segment) -> Result<(), LogError> {
-        for (path, file) in segment.index_files() {
-            let file = file.map_err(LogError::io("open", &path))?;
-            self.log_dir.sync_file(&*file, &path)?;
         }
         Ok(())
     }
@@ -128,6 +126,10 @@ impl Log {
 
     /// Captures what is not on stable storage now.
     pub fn flush_ticket(&mut self) -> FlushTicket {
+        let grown_bytes = self.active().size_bytes().saturating_sub(self.unflushed.snapshot_size_bytes);
+        if grown_bytes >= SNAPSHOT_INTERVAL_BYTES {
+            self.queue_snapshot();
+        }
         let unflushed = &mut self.unflushed;
         let first = self.segments.partition_point(|segment| segment.end_offset() <= unflushed.durable_end);
         let epochs_version = self.epochs.version();
@@ -138,6 +140,7 @@ impl Log {
             dir: self.dir.clone(),
             segments: self.segments[first..].to_vec(),
             sidecars: std::mem::take(&mut unflushed.sidecars),
+            obsolete_snapshot: unflushed.obsolete_snapshot.take(),
             epochs,
             sync_parent: !unflushed.parent_synced,
             sync_dir: unflushed.dir_synced < unflushed.dir_version,

@@ -27,9 +27,12 @@ mod producers;
 mod reader;
 mod records;
 mod recovery;
+mod retention;
 mod scan;
 mod segment;
 mod snapshots;
+mod timestamps;
+mod truncate;
 mod validate;
 
 #[cfg(test)]
@@ -46,4 +49,6 @@ pub use partition_log::{AppendInfo, DurableEnd, Log};
 pub use producers::{ProducerBatch, ProducerEntry, Producers};
 pub use reader::{LogReader, ReadRequest, Region};
 pub use recovery::{OpenLog, Recovered};
+pub use retention::DeletedSegments;
+pub use timestamps::TimestampOffset;
 pub use validate::{Origin, ValidatedBatches, validate};

@@ -87,6 +87,12 @@ pub(crate) struct Unflushed {
     pub epochs_synced: u64,
     /// Sidecars to be written by the next flush: lost with a crash, and rebuilt.
     pub sidecars: Vec<(PathBuf, Vec<u8>)>,
+    /// The newest snapshot that is written or waits to be.
+    pub snapshot_offset: Option<Offset>,
+    /// How large the active segment was then.
+    pub snapshot_size_bytes: u64,
+    /// A snapshot that belongs to no segment's start, and goes when a newer one is written.
+    pub obsolete_snapshot: Option<Offset>,
 }
 
 /// The parts that opening a log has found; see `recovery`.
@@ -424,6 +430,7 @@ impl Log {
         self.segments.push(Arc::new(segment));
         self.active_created_ms = now.wall_ms;
         self.active_first_timestamp_ms = None;
+        self.unflushed.snapshot_size_bytes = 0;
         self.unflushed.dir_version += 1;
         self.reader.publish_segments(self.segments.clone());
         Ok(())
@@ -431,6 +438,14 @@ impl Log {
 
     /// The producer state as of the log's end, for the next flush to write.
     pub(crate) fn queue_snapshot(&mut self) {
+        let unflushed = &mut self.unflushed;
+        let previous = unflushed.snapshot_offset.replace(self.log_end_offset);
+        if previous == Some(self.log_end_offset) {
+            return;
+        }
+        unflushed.snapshot_size_bytes = self.segments.last().expect("a log has a segment").size_bytes();
+        let is_base = |offset: &Offset| self.segments.iter().any(|segment| segment.base_offset == *offset);
+        unflushed.obsolete_snapshot = previous.filter(|offset| !is_base(offset)).or(unflushed.obsolete_snapshot);
         let snapshot = encode_snapshot(&self.producers);
         let sidecar = encode_sidecar(&self.producers, &snapshot);
         let path = |suffix| file_path(&self.dir, self.log_end_offset, suffix);

@@ -1,6 +1,7 @@
 //! The records of a batch, decompressed when they must be looked into.
 
 use crate::log::error::{AppendError, ReadError};
+use crate::protocol::compression::decompress;
 use crate::protocol::record_batch::{BatchError, BatchView, Codec};
 use crate::protocol::records::{Record, RecordError, RecordIter};
 
@@ -32,16 +33,25 @@ impl From<WalkError> for ReadError {
     }
 }
 
+/// Records are decompressed into at most so much memory.
+const RECORDS_BYTES_MAX: usize = 64 << 20;
+
 /// Calls `visit` with each record until it answers false.
 pub(crate) fn for_each_record(
     batch: &BatchView<'_>,
     mut visit: impl FnMut(Record<'_>) -> bool,
 ) -> Result<(), WalkError> {
     let codec = batch.header.codec().map_err(WalkError::Batch)?;
-    if codec != Codec::None {
-        return Err(WalkError::Decompression);
-    }
-    for record in RecordIter::new(batch.header, batch.records()) {
+    let decompressed;
+    let records = match codec {
+        Codec::None => batch.records(),
+        _ => {
+            decompressed =
+                decompress(codec, batch.records(), RECORDS_BYTES_MAX).map_err(|_| WalkError::Decompression)?;
+            &decompressed[..]
+        }
+    };
+    for record in RecordIter::new(batch.header, records) {
         if !visit(record.map_err(WalkError::Record)?) {
             return Ok(());
         }

@@ -19,7 +19,6 @@ use crate::log::leftovers;
 use crate::log::log_dir::LogDir;
 use crate::log::options::LogOptions;
 use crate::log::partition_log::{Log, LogParts, Unflushed};
-use crate::log::producers::Producers;
 use crate::log::scan::{LocatedBatch, Scan, ScanError};
 use crate::log::segment::{
     INDEX_SUFFIX, LOG_SUFFIX, MaxTimestamp, Segment, State, TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX, file_path,
@@ -145,6 +144,11 @@ impl Loader<'_> {
 
     fn load_segments(&mut self, base_offsets: &[Offset]) -> Result<(), LogError> {
         for (index, base_offset) in base_offsets.iter().enumerate() {
+            if self.is_behind_a_hole(*base_offset) {
+                warn!(log = %self.dir.display(), offset = %base_offset, "log is cut at a missing segment");
+                self.remove_segments(&base_offsets[index..])?;
+                break;
+            }
             let next = base_offsets.get(index + 1).copied();
             let whole = match next {
                 Some(next) if next <= self.scan_start() => self.load_finished(*base_offset, next)?,
@@ -163,6 +167,13 @@ impl Loader<'_> {
             self.epochs_known = true;
         }
         Ok(())
+    }
+
+    /// Behind the recovery point a removed segment may be missing while a later one is still there. Only compaction makes
+    /// gaps that are none.
+    fn is_behind_a_hole(&self, base_offset: Offset) -> bool {
+        let Some(previous) = self.segments.last() else { return false };
+        previous.end_offset() < base_offset && !self.open.options.cleanup_compact
     }
 
     /// A segment that lies below the recovery point and gets no more batches: its size and the ends of its indexes suffice.
@@ -338,7 +349,10 @@ impl Loader<'_> {
         let end_offset = active.end_offset();
         self.epochs.truncate_from_end(end_offset);
         let log_start_offset = self.open.log_start_offset.max(self.segments[0].base_offset).min(end_offset);
-        let producers = self.load_producers(log_start_offset, end_offset)?;
+        let limit = self.scan_start().min(end_offset);
+        let (mut producers, snapshot_offset) =
+            snapshots::rebuild(self.log_dir, &self.dir, &self.segments, limit, log_start_offset)?;
+        producers.expire(self.open.now, self.open.options.producer_id_expiration_ms);
         if !self.recovered.created && (self.changed || !self.open.clean_shutdown) {
             self.flush_all()?;
         }
@@ -353,6 +367,9 @@ impl Loader<'_> {
             parent_synced: existed,
             epochs_synced: if existed { self.epochs.version() } else { 0 },
             sidecars: Vec::new(),
+            snapshot_offset,
+            snapshot_size_bytes: active.size_bytes(),
+            obsolete_snapshot: None,
         };
         Ok(Log::from_parts(LogParts {
             log_dir: self.log_dir.clone(),
@@ -376,13 +393,8 @@ impl Loader<'_> {
             segment.end_offset() <= self.open.recovery_point && segment.base_offset < self.open.recovery_point
         };
         for segment in self.segments.iter().filter(|segment| !below(segment)) {
-            let path = segment.path(LOG_SUFFIX);
-            let file = segment.file().map_err(LogError::io("open", &path))?;
-            self.log_dir.sync_file(&*file, &path)?;
-            for (path, file) in segment.index_files() {
-                let file = file.map_err(LogError::io("open", &path))?;
-                self.log_dir.sync_file(&*file, &path)?;
-            }
+            segment.sync_log()?;
+            segment.sync_indexes()?;
         }
         if self.epochs.version() > 0 {
             let text = checkpoint::encode_epochs(self.epochs.entries());
@@ -453,25 +465,6 @@ impl Loader<'_> {
         state.offset_index = SparseIndex::in_file(count(offsets.len()), offsets.last().copied());
         state.time_index = SparseIndex::in_file(count(times.len()), times.last().copied());
         Ok(Some(state))
-    }
-
-    /// Producer state from the newest snapshot that is whole and flushed, and the batches behind it.
-    fn load_producers(&mut self, log_start_offset: Offset, end_offset: Offset) -> Result<Producers, LogError> {
-        let limit = self.scan_start().min(end_offset);
-        let (mut producers, from) = snapshots::load_newest(self.log_dir, &self.dir, limit, end_offset)?
-            .unwrap_or((Producers::default(), log_start_offset));
-        let first = self.segments.partition_point(|segment| segment.end_offset() <= from);
-        for segment in &self.segments[first..] {
-            let read_error = |error| LogError::Io { action: "read", path: segment.path(LOG_SUFFIX), source: error };
-            let located = segment.locate(from).map_err(|error| read_error(std::io::Error::other(error)))?;
-            let Some(located) = located else { continue };
-            let mut scan = segment.scan_from(located.position).map_err(read_error)?;
-            while let Ok(Some(batch)) = scan.next() {
-                producers.note(&batch.header);
-            }
-        }
-        producers.expire(self.open.now, self.open.options.producer_id_expiration_ms);
-        Ok(producers)
     }
 }
 

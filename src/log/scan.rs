@@ -13,12 +13,6 @@ pub(crate) struct LocatedBatch {
     pub position: u64,
 }
 
-impl LocatedBatch {
-    pub fn end_position(&self) -> u64 {
-        self.position + self.header.size_bytes() as u64
-    }
-}
-
 /// Enough for the batches of one index interval.
 const CHUNK_BYTES: usize = 8 * 1024;
 /// For bodies, which are read from end to end.
@@ -51,11 +45,6 @@ impl Scan {
     /// Reads everything, and checks CRC, codec and offsets of each batch.
     pub fn validating(file: Arc<dyn DiskFile>, position: u64, end: u64) -> Scan {
         Scan { file, position, end, buffer: Vec::new(), buffer_position: 0, with_crc: true }
-    }
-
-    /// Where the next batch would start.
-    pub fn position(&self) -> u64 {
-        self.position
     }
 
     /// The next batch; `None` at the end. After an error the position is that of the batch that could not be read.

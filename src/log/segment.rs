@@ -13,10 +13,11 @@ use parking_lot::Mutex;
 use tracing::warn;
 
 use crate::io::disk::DiskFile;
-use crate::log::error::ReadError;
+use crate::log::error::{LogError, ReadError};
 use crate::log::index::{IndexEntry, OffsetEntry, SparseIndex, TimeEntry, floor_in_file, read_entries, write_entries};
 use crate::log::log_dir::LogDir;
 use crate::log::options::LogOptions;
+use crate::log::producer_snapshot::{SIDECAR_SUFFIX, SNAPSHOT_SUFFIX};
 use crate::log::scan::{LocatedBatch, Scan};
 use crate::model::Offset;
 use crate::protocol::record_batch::BatchHeader;
@@ -26,6 +27,9 @@ pub(crate) const INDEX_SUFFIX: &str = "index";
 pub(crate) const TIME_INDEX_SUFFIX: &str = "timeindex";
 pub(crate) const TRANSACTION_INDEX_SUFFIX: &str = "txnindex";
 pub(crate) const DELETED_SUFFIX: &str = "deleted";
+/// What belongs to a segment and goes with it; the snapshot is the producers' state at its start.
+pub(crate) const SEGMENT_SUFFIXES: [&str; 6] =
+    [LOG_SUFFIX, INDEX_SUFFIX, TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX, SNAPSHOT_SUFFIX, SIDECAR_SUFFIX];
 
 /// Index entries that wait for one write: the index costs a system call for this many of its entries.
 const PENDING_ENTRIES_MAX: usize = 128;
@@ -184,11 +188,6 @@ impl Segment {
         Ok(file)
     }
 
-    /// Closes what is open; the next use opens it again. Regions that readers hold keep their descriptor.
-    pub fn close_files(&self) {
-        *self.files.lock() = Files::default();
-    }
-
     pub fn end_offset(&self) -> Offset {
         self.state.lock().end_offset
     }
@@ -205,6 +204,15 @@ impl Segment {
 
     pub fn max_timestamp(&self) -> MaxTimestamp {
         self.state.lock().max_timestamp
+    }
+
+    /// What retention by time goes by: the greatest timestamp, or the file's age when no record has one.
+    pub fn largest_timestamp_ms(&self) -> i64 {
+        let max = self.max_timestamp().timestamp_ms;
+        if max >= 0 {
+            return max;
+        }
+        self.file().and_then(|file| file.modified_ms()).unwrap_or(i64::MAX)
     }
 
     /// Whether an index has no room for another entry.
@@ -268,9 +276,21 @@ impl Segment {
         read_entries(&*file.ok()?, last, 1).ok()?.pop()
     }
 
-    /// The files that a flush of a finished segment covers besides its log.
-    pub fn index_files(&self) -> [(PathBuf, io::Result<Arc<dyn DiskFile>>); 2] {
-        [(self.path(INDEX_SUFFIX), self.index_file()), (self.path(TIME_INDEX_SUFFIX), self.time_index_file())]
+    /// Brings both indexes to stable storage, creating them if they are not there yet.
+    pub fn sync_indexes(&self) -> Result<(), LogError> {
+        for (suffix, file) in [(INDEX_SUFFIX, self.index_file()), (TIME_INDEX_SUFFIX, self.time_index_file())] {
+            let path = self.path(suffix);
+            let file = file.map_err(LogError::io("open", &path))?;
+            self.log_dir.sync_file(&*file, &path)?;
+        }
+        Ok(())
+    }
+
+    /// Brings the log file to stable storage.
+    pub fn sync_log(&self) -> Result<(), LogError> {
+        let path = self.path(LOG_SUFFIX);
+        let file = self.file().map_err(LogError::io("open", &path))?;
+        self.log_dir.sync_file(&*file, &path)
     }
 
     /// The batch that holds `offset`, or the first behind it when no batch does; `None` at or behind the end.
@@ -360,14 +380,12 @@ impl Segment {
         *self.state.lock() = state;
     }
 
-    pub fn snapshot_state(&self) -> State {
-        self.state.lock().clone()
-    }
-
     /// Renames the segment's files to `.deleted`, so that no crash brings it back; descriptors stay valid.
     pub fn rename_deleted(&self) -> io::Result<Vec<PathBuf>> {
         let mut renamed = Vec::new();
-        for suffix in [LOG_SUFFIX, INDEX_SUFFIX, TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX] {
+        // Readers that still hold the segment find its file by the descriptor, not by the name.
+        self.file()?;
+        for suffix in SEGMENT_SUFFIXES {
             let from = self.path(suffix);
             if self.log_dir.disk().exists(&from) {
                 let to = self.path(&format!("{suffix}.{DELETED_SUFFIX}"));

@@ -1,14 +1,15 @@
 //! Finds and removes the producer snapshots of a log.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use tracing::warn;
 
-use crate::log::error::LogError;
+use crate::log::error::{LogError, ReadError};
 use crate::log::log_dir::LogDir;
 use crate::log::producer_snapshot::{SIDECAR_SUFFIX, SNAPSHOT_SUFFIX, apply_sidecar, decode_snapshot};
 use crate::log::producers::Producers;
-use crate::log::segment::file_path;
+use crate::log::segment::{LOG_SUFFIX, Segment, file_path};
 use crate::model::Offset;
 
 /// The offsets of the snapshots in a directory, rising.
@@ -36,9 +37,34 @@ pub(crate) fn remove(log_dir: &LogDir, dir: &Path, offset: Offset) -> Result<(),
     Ok(())
 }
 
+/// Producer state as of the end of the segments: from the newest whole snapshot at or below `limit` (its offset is answered
+/// too), and the batches behind it. Snapshots behind the end speak of a log that is no more, and are removed.
+pub(crate) fn rebuild(
+    log_dir: &LogDir,
+    dir: &Path,
+    segments: &[Arc<Segment>],
+    limit: Offset,
+    log_start_offset: Offset,
+) -> Result<(Producers, Option<Offset>), LogError> {
+    let end_offset = segments.last().expect("a log has a segment").end_offset();
+    let newest = load_newest(log_dir, dir, limit, end_offset)?;
+    let snapshot_offset = newest.as_ref().map(|newest| newest.1);
+    let (mut producers, from) = newest.unwrap_or((Producers::default(), log_start_offset));
+    let first = segments.partition_point(|segment| segment.end_offset() <= from);
+    for segment in &segments[first..] {
+        let failed = |error: ReadError| LogError::io("read", segment.path(LOG_SUFFIX))(std::io::Error::other(error));
+        let Some(located) = segment.locate(from).map_err(failed)? else { continue };
+        let mut scan = segment.scan_from(located.position).map_err(|error| failed(error.into()))?;
+        while let Some(batch) = scan.next().map_err(|error| failed(error.into()))? {
+            producers.note(&batch.header);
+        }
+    }
+    Ok((producers, snapshot_offset))
+}
+
 /// The newest whole snapshot at or below `limit`, with its offset. Those behind `end_offset` speak of a log that is no more,
 /// and are removed.
-pub(crate) fn load_newest(
+fn load_newest(
     log_dir: &LogDir,
     dir: &Path,
     limit: Offset,

@@ -187,3 +187,157 @@ fn the_log_is_cut_behind_its_last_whole_batch() {
         assert_eq!(again.truncated_bytes, 0);
     }
 }
+
+#[test]
+fn a_cut_log_goes_on_from_there() {
+    let root = tempfile::tempdir().unwrap();
+    let mut at = At::new(root.path());
+    at.options.segment_bytes = 300;
+    at.options.index_interval_bytes = 0;
+    for cut in 0..=21 {
+        let (mut log, _) = at.open();
+        log.truncate_fully_and_start_at(Offset::ZERO, NOW).unwrap();
+        for number in 0..20 {
+            append(&mut log, producer_batch(7, 0, number, 1)).unwrap();
+        }
+        let outcome = log.flush_ticket().run();
+        log.flushed(outcome).unwrap();
+        let stale = log.flush_ticket();
+        log.truncate_to(Offset(cut), NOW).unwrap();
+        let end = cut.min(20);
+        assert_eq!((log.log_end_offset().0, log.durable_end().offset().0), (end, end));
+        let outcome = stale.run();
+        assert_eq!(log.flushed(outcome).unwrap().offset().0, end);
+        assert_eq!(read_all(&log, 0).len(), usize::try_from(end).unwrap());
+        let next = i32::try_from(end).unwrap();
+        assert_eq!(append(&mut log, producer_batch(7, 0, next, 1)).unwrap().first_offset.0, end);
+        at.recovery_point = 0;
+        drop(log);
+        let (log, recovered) = at.open();
+        assert_eq!((log.log_end_offset().0, recovered.truncated_bytes), (end + 1, 0));
+    }
+}
+
+#[test]
+fn old_segments_go_by_size_by_time_and_below_the_start() {
+    let root = tempfile::tempdir().unwrap();
+    let mut at = At::new(root.path());
+    at.options.segment_bytes = 150;
+    let (mut log, _) = at.open();
+    let check = |log: &mut Log, now, high_watermark, count, start| {
+        let deleted = log.delete_old_segments(now, Offset(high_watermark)).unwrap();
+        assert_eq!((deleted.segment_count, log.log_start_offset().0), (count, start));
+        deleted.remove();
+    };
+    for number in 0..20 {
+        append(&mut log, batch(&[&format!("{number:02}")])).unwrap();
+    }
+    let size = u64::try_from(batch(&["00"]).len()).unwrap();
+    assert_eq!(log.size_bytes(), 20 * size);
+    check(&mut log, NOW, 20, 0, 0);
+    let bytes = i64::try_from(16 * size).unwrap();
+    log.set_options(Arc::new(LogOptions { retention_bytes: bytes, ..at.options.clone() }));
+    check(&mut log, NOW, 1, 0, 0);
+    check(&mut log, NOW, 3, 1, 2);
+    check(&mut log, NOW, 20, 1, 4);
+    assert_eq!(log.size_bytes(), 16 * size);
+    log.set_options(Arc::new(at.options.clone()));
+    assert_eq!(log.advance_log_start_offset(Offset(9), Offset(20)), Offset(9));
+    check(&mut log, NOW, 20, 2, 9);
+    // Both clocks agree that a week has passed: all goes, and the log goes on behind what it had.
+    let later = NOW.plus_ms(7 * 24 * 60 * 60 * 1000 + 1);
+    check(&mut log, later, 20, 6, 20);
+    assert_eq!(log.log_end_offset(), Offset(20));
+    assert_eq!(append(&mut log, batch(&["x"])).unwrap().log_start_offset, Offset(20));
+    drop(log);
+    let names: Vec<_> =
+        std::fs::read_dir(root.path().join("t-0")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names.iter().filter(|name| name.to_string_lossy().ends_with(".log")).count(), 1, "{names:?}");
+}
+
+#[test]
+fn a_wall_clock_that_jumps_deletes_one_segment() {
+    let root = tempfile::tempdir().unwrap();
+    let mut at = At::new(root.path());
+    at.options.segment_bytes = 150;
+    let (mut log, _) = at.open();
+    for _ in 0..20 {
+        append(&mut log, batch(&["v"])).unwrap();
+    }
+    assert_eq!(log.delete_old_segments(NOW, Offset(20)).unwrap().segment_count, 0);
+    let jumped = Now { wall_ms: NOW.wall_ms * 2, monotonic_ms: NOW.monotonic_ms + 1000 };
+    assert_eq!(log.delete_old_segments(jumped, Offset(20)).unwrap().segment_count, 1);
+}
+
+#[test]
+fn offsets_are_found_by_time() {
+    let root = tempfile::tempdir().unwrap();
+    let mut at = At::new(root.path());
+    at.options.segment_bytes = 500;
+    at.options.index_interval_bytes = 100;
+    at.options.retention_ms = -1;
+    let (mut log, _) = at.open();
+    assert_eq!(log.reader().offset_for_timestamp(0).unwrap(), None);
+    assert_eq!(log.reader().max_timestamp().unwrap(), None);
+    // Two records a batch; times rise, but for every third batch.
+    let times: Vec<[i64; 2]> =
+        (0..30).map(|n| if n % 3 == 2 { [10, 20] } else { [n * 100 + 50, n * 100 + 10] }).collect();
+    let mut records = Vec::new();
+    for batch_times in &times {
+        let mut builder = RecordBatchBuilder::new(LeaderEpoch(-1), batch_times[0]);
+        for time in batch_times {
+            builder.append(*time, None, Some(b"v"));
+            records.push(*time);
+        }
+        append(&mut log, builder.build()).unwrap();
+    }
+    let check = |log: &Log| {
+        for time in (0..3100).step_by(5) {
+            let expected =
+                records.iter().position(|found| *found >= time).map(|offset| (offset as i64, records[offset]));
+            let found = log.reader().offset_for_timestamp(time).unwrap();
+            assert_eq!(found.map(|found| (found.offset.0, found.timestamp_ms)), expected, "time {time}");
+        }
+        let max = log.reader().max_timestamp().unwrap().unwrap();
+        assert_eq!((max.offset, max.timestamp_ms), (Offset(56), 2850));
+    };
+    check(&log);
+    at.recovery_point = log.close().unwrap().offset().0;
+    at.clean_shutdown = true;
+    check(&at.open().0);
+}
+
+#[test]
+fn a_clean_stop_leaves_nothing_to_do() {
+    let root = tempfile::tempdir().unwrap();
+    let mut at = At::new(root.path());
+    at.options.segment_bytes = 500;
+    at.options.index_interval_bytes = 100;
+    let (mut log, _) = at.open();
+    for number in 0..30 {
+        append(&mut log, producer_batch(3, 0, number, 1)).unwrap();
+    }
+    at.recovery_point = log.close().unwrap().offset().0;
+    at.clean_shutdown = true;
+    let files = |root: &Path| -> Vec<(std::ffi::OsString, Vec<u8>)> {
+        let dir = root.join("t-0");
+        let mut files: Vec<_> = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap()).collect();
+        files.sort_by_key(|entry| entry.file_name());
+        files.into_iter().map(|entry| (entry.file_name(), std::fs::read(entry.path()).unwrap())).collect()
+    };
+    let before = files(root.path());
+    for _ in 0..3 {
+        let (log, recovered) = at.open();
+        assert_eq!(recovered, Recovered::default());
+        assert!(!log.needs_flush());
+        assert_eq!(log.producers().iter().next().unwrap().1.batches.len(), 5);
+        assert_eq!(log.close().unwrap().offset().0, 30);
+        assert_eq!(files(root.path()), before);
+    }
+    // What recovery makes of the same bytes is the same.
+    at.clean_shutdown = false;
+    at.recovery_point = 0;
+    let (log, _) = at.open();
+    log.close().unwrap();
+    assert_eq!(files(root.path()), before);
+}

@@ -1,0 +1,141 @@
+//! What is deleted and when: whole segments from the oldest on, by time, by size, or because the log starts behind them.
+//!
+//! Follows `UnifiedLog.deleteOldSegments` of Apache Kafka 4.3.1. One thing is stricter: if the wall clock has moved much further
+//! than the monotonic one since the last pass, time alone deletes one segment at most, so that a clock set wrong does not
+//! empty every topic.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tracing::{info, warn};
+
+use crate::log::log_dir::LogDir;
+use crate::log::partition_log::Log;
+use crate::log::segment::Segment;
+use crate::model::{Now, Offset};
+
+/// How far the two clocks may part between two passes before the wall clock is suspected.
+const CLOCK_JUMP_MS: u64 = 60 * 60 * 1000;
+
+/// Files that are out of the log already, and still on disk for `file.delete.delay.ms`.
+#[must_use = "the files stay until they are removed, or the log is opened again"]
+#[derive(Debug)]
+pub struct DeletedSegments {
+    log_dir: Arc<LogDir>,
+    files: Vec<PathBuf>,
+    /// How many segments have left the log.
+    pub segment_count: usize,
+    /// How long to wait before [`DeletedSegments::remove`].
+    pub delay_ms: u64,
+}
+
+impl DeletedSegments {
+    /// Gives the space back. Blocks.
+    pub fn remove(self) {
+        for path in &self.files {
+            if let Err(error) = self.log_dir.disk().remove_file(path) {
+                warn!(path = %path.display(), %error, "deleted segment could not be removed");
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for LogDir {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "LogDir({})", self.path().display())
+    }
+}
+
+impl Log {
+    /// Takes what retention allows out of the log: never a record at or above the high watermark. Renames files, so that it
+    /// belongs on a thread that may block a little. If even the active segment is too old, a new one is begun.
+    pub fn delete_old_segments(&mut self, now: Now, high_watermark: Offset) -> io::Result<DeletedSegments> {
+        let by_time = self.count_older(now, high_watermark);
+        let by_size = self.count_oversized(high_watermark);
+        let by_start = self.count_below_start();
+        let count = by_time.max(by_size).max(by_start);
+        if count == self.segments.len() {
+            self.roll(now)?;
+        }
+        self.remove_first(count.min(self.segments.len() - 1))
+    }
+
+    /// Moves the log start, as DeleteRecords does; the segments go with the next pass of retention. Answers the new start.
+    pub fn advance_log_start_offset(&mut self, offset: Offset, high_watermark: Offset) -> Offset {
+        let offset = offset.min(high_watermark).min(self.log_end_offset);
+        if offset > self.log_start_offset {
+            self.log_start_offset = offset;
+            self.epochs.truncate_from_start(offset);
+            self.reader.publish_start(offset);
+        }
+        self.log_start_offset
+    }
+
+    /// How many segments from the oldest on satisfy a condition, are not empty, and lie below the high watermark.
+    fn count_while(&self, high_watermark: Offset, mut is_due: impl FnMut(&Segment) -> bool) -> usize {
+        let due = |segment: &&Arc<Segment>| {
+            let (end_offset, size_bytes) = segment.end();
+            size_bytes > 0 && end_offset <= high_watermark && is_due(segment)
+        };
+        self.segments.iter().take_while(due).count()
+    }
+
+    fn count_older(&mut self, now: Now, high_watermark: Offset) -> usize {
+        let jumped = self.last_retention.replace(now).is_some_and(|last| {
+            let wall_ms = u64::try_from(now.wall_ms.saturating_sub(last.wall_ms)).unwrap_or(0);
+            wall_ms > now.monotonic_ms.saturating_sub(last.monotonic_ms).saturating_add(CLOCK_JUMP_MS)
+        });
+        let retention_ms = self.options.retention_ms;
+        if retention_ms < 0 || !self.options.cleanup_delete {
+            return 0;
+        }
+        let count = self.count_while(high_watermark, |segment| {
+            now.wall_ms.saturating_sub(segment.largest_timestamp_ms()) > retention_ms
+        });
+        if jumped && count > 1 {
+            warn!(log = %self.dir.display(), count, "the wall clock has jumped, deleting one segment only");
+            return 1;
+        }
+        count
+    }
+
+    fn count_oversized(&self, high_watermark: Offset) -> usize {
+        let Ok(retention_bytes) = u64::try_from(self.options.retention_bytes) else { return 0 };
+        if !self.options.cleanup_delete {
+            return 0;
+        }
+        let mut excess_bytes = self.size_bytes().saturating_sub(retention_bytes);
+        self.count_while(high_watermark, |segment| {
+            let size_bytes = segment.size_bytes();
+            let is_due = excess_bytes >= size_bytes;
+            excess_bytes = excess_bytes.saturating_sub(size_bytes);
+            is_due
+        })
+    }
+
+    fn count_below_start(&self) -> usize {
+        self.segments.windows(2).take_while(|pair| pair[1].base_offset <= self.log_start_offset).count()
+    }
+
+    fn remove_first(&mut self, count: usize) -> io::Result<DeletedSegments> {
+        let mut files = Vec::new();
+        if count > 0 {
+            let removed: Vec<_> = self.segments.drain(..count).collect();
+            let log_start_offset = self.log_start_offset.max(self.segments[0].base_offset);
+            info!(log = %self.dir.display(), segments = count, %log_start_offset, "segments deleted by retention");
+            self.log_start_offset = log_start_offset;
+            self.epochs.truncate_from_start(log_start_offset);
+            // Readers lose the start before they lose the segment: they answer OFFSET_OUT_OF_RANGE, not an empty fetch.
+            self.reader.publish_start(log_start_offset);
+            self.reader.publish_segments(self.segments.clone());
+            for segment in removed {
+                files.extend(segment.rename_deleted()?);
+            }
+            self.unflushed.dir_version += 1;
+        }
+        self.invariants();
+        let (log_dir, delay_ms) = (self.log_dir.clone(), self.options.file_delete_delay_ms);
+        Ok(DeletedSegments { log_dir, files, segment_count: count, delay_ms })
+    }
+}

@@ -1,0 +1,139 @@
+//! Cutting a log's end, and closing it.
+//!
+//! A cut is flushed before it returns: bytes that come back after a power cut would stand behind newer ones. Blocks; rare.
+
+use std::sync::Arc;
+
+use crate::log::checkpoint;
+use crate::log::error::LogError;
+use crate::log::flush::LEADER_EPOCH_CHECKPOINT;
+use crate::log::partition_log::{DurableEnd, Log};
+use crate::log::scan::{Scan, ScanError};
+use crate::log::segment::{LOG_SUFFIX, SEGMENT_SUFFIXES, Segment, State};
+use crate::log::snapshots;
+use crate::model::{Now, Offset};
+
+impl Log {
+    /// Removes every record at or behind `offset`; a batch that spans it goes as a whole, so that the log may end below it.
+    /// Lower the recovery point checkpoint to `offset` first: after a crash it must not claim what is gone.
+    pub fn truncate_to(&mut self, offset: Offset, now: Now) -> Result<(), LogError> {
+        if offset >= self.log_end_offset {
+            return Ok(());
+        }
+        if offset <= self.segments[0].base_offset {
+            return self.truncate_fully_and_start_at(offset, now);
+        }
+        self.unflushed.truncation_generation += 1;
+        let keep = self.segments.partition_point(|segment| segment.base_offset < offset);
+        let cut = self.segments[keep - 1].clone();
+        let path = cut.path(LOG_SUFFIX);
+        let failed = |action| LogError::io(action, path.clone());
+        let located = cut.locate(offset).map_err(|error| failed("read")(std::io::Error::other(error)))?;
+        let size = located.map_or_else(|| cut.size_bytes(), |batch| batch.position);
+        let state = self.walk_to(&cut, size)?;
+        // Readers see the shorter end before the bytes go.
+        self.log_end_offset = state.end_offset;
+        self.reader.publish_end(state.end_offset);
+        let removed: Vec<_> = self.segments.drain(keep..).collect();
+        self.reader.publish_segments(self.segments.clone());
+        // The segments go first: a crash in between must not leave a hole.
+        self.remove_files(&removed)?;
+        let file = cut.file().map_err(failed("open"))?;
+        file.truncate(size).map_err(failed("cut"))?;
+        cut.reset(state).map_err(failed("cut indexes of"))?;
+        cut.write_indexes();
+        self.active_file = file;
+        self.finish_cut(now)
+    }
+
+    /// Empties the log, which then starts and ends at `offset`: a follower whose leader no longer has what it lacks.
+    pub fn truncate_fully_and_start_at(&mut self, offset: Offset, now: Now) -> Result<(), LogError> {
+        self.unflushed.truncation_generation += 1;
+        let removed = std::mem::take(&mut self.segments);
+        self.remove_files(&removed)?;
+        let segment = Segment::create(self.log_dir.clone(), self.dir.clone(), offset);
+        let segment = Arc::new(segment.map_err(LogError::io("create", &*self.dir))?);
+        self.active_file = segment.file().map_err(LogError::io("open", segment.path(LOG_SUFFIX)))?;
+        self.segments.push(segment);
+        (self.log_start_offset, self.log_end_offset) = (offset, offset);
+        self.reader.publish_start(offset);
+        self.reader.publish_end(offset);
+        self.reader.publish_segments(self.segments.clone());
+        self.finish_cut(now)
+    }
+
+    fn finish_cut(&mut self, now: Now) -> Result<(), LogError> {
+        let end_offset = self.log_end_offset;
+        let active = self.active().clone();
+        let first = Scan::headers(self.active_file.clone(), 0, active.size_bytes()).next().ok().flatten();
+        self.active_first_timestamp_ms = first.map(|batch| batch.header.max_timestamp_ms);
+        self.active_created_ms = now.wall_ms;
+        self.log_start_offset = self.log_start_offset.min(end_offset);
+        self.epochs.truncate_from_end(end_offset);
+        let unflushed = &mut self.unflushed;
+        unflushed.durable_end = unflushed.durable_end.min(end_offset);
+        unflushed.sidecars.clear();
+        unflushed.obsolete_snapshot = None;
+        let (producers, snapshot_offset) =
+            snapshots::rebuild(&self.log_dir, &self.dir, &self.segments, end_offset, self.log_start_offset)?;
+        self.producers = producers;
+        self.unflushed.snapshot_offset = snapshot_offset;
+        self.unflushed.snapshot_size_bytes = active.size_bytes();
+        active.sync_log()?;
+        active.sync_indexes()?;
+        let text = checkpoint::encode_epochs(self.epochs.entries());
+        self.log_dir.write_atomically(&self.dir.join(LEADER_EPOCH_CHECKPOINT), text.as_bytes())?;
+        self.log_dir.sync_dir(&self.dir)?;
+        self.unflushed.epochs_synced = self.epochs.version();
+        self.unflushed.dir_version += 1;
+        self.invariants();
+        Ok(())
+    }
+
+    /// What is known of a segment when it ends at `size`.
+    fn walk_to(&self, segment: &Segment, size: u64) -> Result<State, LogError> {
+        let path = segment.path(LOG_SUFFIX);
+        let file = segment.file().map_err(LogError::io("open", &path))?;
+        let mut scan = Scan::headers(file, 0, size);
+        let mut state = State::empty(segment.base_offset);
+        loop {
+            match scan.next() {
+                Ok(None) => return Ok(state),
+                Ok(Some(batch)) => {
+                    state.push(segment.base_offset, &batch.header, self.options.index_interval_bytes);
+                }
+                Err(ScanError::Io(error)) => return Err(LogError::io("read", path)(error)),
+                Err(ScanError::Batch(error)) => return Err(LogError::io("read", path)(std::io::Error::other(error))),
+            }
+        }
+    }
+
+    /// From the newest on, and on stable storage before anything else changes.
+    fn remove_files(&self, segments: &[Arc<Segment>]) -> Result<(), LogError> {
+        for segment in segments.iter().rev() {
+            for suffix in SEGMENT_SUFFIXES {
+                let path = segment.path(suffix);
+                if self.log_dir.disk().exists(&path) {
+                    self.log_dir.disk().remove_file(&path).map_err(LogError::io("remove", path))?;
+                }
+            }
+        }
+        if segments.is_empty() { Ok(()) } else { self.log_dir.sync_dir(&self.dir) }
+    }
+
+    /// Leaves everything on stable storage, indexes and producers' state included, so that the next start has nothing to
+    /// scan. Blocks. Write the answered end as the recovery point, then mark the directory's clean shutdown.
+    pub fn close(mut self) -> Result<DurableEnd, LogError> {
+        self.log_dir.check()?;
+        let active = self.active().clone();
+        active.finish_indexes();
+        self.queue_snapshot();
+        if self.needs_flush() {
+            let outcome = self.flush_ticket().run();
+            self.flushed(outcome)?;
+            active.sync_indexes()?;
+            self.log_dir.sync_dir(&self.dir)?;
+        }
+        Ok(self.durable_end())
+    }
+}
