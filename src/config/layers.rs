@@ -157,6 +157,12 @@ impl Loading {
             let written = shown(key, text);
             return self.refuse(origin, format!("{name} = {written}: {reason}; allowed is {}", key.allowed()));
         }
+        if let Some(earlier) = self.assigned.get(key.name)
+            && let (Origin::Flag(earlier), Origin::Flag(_)) = (&earlier.origin, &origin)
+        {
+            let reason = format!("{name} = {text}: already set by {earlier}");
+            return self.refuse(origin, reason);
+        }
         if !key.has_effect {
             self.without_effect.push(name.to_owned());
         }

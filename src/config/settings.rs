@@ -133,7 +133,7 @@ impl Settings {
     /// This node's id, from `node.id` or `broker.id`.
     pub fn node_id(&self) -> i32 {
         match (self.assigned("node.id"), self.assigned("broker.id")) {
-            (None, Some(_)) => self.get_i32("broker.id"),
+            (None, Some(id)) if id != "-1" => self.get_i32("broker.id"),
             _ => self.get_i32("node.id"),
         }
     }
