@@ -87,10 +87,11 @@ pub(super) fn lines(settings: &Settings, all: bool) -> Vec<String> {
     lines
 }
 
-/// Whether YAML would read something else than the text.
+/// Whether YAML would read something else than the text: punctuation of its own, or a fraction that it would write anew.
 fn needs_quotes(value: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"./:,_-+".contains(&byte);
-    !value.bytes().all(plain) || value.is_empty() || value.starts_with([':', ',', '-']) && value.parse::<f64>().is_err()
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"./:,_-+".contains(&byte);
+    let is_fraction = value.parse::<i64>().is_err() && value.parse::<f64>().is_ok();
+    value.is_empty() || value.starts_with([':', ',', '-']) || is_fraction || !value.bytes().all(is_plain)
 }
 
 #[cfg(test)]
