@@ -1,21 +1,152 @@
 //! The shell: owns the partitions, carries out what their machines decide, and keeps the disk's promises.
+//!
+//! - [`Broker`] is one server's state; several fit in one process. What it knows of the cluster is the newest image.
+//! - [`replica::Replica`] is one partition here: log and machine under one short mutex, offsets readable without it.
+//! - A log is opened when the topic is created, in the background, or by the first request that needs it, whichever is first;
+//!   so a new topic costs its creator one metadata record, and no files.
+//! - [`flusher::Flusher`] is the group commit; [`housekeeping`] does what is due by the clock.
+//!
+//! Locks, in this order: `opening` (which logs exist), a coordinator's, a replica's; never two replicas. Changes of the image
+//! take `opening` too, so that a log is never opened for a topic that was deleted meanwhile.
 
+mod changes;
+pub mod delayed_produce;
+pub mod directories;
 pub mod fetch_sessions;
+pub mod flusher;
+mod housekeeping;
+mod offsets;
+mod opening;
+pub mod producer_ids;
 pub mod purgatory;
+pub mod replica;
+pub mod replicas;
+mod start;
+pub mod topic_settings;
 pub mod waiter;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::io::clock::Clock;
+use parking_lot::Mutex;
 
-/// One broker: several fit in one process.
+use crate::config::Settings;
+use crate::io::clock::Clock;
+use crate::io::disk::Disk;
+use crate::log::LogDir;
+use crate::metadata::{Image, Partition, Topic};
+use crate::model::{BrokerId, ErrorCode, Now, PartitionIndex, TopicId};
+use crate::quorum::Quorum;
+use delayed_produce::DelayedProduces;
+use fetch_sessions::FetchSessions;
+use flusher::Flusher;
+use housekeeping::{Checkpoints, Housekeeper};
+use producer_ids::ProducerIds;
+use replica::Replica;
+use replicas::Replicas;
+
+pub use start::{StartError, StartOptions};
+
+/// One broker: several fit in one process. See the head of this room.
 pub struct Broker {
+    settings: Arc<Settings>,
     clock: Arc<dyn Clock>,
+    disk: Arc<dyn Disk>,
+    node_id: BrokerId,
+    directories: Vec<Arc<LogDir>>,
+    quorum: Quorum,
+    replicas: Arc<Replicas>,
+    /// Held while a log is opened or put out of use, so that each is done once.
+    opening: Mutex<()>,
+    flusher: Arc<Flusher>,
+    fetch_sessions: FetchSessions,
+    delayed_produces: DelayedProduces,
+    producer_ids: ProducerIds,
+    housekeeper: Housekeeper,
+    /// Directories out of use, and when they may be removed, by the monotonic clock.
+    removals: Mutex<Vec<(u64, PathBuf)>>,
+    /// What the files of each directory hold.
+    checkpoints: Mutex<Vec<Checkpoints>>,
 }
 
 impl Broker {
+    pub fn settings(&self) -> &Arc<Settings> {
+        &self.settings
+    }
+
     /// The clock that this broker lives by.
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
+    }
+
+    pub fn now(&self) -> Now {
+        self.clock.now()
+    }
+
+    pub fn disk(&self) -> &Arc<dyn Disk> {
+        &self.disk
+    }
+
+    pub fn node_id(&self) -> BrokerId {
+        self.node_id
+    }
+
+    /// The cluster as this broker knows it.
+    pub fn image(&self) -> Arc<Image> {
+        self.quorum.image()
+    }
+
+    pub fn quorum(&self) -> &Quorum {
+        &self.quorum
+    }
+
+    pub fn fetch_sessions(&self) -> &FetchSessions {
+        &self.fetch_sessions
+    }
+
+    pub fn delayed_produces(&self) -> &DelayedProduces {
+        &self.delayed_produces
+    }
+
+    pub fn producer_ids(&self) -> &ProducerIds {
+        &self.producer_ids
+    }
+
+    /// Every replica that was opened.
+    pub fn replicas(&self) -> &Replicas {
+        &self.replicas
+    }
+
+    /// The replica that this broker leads. Opens its log if nobody has yet. Errors: UNKNOWN_TOPIC_OR_PARTITION,
+    /// NOT_LEADER_OR_FOLLOWER, KAFKA_STORAGE_ERROR.
+    pub fn replica(&self, topic: &str, partition: PartitionIndex) -> Result<Arc<Replica>, ErrorCode> {
+        if let Some(replica) = self.replicas.get(topic, partition) {
+            return Ok(replica);
+        }
+        let image = self.image();
+        let topic = image.topic(topic).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+        self.open_led(topic, partition)
+    }
+
+    /// As [`Broker::replica`], but a topic that is not there is UNKNOWN_TOPIC_ID.
+    pub fn replica_by_id(&self, id: TopicId, partition: PartitionIndex) -> Result<Arc<Replica>, ErrorCode> {
+        if let Some(replica) = self.replicas.get_by_id(id, partition) {
+            return Ok(replica);
+        }
+        let image = self.image();
+        let topic = image.topic_by_id(id).ok_or(ErrorCode::UnknownTopicId)?;
+        self.open_led(topic, partition)
+    }
+
+    fn open_led(&self, topic: &Topic, partition: PartitionIndex) -> Result<Arc<Replica>, ErrorCode> {
+        let state = topic.partition(partition).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+        if !self.leads(state) {
+            return Err(ErrorCode::NotLeaderOrFollower);
+        }
+        self.open_replica(topic.id, partition)
+    }
+
+    fn leads(&self, partition: &Partition) -> bool {
+        partition.leader == self.node_id
     }
 }

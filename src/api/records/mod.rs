@@ -1,6 +1,8 @@
 //! APIs about records: in, out, and where they are.
 
-use super::row::Row;
+pub mod produce;
+
+use super::row::{Row, burst_row};
 
 /// The APIs of this family.
-pub const ROWS: &[Row] = &[];
+pub const ROWS: &[Row] = &[burst_row::<produce::Produce>()];

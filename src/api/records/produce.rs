@@ -1,0 +1,355 @@
+//! Produce (0), v0–13: appends batches to partitions, and answers when as many replicas have them as the producer asked for.
+//! v3 transactional id · v5 log start offset · v8 errors of single records (KIP-467) · v9 flexible · v10 new leaders (KIP-951)
+//! · v11–12 transaction errors (KIP-890) · v13 topic ids
+//!
+//! v0–2 are advertised because librdkafka would switch compression off otherwise, and refused (KIP-896), as by Kafka.
+//! The requests of one burst are carried out together: what they append to one partition is one turn of its lock. With acks=0
+//! an error closes the connection, which is the only way to tell (`KafkaApis.handleProduceRequest`).
+//! Order of checks as in Kafka: unknown topic, form of the records, acks, then the log's own.
+
+use std::cell::RefCell;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use parking_lot::Mutex;
+
+use crate::api::{Answer, BurstApi, BurstContext, RawReply, RawRequest, SlotToken};
+use crate::broker::Broker;
+use crate::broker::replica::{AppendRefused, Appended, Replica};
+use crate::broker::waiter::{Complete, Waiter};
+use crate::log::{Origin, ValidatedBatches};
+use crate::model::{ErrorCode, Now, Offset, PartitionIndex, is_internal_topic};
+use crate::partition::RequiredAcks;
+use crate::protocol::api_key::ApiKey;
+use crate::protocol::leader::CurrentLeader;
+use crate::protocol::produce::{self, PartitionResponse, Request, ResponseWriter};
+use crate::protocol::topic_ref::TopicRef;
+use crate::security::{Access, Operation, ResourceType};
+
+pub struct Produce;
+
+impl BurstApi for Produce {
+    const KEY: ApiKey = ApiKey::Produce;
+    const VERSIONS: RangeInclusive<i16> = produce::VERSIONS;
+    const ADVERTISED: RangeInclusive<i16> = 0..=13;
+    const ACCESS: Access<Bytes> = Access::Each(&[(Operation::Write, ResourceType::Topic)]);
+
+    fn handle_burst(cx: &BurstContext<'_>, requests: &mut Vec<RawRequest>, replies: &mut Vec<RawReply>) {
+        thread_local!(static BURST: RefCell<Burst> = RefCell::default());
+        BURST.with_borrow_mut(|burst| {
+            burst.take(cx.broker, cx.now, requests);
+            burst.append(cx.now);
+            burst.answer(cx, replies);
+        });
+    }
+}
+
+/// The work of one burst. Kept by its thread, so that the steady path allocates nothing for it.
+#[derive(Default)]
+struct Burst {
+    requests: Vec<Parsed>,
+    entries: Vec<Entry>,
+    /// Indexes of entries that have something to append, by replica.
+    order: Vec<usize>,
+    staged: Staged,
+}
+
+/// What goes to one replica in one turn.
+#[derive(Default)]
+struct Staged {
+    batches: Vec<ValidatedBatches>,
+    acks: Vec<RequiredAcks>,
+}
+
+struct Parsed {
+    correlation_id: i32,
+    request: Result<Request, String>,
+    /// Its entries: one for each partition, in the order of the request.
+    first_entry: usize,
+    end_entry: usize,
+}
+
+/// One partition of one request.
+struct Entry {
+    acks: RequiredAcks,
+    /// Where to append, and what; neither when it was refused.
+    replica: Option<Arc<Replica>>,
+    batches: Option<ValidatedBatches>,
+    outcome: Outcome,
+}
+
+/// What one partition is answered.
+#[derive(Clone, Debug)]
+struct Outcome {
+    code: ErrorCode,
+    message: Option<String>,
+    base_offset: Offset,
+    log_append_time_ms: i64,
+    log_start: Offset,
+    /// What must be committed before the answer; `None` when it need not wait.
+    required: Option<Offset>,
+}
+
+impl Outcome {
+    fn refused(code: ErrorCode) -> Outcome {
+        Outcome {
+            code,
+            message: None,
+            base_offset: Offset::NONE,
+            log_append_time_ms: -1,
+            log_start: Offset::NONE,
+            required: None,
+        }
+    }
+
+    fn of(result: Result<Appended, AppendRefused>, acks: RequiredAcks) -> Outcome {
+        match result {
+            Ok(appended) => Outcome {
+                base_offset: appended.info.first_offset,
+                log_append_time_ms: appended.info.log_append_time_ms,
+                log_start: appended.info.log_start_offset,
+                required: (acks == RequiredAcks::All && !appended.is_committed).then_some(appended.required),
+                ..Outcome::refused(ErrorCode::None)
+            },
+            Err(error) => {
+                let code = error.code();
+                Outcome { message: told_message(code, &error), ..Outcome::refused(code) }
+            }
+        }
+    }
+}
+
+/// Kafka tells the text of an error only where the record itself is wrong (`ReplicaManager.appendRecords`).
+fn told_message(code: ErrorCode, error: &dyn std::fmt::Display) -> Option<String> {
+    match code {
+        ErrorCode::InvalidRecord | ErrorCode::InvalidTimestamp => Some(error.to_string()),
+        _ => None,
+    }
+}
+
+impl Burst {
+    /// Reads the requests, finds their partitions, and checks what can be checked without a lock.
+    fn take(&mut self, broker: &Broker, now: Now, requests: &mut Vec<RawRequest>) {
+        self.requests.clear();
+        self.entries.clear();
+        self.order.clear();
+        for raw in requests.drain(..) {
+            let first_entry = self.entries.len();
+            let request = Request::parse(raw.header.api_version, raw.body).map_err(|error| error.to_string());
+            if let Ok(request) = &request {
+                self.take_partitions(broker, now, request);
+            }
+            let (correlation_id, end_entry) = (raw.header.correlation_id, self.entries.len());
+            self.requests.push(Parsed { correlation_id, request, first_entry, end_entry });
+        }
+    }
+
+    fn take_partitions(&mut self, broker: &Broker, now: Now, request: &Request) {
+        let acks = RequiredAcks::from_wire(request.acks);
+        for topic in request.topics() {
+            for partition in topic.partitions() {
+                let index = PartitionIndex(partition.index);
+                let work = check(broker, now, topic.topic, index, partition.records, acks);
+                let acks = acks.unwrap_or(RequiredAcks::Leader);
+                let entry = match work {
+                    Ok((replica, batches)) => {
+                        self.order.push(self.entries.len());
+                        let (replica, batches) = (Some(replica), Some(batches));
+                        Entry { acks, replica, batches, outcome: Outcome::refused(ErrorCode::None) }
+                    }
+                    Err(outcome) => Entry { acks, replica: None, batches: None, outcome },
+                };
+                self.entries.push(entry);
+            }
+        }
+    }
+
+    /// Appends replica by replica; within one, in the order of the requests.
+    fn append(&mut self, now: Now) {
+        let Burst { entries, order, staged, .. } = self;
+        let address = |entries: &[Entry], index: usize| entries[index].replica.as_ref().map(Arc::as_ptr);
+        if order.len() > 1 {
+            order.sort_by_key(|index| (address(entries, *index).map(<*const Replica>::addr), *index));
+        }
+        let mut start = 0;
+        while start < order.len() {
+            let replica = address(entries, order[start]);
+            let end = start + order[start..].iter().take_while(|index| address(entries, **index) == replica).count();
+            append_run(entries, &order[start..end], staged, now);
+            start = end;
+        }
+    }
+
+    fn answer(&mut self, cx: &BurstContext<'_>, replies: &mut Vec<RawReply>) {
+        for parsed in self.requests.drain(..) {
+            let entries = &mut self.entries[parsed.first_entry..parsed.end_entry];
+            let reply = match parsed.request {
+                Ok(request) => answer(cx, parsed.correlation_id, request, entries),
+                Err(reason) => RawReply::Close(reason.into()),
+            };
+            replies.push(reply);
+        }
+        self.entries.clear();
+    }
+}
+
+/// Appends the entries of one replica.
+fn append_run(entries: &mut [Entry], run: &[usize], staged: &mut Staged, now: Now) {
+    let replica = entries[run[0]].replica.clone().expect("only entries with a replica are in the order");
+    if let [index] = run {
+        let entry = &mut entries[*index];
+        let batches = entry.batches.take().expect("an entry with a replica has batches");
+        entry.outcome = Outcome::of(replica.append(now, &batches, entry.acks), entry.acks);
+        return;
+    }
+    for index in run {
+        let entry = &mut entries[*index];
+        staged.batches.push(entry.batches.take().expect("an entry with a replica has batches"));
+        staged.acks.push(entry.acks);
+    }
+    let mut indexes = run.iter();
+    replica.append_many(now, &staged.batches, &staged.acks, |result| {
+        let entry = &mut entries[*indexes.next().expect("one result for each append")];
+        entry.outcome = Outcome::of(result, entry.acks);
+    });
+    staged.batches.clear();
+    staged.acks.clear();
+}
+
+/// What can be refused before the log is asked.
+fn check(
+    broker: &Broker,
+    now: Now,
+    topic: TopicRef<'_>,
+    index: PartitionIndex,
+    records: Option<Bytes>,
+    acks: Result<RequiredAcks, ErrorCode>,
+) -> Result<(Arc<Replica>, ValidatedBatches), Outcome> {
+    let replica = match topic {
+        TopicRef::Name(name) => broker.replica(name, index),
+        TopicRef::Id(id) => broker.replica_by_id(id, index),
+    };
+    let replica = replica.map_err(Outcome::refused)?;
+    let acks = acks.map_err(Outcome::refused);
+    let records = records.unwrap_or_default();
+    let validated = replica.validate(now, records, Origin::Client).map_err(|error| {
+        let code = error.code();
+        Outcome { message: told_message(code, &error), ..Outcome::refused(code) }
+    });
+    acks?;
+    // Only the admin client of Kafka itself may write there (`ReplicaManager.appendToLocalLog`).
+    if is_internal_topic(&replica.topic_partition().topic) {
+        return Err(Outcome::refused(ErrorCode::InvalidTopicException));
+    }
+    Ok((replica, validated?))
+}
+
+fn answer(cx: &BurstContext<'_>, correlation_id: i32, request: Request, entries: &mut [Entry]) -> RawReply {
+    if request.acks == 0 {
+        return match entries.iter().find(|entry| entry.outcome.code.is_error()) {
+            Some(entry) => RawReply::Close(format!("acks=0 produce failed: {}", entry.outcome.code).into()),
+            None => RawReply::None,
+        };
+    }
+    let waiting = entries.iter().filter(|entry| entry.outcome.required.is_some()).count();
+    if waiting == 0 {
+        return RawReply::Now(write(correlation_id, &request, entries.iter().map(|entry| &entry.outcome)));
+    }
+    let timeout_ms = u64::try_from(request.timeout_ms).unwrap_or(0);
+    let (token, reply) = cx.open_slot();
+    let outcomes = entries.iter().map(|entry| entry.outcome.clone()).collect();
+    let state = Mutex::new(Some(Waiting { token, correlation_id, request, outcomes, left: waiting }));
+    let pending = Arc::new(PendingProduce { state });
+    for (index, entry) in (0u32..).zip(entries) {
+        if let (Some(required), Some(replica)) = (entry.outcome.required, entry.replica.take()) {
+            let whole: Arc<dyn Complete> = Arc::clone(&pending) as Arc<dyn Complete>;
+            replica.when_committed(required, Waiter::Slot(whole, index));
+            replica.run_completions();
+        }
+    }
+    let expiring: Arc<dyn crate::broker::delayed_produce::Expire> = pending;
+    cx.broker.delayed_produces().insert(cx.now, timeout_ms, &expiring);
+    reply
+}
+
+fn write<'a>(correlation_id: i32, request: &Request, mut outcomes: impl Iterator<Item = &'a Outcome>) -> Answer {
+    let mut out = BytesMut::with_capacity(128);
+    let mut writer = ResponseWriter::new(request.version(), correlation_id, request.topic_count(), &mut out);
+    for topic in request.topics() {
+        writer.topic(topic.topic, topic.partition_count);
+        for partition in topic.partitions() {
+            let outcome = outcomes.next().expect("an outcome for each partition");
+            writer.partition(&PartitionResponse {
+                index: partition.index,
+                error_code: outcome.code.code(),
+                base_offset: outcome.base_offset.0,
+                log_append_time_ms: outcome.log_append_time_ms,
+                log_start_offset: outcome.log_start.0,
+                record_errors: &[],
+                error_message: outcome.message.as_deref(),
+                current_leader: CurrentLeader::NONE,
+            });
+        }
+    }
+    writer.finish(0, &[]);
+    Answer::of_frame(out.freeze())
+}
+
+/// A request that waits until what it appended is committed (Kafka's `DelayedProduce`).
+struct PendingProduce {
+    /// Empty once it is answered.
+    state: Mutex<Option<Waiting>>,
+}
+
+struct Waiting {
+    token: SlotToken,
+    correlation_id: i32,
+    request: Request,
+    outcomes: Vec<Outcome>,
+    left: usize,
+}
+
+impl Waiting {
+    fn answer(self) {
+        let answer = write(self.correlation_id, &self.request, self.outcomes.iter());
+        self.token.complete(answer);
+    }
+}
+
+impl Complete for PendingProduce {
+    fn complete(&self, index: u32, result: Result<(), ErrorCode>) {
+        let mut state = self.state.lock();
+        let Some(waiting) = state.as_mut() else { return };
+        let outcome = usize::try_from(index).ok().and_then(|index| waiting.outcomes.get_mut(index));
+        let outcome = outcome.expect("one outcome for each partition");
+        outcome.required = None;
+        if let Err(code) = result {
+            *outcome = Outcome::refused(code);
+        }
+        waiting.left -= 1;
+        if waiting.left > 0 {
+            return;
+        }
+        let done = state.take();
+        drop(state);
+        if let Some(waiting) = done {
+            waiting.answer();
+        }
+    }
+}
+
+impl crate::broker::delayed_produce::Expire for PendingProduce {
+    /// `DelayedProduce.onExpiration`: what is not committed yet is REQUEST_TIMED_OUT, though it may still be later.
+    fn expire(&self) {
+        let Some(mut waiting) = self.state.lock().take() else { return };
+        for outcome in waiting.outcomes.iter_mut().filter(|outcome| outcome.required.is_some()) {
+            outcome.code = ErrorCode::RequestTimedOut;
+        }
+        waiting.answer();
+    }
+
+    fn is_done(&self) -> bool {
+        self.state.lock().is_none()
+    }
+}

@@ -1,0 +1,175 @@
+//! The directories of `log.dirs`: whose they are, whether they were left in order, and which partitions lie in them.
+//!
+//! Invariant: the marker of a clean stop is removed, and its removal flushed, before anything else is done (KAFKA-10471).
+//! A directory of another node or cluster is refused, and so is one that holds files of somebody else.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::io::disk::Disk;
+use crate::log::{LOG_START_OFFSET_CHECKPOINT, LogDir, LogError, MetaProperties, RECOVERY_POINT_CHECKPOINT};
+use crate::model::{BrokerId, Offset, PartitionIndex, TopicId, TopicPartition};
+
+/// One directory, as it was found.
+pub struct Directory {
+    pub log_dir: Arc<LogDir>,
+    /// Whether its last owner stopped cleanly.
+    pub was_clean: bool,
+    pub meta: Option<MetaProperties>,
+    /// Names of the partition directories in it.
+    pub partitions: Vec<TopicPartition>,
+    pub recovery_points: BTreeMap<TopicPartition, Offset>,
+    pub log_starts: BTreeMap<TopicPartition, Offset>,
+}
+
+/// Why the directories cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DirectoryError {
+    #[error(transparent)]
+    Log(#[from] LogError),
+    #[error("{path} cannot be read: {source}", path = path.display())]
+    Unreadable { path: PathBuf, source: std::io::Error },
+    #[error(
+        "{path} is not empty, and holds no data of a broker (no meta.properties, but {found}): choose another directory, or \
+         empty it", path = path.display()
+    )]
+    Foreign { path: PathBuf, found: String },
+    #[error("{path} belongs to node {found}, and this is node {expected}: start with node.id={found}, or choose another \
+             directory", path = path.display())]
+    OtherNode { path: PathBuf, found: BrokerId, expected: BrokerId },
+    #[error("{path} belongs to cluster {found}, and the other directories to {expected}", path = path.display())]
+    OtherCluster { path: PathBuf, found: String, expected: String },
+    #[error("{path} holds partitions of cluster {cluster_id}, but the metadata of that cluster is not in {metadata}",
+            path = path.display(), metadata = metadata.display())]
+    NoMetadata { path: PathBuf, cluster_id: String, metadata: PathBuf },
+}
+
+/// Opens all directories: takes their locks, then removes their markers, then reads what they say.
+pub fn open(disk: &Arc<dyn Disk>, paths: &[PathBuf], node_id: BrokerId) -> Result<Vec<Directory>, DirectoryError> {
+    let mut opened = Vec::new();
+    for path in paths {
+        let log_dir = LogDir::open(Arc::clone(disk), path)?;
+        log_dir.lock()?;
+        opened.push(log_dir);
+    }
+    let mut directories = Vec::new();
+    for log_dir in opened {
+        let was_clean = log_dir.take_clean_shutdown()?;
+        directories.push(inspect(disk, log_dir, was_clean, node_id)?);
+    }
+    check_one_cluster(&directories)?;
+    Ok(directories)
+}
+
+fn inspect(
+    disk: &Arc<dyn Disk>,
+    log_dir: Arc<LogDir>,
+    was_clean: bool,
+    node_id: BrokerId,
+) -> Result<Directory, DirectoryError> {
+    let path = log_dir.path().to_owned();
+    let meta = log_dir.read_meta_properties()?;
+    if let Some(meta) = &meta
+        && meta.node_id != node_id
+    {
+        return Err(DirectoryError::OtherNode { path, found: meta.node_id, expected: node_id });
+    }
+    let entries = disk.read_dir(&path).map_err(|source| DirectoryError::Unreadable { path: path.clone(), source })?;
+    if meta.is_none()
+        && let Some(foreign) = entries.iter().find(|entry| !is_ours_when_new(&entry.name))
+    {
+        return Err(DirectoryError::Foreign { path, found: foreign.name.clone() });
+    }
+    let names = entries.iter().filter(|entry| entry.is_dir);
+    let partitions = names.filter_map(|entry| parse_partition(&entry.name)).collect();
+    let recovery_points = checkpoint_or_none(&log_dir, RECOVERY_POINT_CHECKPOINT);
+    let log_starts = checkpoint_or_none(&log_dir, LOG_START_OFFSET_CHECKPOINT);
+    Ok(Directory { log_dir, was_clean, meta, partitions, recovery_points, log_starts })
+}
+
+/// What a first start that was cut short may have left, and what file systems put into every new volume.
+fn is_ours_when_new(name: &str) -> bool {
+    matches!(name, ".lock" | "lost+found" | crate::quorum::DIRECTORY) || name.ends_with(".tmp")
+}
+
+/// A checkpoint saves work and holds no truth: without it more is scanned.
+fn checkpoint_or_none(log_dir: &LogDir, name: &str) -> BTreeMap<TopicPartition, Offset> {
+    log_dir.read_offsets(name).unwrap_or_else(|error| {
+        tracing::warn!(checkpoint = name, %error, "checkpoint is unreadable, recovering without it");
+        BTreeMap::new()
+    })
+}
+
+fn check_one_cluster(directories: &[Directory]) -> Result<(), DirectoryError> {
+    let mut ids = directories.iter().filter_map(|directory| Some((directory, &directory.meta.as_ref()?.cluster_id)));
+    let Some((_, expected)) = ids.next() else { return Ok(()) };
+    match ids.find(|(_, found)| *found != expected) {
+        None => Ok(()),
+        Some((directory, found)) => Err(DirectoryError::OtherCluster {
+            path: directory.log_dir.path().to_owned(),
+            found: found.clone(),
+            expected: expected.clone(),
+        }),
+    }
+}
+
+/// `topic-3` as a partition; `None` for every other name (`UnifiedLog.parseTopicPartitionName`).
+pub fn parse_partition(name: &str) -> Option<TopicPartition> {
+    let (topic, partition) = name.rsplit_once('-')?;
+    let is_number = !partition.is_empty() && partition.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_number || crate::model::check_topic_name(topic).is_err() {
+        return None;
+    }
+    Some(TopicPartition::new(topic, PartitionIndex(partition.parse().ok()?)))
+}
+
+/// The id in a directory's `partition.metadata`; `None` when there is none that can be read.
+pub fn read_topic_id(disk: &dyn Disk, partition_dir: &Path) -> Option<TopicId> {
+    let text = disk.read(&partition_dir.join("partition.metadata")).ok()?;
+    let text = String::from_utf8(text).ok()?;
+    text.lines().find_map(|line| line.strip_prefix("topic_id:"))?.trim().parse().ok()
+}
+
+/// A name that no partition has, for a directory that is out of use (`UnifiedLog.logDirNameWithSuffixCappedLength`):
+/// `<topic>-<partition>.<32 hex digits>-<suffix>`, at most 255 characters.
+pub fn out_of_use_name(partition: &TopicPartition, suffix: &str) -> String {
+    let tail = format!("-{}.{}-{suffix}", partition.partition, Uuid::new_v4().simple());
+    let topic_bytes = partition.topic.len().min(255 - tail.len());
+    format!("{}{tail}", &partition.topic[..topic_bytes])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_topic_and_a_number_name_a_partition() {
+        let check = |name, expected: Option<(&str, i32)>| {
+            let expected = expected.map(|(topic, partition)| TopicPartition::new(topic, PartitionIndex(partition)));
+            assert_eq!(parse_partition(name), expected, "{name}");
+        };
+        check("t-0", Some(("t", 0)));
+        check("a-b-12", Some(("a-b", 12)));
+        check("__consumer_offsets-49", Some(("__consumer_offsets", 49)));
+        check("t", None);
+        check("t-", None);
+        check("-0", None);
+        check("t--1", Some(("t-", 1)));
+        check("t-+1", None);
+        check("t-99999999999", None);
+        check("t-0.0123456789abcdef-delete", None);
+        check("a b-0", None);
+    }
+
+    #[test]
+    fn a_directory_out_of_use_has_a_name_that_fits() {
+        let name = out_of_use_name(&TopicPartition::new("t", PartitionIndex(3)), "delete");
+        assert!(name.starts_with("t-3.") && name.ends_with("-delete"), "{name}");
+        assert_eq!(parse_partition(&name), None);
+        let name = out_of_use_name(&TopicPartition::new(&"x".repeat(249), PartitionIndex(i32::MAX)), "delete");
+        assert_eq!(name.len(), 255);
+    }
+}

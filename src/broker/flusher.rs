@@ -1,0 +1,156 @@
+//! Group commit: whoever appended is put on one list, and a few threads flush what is on it.
+//!
+//! A flush covers every append that came before it began, however many requests they belong to; appends that come while it
+//! runs put the replica on the list again. So there is never an fsync per request, and never one under a lock (KAFKA-15046).
+//!
+//! Invariant: a replica is flushed by one thread at a time, and one that was appended to is on the list or being flushed.
+//! Invariant: after a failed flush nothing of that directory is flushed again: the caller's `on_failure` takes it offline.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::thread::JoinHandle;
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::broker::replica::Replica;
+use crate::log::LogDir;
+
+/// Threads that flush. Flushes of several files share a journal commit when they run side by side.
+const THREADS: usize = 2;
+
+const CLEAN: u8 = 0;
+const QUEUED: u8 = 1;
+const FLUSHING: u8 = 2;
+/// Appended to since its running flush began.
+const FLUSHING_DIRTY: u8 = 3;
+
+/// Where a replica stands with the flusher.
+#[derive(Default)]
+pub struct FlushState(AtomicU8);
+
+impl FlushState {
+    /// Notes an append; whether the replica must be put on the list.
+    fn mark(&self) -> bool {
+        let next = |state| match state {
+            CLEAN => Some(QUEUED),
+            FLUSHING => Some(FLUSHING_DIRTY),
+            _ => None,
+        };
+        // The load inside is all that an append costs while a flush is due anyway.
+        self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, next) == Ok(CLEAN)
+    }
+
+    fn begin(&self) {
+        self.0.store(FLUSHING, Ordering::Release);
+    }
+
+    /// Notes the end of a flush; whether the replica must be put on the list again.
+    fn end(&self) -> bool {
+        let next = |state| Some(if state == FLUSHING_DIRTY { QUEUED } else { CLEAN });
+        self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, next) == Ok(FLUSHING_DIRTY)
+    }
+}
+
+/// See the head of this file.
+pub struct Flusher {
+    state: Mutex<State>,
+    wake: Condvar,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+#[derive(Default)]
+struct State {
+    dirty: VecDeque<Arc<Replica>>,
+    is_closing: bool,
+}
+
+impl Flusher {
+    /// Starts the threads. `on_failure` is called with no lock held when a directory's flush has failed.
+    pub fn start(on_failure: impl Fn(&Arc<LogDir>) + Send + Sync + 'static) -> std::io::Result<Arc<Flusher>> {
+        let flusher = Arc::new(Flusher {
+            state: Mutex::new(State::default()),
+            wake: Condvar::new(),
+            threads: Mutex::new(Vec::new()),
+        });
+        let on_failure = Arc::new(on_failure);
+        for number in 0..THREADS {
+            let (flusher_of_thread, on_failure) = (Arc::clone(&flusher), Arc::clone(&on_failure));
+            let thread = std::thread::Builder::new()
+                .name(format!("flusher-{number}"))
+                .spawn(move || flusher_of_thread.run(&*on_failure))?;
+            flusher.threads.lock().push(thread);
+        }
+        Ok(flusher)
+    }
+
+    /// Has the replica flushed soon. Called after each append that somebody may wait for.
+    pub fn submit(&self, replica: &Arc<Replica>) {
+        if replica.flush_state.mark() {
+            self.push(Arc::clone(replica));
+        }
+    }
+
+    /// Flushes what is on the list and ends the threads.
+    pub fn close(&self) {
+        self.state.lock().is_closing = true;
+        self.wake.notify_all();
+        let threads = std::mem::take(&mut *self.threads.lock());
+        for thread in threads {
+            if thread.join().is_err() {
+                tracing::error!("a flusher thread panicked");
+            }
+        }
+    }
+
+    fn push(&self, replica: Arc<Replica>) {
+        self.state.lock().dirty.push_back(replica);
+        self.wake.notify_one();
+    }
+
+    fn next(&self) -> Option<Arc<Replica>> {
+        let mut state = self.state.lock();
+        loop {
+            if let Some(replica) = state.dirty.pop_front() {
+                return Some(replica);
+            }
+            if state.is_closing {
+                return None;
+            }
+            self.wake.wait(&mut state);
+        }
+    }
+
+    fn run(&self, on_failure: &dyn Fn(&Arc<LogDir>)) {
+        while let Some(replica) = self.next() {
+            replica.flush_state.begin();
+            let result = replica.flush();
+            if let Err(error) = &result {
+                tracing::error!(partition = %replica.topic_partition(), %error, "flush failed");
+                on_failure(replica.directory());
+            }
+            if replica.flush_state.end() && result.is_ok() {
+                self.push(replica);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_append_during_a_flush_asks_for_another() {
+        let state = FlushState::default();
+        assert!(state.mark());
+        assert!(!state.mark());
+        state.begin();
+        assert!(!state.mark());
+        assert!(!state.mark());
+        assert!(state.end());
+        state.begin();
+        assert!(!state.end());
+        assert!(state.mark());
+    }
+}

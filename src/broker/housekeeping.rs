@@ -1,0 +1,202 @@
+//! What is due by the clock, and what need not be done by the one who asked: one thread that sleeps in between.
+//!
+//! | what | how often |
+//! |---|---|
+//! | logs of new topics are opened | when told |
+//! | produces whose time is up | [`delayed_produce::SWEEP_MS`](super::delayed_produce::SWEEP_MS) |
+//! | recovery points, log starts, high watermarks | [`CHECKPOINT_MS`], when they moved |
+//! | directories out of use are removed | when their delay is over |
+//! | silent producers are forgotten | `producer.id.expiration.check.interval.ms` |
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+
+use super::Broker;
+use super::delayed_produce::SWEEP_MS;
+use crate::log::{HIGH_WATERMARK_CHECKPOINT, LOG_START_OFFSET_CHECKPOINT, LogDir, LogError, RECOVERY_POINT_CHECKPOINT};
+use crate::model::{Now, Offset, TopicId, TopicPartition};
+
+/// How often checkpoints are written. After a crash, at most what was flushed in this time and the page cache is scanned.
+pub const CHECKPOINT_MS: u64 = 5000;
+
+/// The thread, and what it was told.
+pub struct Housekeeper {
+    told: Arc<(Mutex<Told>, Condvar)>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+#[derive(Default)]
+struct Told {
+    open: Vec<TopicId>,
+    is_closing: bool,
+}
+
+impl Housekeeper {
+    /// One that has no thread yet; what it is told waits for it.
+    pub fn new() -> Housekeeper {
+        Housekeeper { told: Arc::default(), thread: Mutex::new(None) }
+    }
+
+    /// Has the logs of a new topic opened.
+    pub fn open_soon(&self, id: TopicId) {
+        self.told.0.lock().open.push(id);
+        self.told.1.notify_one();
+    }
+
+    /// Starts the thread. It lives until [`Housekeeper::close`], or until the broker is dropped.
+    pub fn start(&self, broker: Weak<Broker>) -> std::io::Result<()> {
+        let told = Arc::clone(&self.told);
+        let run = move || {
+            let mut due = Due::default();
+            while let Some(open) = wait(&told) {
+                let Some(broker) = broker.upgrade() else { return };
+                for id in open {
+                    broker.open_topic(id);
+                }
+                due.run(&broker, broker.now());
+            }
+        };
+        *self.thread.lock() = Some(std::thread::Builder::new().name("housekeeper".into()).spawn(run)?);
+        Ok(())
+    }
+
+    /// Ends the thread and waits for it.
+    pub fn close(&self) {
+        self.told.0.lock().is_closing = true;
+        self.told.1.notify_one();
+        let thread = self.thread.lock().take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the housekeeper's thread panicked");
+        }
+    }
+}
+
+fn wait(told: &(Mutex<Told>, Condvar)) -> Option<Vec<TopicId>> {
+    let mut state = told.0.lock();
+    if state.open.is_empty() && !state.is_closing {
+        told.1.wait_for(&mut state, Duration::from_millis(SWEEP_MS));
+    }
+    if state.is_closing { None } else { Some(std::mem::take(&mut state.open)) }
+}
+
+/// When things were done last, by the monotonic clock; nothing is done at once after the start.
+#[derive(Default)]
+struct Due {
+    checkpoint: Timer,
+    producers: Timer,
+}
+
+#[derive(Default)]
+struct Timer {
+    last_ms: Option<u64>,
+}
+
+impl Timer {
+    fn is_due(&mut self, now: Now, every_ms: u64) -> bool {
+        let last_ms = *self.last_ms.get_or_insert(now.monotonic_ms);
+        let is_due = now.monotonic_ms.saturating_sub(last_ms) >= every_ms;
+        if is_due {
+            self.last_ms = Some(now.monotonic_ms);
+        }
+        is_due
+    }
+}
+
+impl Due {
+    fn run(&mut self, broker: &Broker, now: Now) {
+        broker.delayed_produces().sweep(now);
+        broker.remove_what_is_due(now);
+        if self.checkpoint.is_due(now, CHECKPOINT_MS) {
+            broker.write_checkpoints();
+        }
+        if self.producers.is_due(now, broker.settings.get_u64("producer.id.expiration.check.interval.ms")) {
+            for replica in broker.replicas.all() {
+                replica.with_log(|log, _| log.expire_producers(now));
+            }
+        }
+    }
+}
+
+/// The offsets that one directory's checkpoints hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Checkpoints {
+    recovery_points: BTreeMap<TopicPartition, Offset>,
+    log_starts: BTreeMap<TopicPartition, Offset>,
+    high_watermarks: BTreeMap<TopicPartition, Offset>,
+}
+
+impl Checkpoints {
+    fn write(&self, directory: &LogDir, written: &Checkpoints) -> Result<(), LogError> {
+        let files = [
+            (RECOVERY_POINT_CHECKPOINT, &self.recovery_points, &written.recovery_points),
+            (LOG_START_OFFSET_CHECKPOINT, &self.log_starts, &written.log_starts),
+            (HIGH_WATERMARK_CHECKPOINT, &self.high_watermarks, &written.high_watermarks),
+        ];
+        for (name, offsets, before) in files {
+            if offsets != before {
+                directory.write_offsets(name, offsets)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Broker {
+    /// Writes the checkpoints that moved. They hold flushed offsets only.
+    pub(super) fn write_checkpoints(&self) {
+        let replicas = self.replicas.all();
+        let mut all_written = self.checkpoints.lock();
+        for (directory, written) in self.directories.iter().zip(all_written.iter_mut()) {
+            let mut found = Checkpoints::default();
+            for replica in replicas.iter().filter(|replica| Arc::ptr_eq(replica.directory(), directory)) {
+                let (durable_end, published) = replica.with_log(|log, published| (log.durable_end(), published));
+                let durable_end = durable_end.offset();
+                let partition = replica.topic_partition();
+                found.recovery_points.insert(partition.clone(), durable_end);
+                found.high_watermarks.insert(partition.clone(), published.high_watermark.min(durable_end));
+                if published.log_start > Offset::ZERO {
+                    found.log_starts.insert(partition.clone(), published.log_start);
+                }
+            }
+            if found == *written || directory.is_poisoned() {
+                continue;
+            }
+            match found.write(directory, written) {
+                Ok(()) => *written = found,
+                Err(error) => tracing::error!(%error, "checkpoints cannot be written"),
+            }
+        }
+    }
+
+    fn remove_what_is_due(&self, now: Now) {
+        let mut due = Vec::new();
+        self.removals.lock().retain(|(due_ms, path)| {
+            let is_due = *due_ms <= now.monotonic_ms;
+            if is_due {
+                due.push(path.clone());
+            }
+            !is_due
+        });
+        for path in due {
+            if let Err(error) = self.disk.remove_dir_all(&path) {
+                tracing::error!(path = %path.display(), %error, "deleted log cannot be removed");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timer_is_due_once_in_each_period_and_not_at_the_start() {
+        let mut timer = Timer::default();
+        let mut due_at = |monotonic_ms| timer.is_due(Now { wall_ms: 0, monotonic_ms }, 100);
+        assert_eq!([50, 149, 150, 151, 249, 250].map(&mut due_at), [false, false, true, false, false, true]);
+    }
+}

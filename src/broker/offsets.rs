@@ -1,0 +1,65 @@
+//! The offsets of a replica that readers see without its mutex.
+//!
+//! Invariant: `log_start <= last_stable <= high_watermark <= log_end` holds for whoever loads them: each only rises, the
+//! writer stores from the highest bound down, the reader loads from the lowest up.
+
+use std::sync::atomic::{AtomicI16, AtomicI32, AtomicI64, Ordering};
+
+use crate::model::{ErrorCode, LeaderEpoch, Offset};
+use crate::partition::Published;
+
+pub struct PublishedOffsets {
+    log_start: AtomicI64,
+    last_stable: AtomicI64,
+    high_watermark: AtomicI64,
+    log_end: AtomicI64,
+    leader_epoch: AtomicI32,
+    /// The error that everyone is answered, or 0.
+    fence: AtomicI16,
+}
+
+impl PublishedOffsets {
+    pub fn new(published: Published) -> PublishedOffsets {
+        PublishedOffsets {
+            log_start: AtomicI64::new(published.log_start.0),
+            last_stable: AtomicI64::new(published.last_stable.0),
+            high_watermark: AtomicI64::new(published.high_watermark.0),
+            log_end: AtomicI64::new(published.log_end.0),
+            leader_epoch: AtomicI32::new(published.leader_epoch.0),
+            fence: AtomicI16::new(0),
+        }
+    }
+
+    /// Called under the replica's mutex.
+    pub fn store(&self, published: Published) {
+        self.leader_epoch.store(published.leader_epoch.0, Ordering::Release);
+        self.log_end.store(published.log_end.0, Ordering::Release);
+        // Sequentially consistent, for the waiting fetches: see `purgatory`.
+        self.high_watermark.store(published.high_watermark.0, Ordering::SeqCst);
+        self.last_stable.store(published.last_stable.0, Ordering::Release);
+        self.log_start.store(published.log_start.0, Ordering::Release);
+    }
+
+    pub fn load(&self) -> Published {
+        let log_start = Offset(self.log_start.load(Ordering::Acquire));
+        let last_stable = Offset(self.last_stable.load(Ordering::Acquire));
+        let high_watermark = Offset(self.high_watermark.load(Ordering::SeqCst));
+        let log_end = Offset(self.log_end.load(Ordering::Acquire));
+        Published { log_start, last_stable, high_watermark, log_end, leader_epoch: self.leader_epoch() }
+    }
+
+    pub fn leader_epoch(&self) -> LeaderEpoch {
+        LeaderEpoch(self.leader_epoch.load(Ordering::Acquire))
+    }
+
+    pub fn fence(&self, code: Option<ErrorCode>) {
+        self.fence.store(code.map_or(0, ErrorCode::code), Ordering::Release);
+    }
+
+    pub fn fenced(&self) -> Option<ErrorCode> {
+        match self.fence.load(Ordering::Acquire) {
+            0 => None,
+            code => Some(ErrorCode::from(code)),
+        }
+    }
+}

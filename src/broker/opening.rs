@@ -1,0 +1,117 @@
+//! Opening logs, and putting them out of use.
+
+use std::sync::Arc;
+
+use super::Broker;
+use super::directories::out_of_use_name;
+use super::replica::{Replica, ReplicaParts};
+use super::topic_settings;
+use crate::log::{Log, LogDir, LogError, OpenLog, Recovered};
+use crate::metadata::{Image, Topic};
+use crate::model::{ErrorCode, Offset, PartitionIndex, TopicId, TopicPartition};
+
+/// What the checkpoints and the directory say about a log that is there.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Found {
+    pub recovery_point: Offset,
+    pub log_start: Offset,
+    pub was_clean: bool,
+}
+
+impl Found {
+    /// Nothing: the log is new.
+    pub(super) const NEW: Found = Found { recovery_point: Offset::ZERO, log_start: Offset::ZERO, was_clean: false };
+}
+
+impl Broker {
+    /// Opens the log of a partition that this broker leads, unless it is open. Errors as of [`Broker::replica`].
+    pub(super) fn open_replica(&self, id: TopicId, partition: PartitionIndex) -> Result<Arc<Replica>, ErrorCode> {
+        let _opening = self.opening.lock();
+        // Only the image of now counts: the caller's may be from before the topic was deleted.
+        let image = self.image();
+        let topic = image.topic_by_id(id).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+        if let Some(replica) = self.replicas.get_by_id(id, partition) {
+            return Ok(replica);
+        }
+        let directory = self.directory_for_new_log().ok_or(ErrorCode::KafkaStorageError)?;
+        self.open_log(&image, topic, partition, &directory, Found::NEW).map_err(|error| {
+            tracing::error!(topic = %topic.name, %partition, %error, "log cannot be opened");
+            error.code()
+        })
+    }
+
+    /// Opens a log in a directory, and leads it at the image's epoch. The caller holds `opening`, or is the only thread.
+    pub(super) fn open_log(
+        &self,
+        image: &Image,
+        topic: &Topic,
+        partition: PartitionIndex,
+        directory: &Arc<LogDir>,
+        found: Found,
+    ) -> Result<Arc<Replica>, LogError> {
+        let topic_partition = TopicPartition { topic: Arc::clone(&topic.name), partition };
+        let settings = topic_settings::resolve(&self.settings, image, self.node_id, &topic.name);
+        let open = OpenLog {
+            name: &topic_partition.to_string(),
+            topic_id: topic.id,
+            options: Arc::clone(&settings.log),
+            recovery_point: found.recovery_point,
+            log_start_offset: found.log_start,
+            clean_shutdown: found.was_clean,
+            now: self.now(),
+        };
+        let (log, recovered) = Log::open(directory, &open)?;
+        report(&topic_partition, recovered);
+        let parts = ReplicaParts {
+            broker_id: self.node_id,
+            topic_partition,
+            topic_id: topic.id,
+            directory: Arc::clone(directory),
+            settings,
+            flusher: Arc::clone(&self.flusher),
+        };
+        let replica = Replica::new(parts, log);
+        if let Some(state) = topic.partition(partition).filter(|state| self.leads(state)) {
+            replica.lead(state.leader_epoch, state.isr.to_vec());
+        }
+        let topic = self.replicas.admit(topic);
+        let place = topic.place(partition).expect("the image has the partition");
+        Ok(Arc::clone(place.get_or_init(|| replica)))
+    }
+
+    /// The directory with the fewest logs, of those that still work (`LogManager.nextLogDirs`).
+    fn directory_for_new_log(&self) -> Option<Arc<LogDir>> {
+        let working: Vec<_> = self.directories.iter().filter(|directory| !directory.is_poisoned()).collect();
+        if let [only] = working[..] {
+            return Some(Arc::clone(only));
+        }
+        let replicas = self.replicas.all();
+        let logs_in = |directory: &&&Arc<LogDir>| {
+            replicas.iter().filter(|replica| Arc::ptr_eq(replica.directory(), directory)).count()
+        };
+        working.iter().min_by_key(logs_in).map(|directory| Arc::clone(directory))
+    }
+
+    /// Takes a deleted topic's log out of service, and its directory out of the way; the files go later. The caller holds
+    /// `opening`.
+    pub(super) fn put_out_of_use(&self, replica: &Replica) {
+        replica.retire(ErrorCode::UnknownTopicOrPartition);
+        let partition = replica.topic_partition();
+        let directory = replica.directory();
+        let from = directory.path().join(partition.to_string());
+        let to = directory.path().join(out_of_use_name(partition, "delete"));
+        if let Err(error) = self.disk.rename(&from, &to) {
+            tracing::error!(%partition, %error, "deleted log cannot be moved out of the way");
+            return;
+        }
+        let due_ms = self.now().monotonic_ms.saturating_add(replica.settings().log.file_delete_delay_ms);
+        self.removals.lock().push((due_ms, to));
+    }
+}
+
+fn report(partition: &TopicPartition, recovered: Recovered) {
+    if recovered.truncated_bytes > 0 || recovered.indexes_rebuilt > 0 {
+        let Recovered { scanned_bytes, truncated_bytes, indexes_rebuilt, .. } = recovered;
+        tracing::warn!(%partition, scanned_bytes, truncated_bytes, indexes_rebuilt, "log was recovered");
+    }
+}

@@ -1,0 +1,389 @@
+//! A replica in the shell: its log and its machine under one short mutex, and what may be read without it.
+//!
+//! Nothing blocks under the mutex but the write to the page cache. What the machine decides is published to atomics there, and
+//! carried out after the mutex is released: waiting fetches are credited, waiters are told from a queue ([`Completions`]).
+//!
+//! Invariant: a panic in the machine fences this replica before the mutex is released; the process and all others go on.
+//! Lock order: a coordinator's lock, then this one; never two replicas. Waiters run with neither.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use parking_lot::{Mutex, MutexGuard};
+
+use crate::broker::flusher::{FlushState, Flusher};
+use crate::broker::offsets::PublishedOffsets;
+use crate::broker::purgatory::Watchers;
+use crate::broker::waiter::{Completions, Waiter};
+use crate::config::{Durability, TopicConfig};
+use crate::log::{
+    AppendError, AppendInfo, Log, LogDir, LogError, LogOptions, LogReader, Origin, ValidatedBatches, validate,
+};
+use crate::model::{BrokerId, ErrorCode, LeaderEpoch, Now, Offset, TopicId, TopicPartition};
+use crate::partition::{Effects, Event, Partition, Published, RequiredAcks};
+
+/// A replica of this broker. Cheap to share; every method may be called from any thread.
+pub struct Replica {
+    topic_partition: TopicPartition,
+    topic_id: TopicId,
+    directory: Arc<LogDir>,
+    reader: Arc<LogReader>,
+    settings: ArcSwap<ReplicaSettings>,
+    offsets: PublishedOffsets,
+    held: Mutex<Held>,
+    completions: Completions,
+    watchers: Watchers,
+    pub(super) flush_state: FlushState,
+    flusher: Arc<Flusher>,
+    /// Held while flushing, one flush at a time; true when the log's directory is no longer in its place.
+    flushing: Mutex<bool>,
+}
+
+struct Held {
+    log: Log,
+    machine: Partition<Waiter>,
+    effects: Effects<Waiter>,
+    /// Of the last burst; kept for its capacity.
+    outcomes: Vec<Result<AppendInfo, AppendError>>,
+}
+
+/// A topic's settings, as the machine and as the log take them.
+#[derive(Clone, Debug)]
+pub struct ReplicaSettings {
+    pub topic: TopicConfig,
+    pub log: Arc<LogOptions>,
+}
+
+/// Why nothing was appended.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AppendRefused {
+    /// NOT_LEADER_OR_FOLLOWER, NOT_ENOUGH_REPLICAS or KAFKA_STORAGE_ERROR.
+    #[error("{0}")]
+    Replica(ErrorCode),
+    #[error(transparent)]
+    Log(#[from] AppendError),
+}
+
+impl AppendRefused {
+    pub const fn code(&self) -> ErrorCode {
+        match self {
+            AppendRefused::Replica(code) => *code,
+            AppendRefused::Log(error) => error.code(),
+        }
+    }
+}
+
+/// What an append came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Appended {
+    pub info: AppendInfo,
+    /// What the high watermark must reach for the records to be committed; for a duplicate, the end of the original.
+    pub required: Offset,
+    /// Whether it has reached it already.
+    pub is_committed: bool,
+}
+
+/// What a replica is made of.
+pub struct ReplicaParts {
+    pub broker_id: BrokerId,
+    pub topic_partition: TopicPartition,
+    pub topic_id: TopicId,
+    pub directory: Arc<LogDir>,
+    pub settings: ReplicaSettings,
+    pub flusher: Arc<Flusher>,
+}
+
+impl Replica {
+    /// A replica over a log that was just opened. It serves nobody before [`Replica::lead`].
+    pub fn new(parts: ReplicaParts, log: Log) -> Arc<Replica> {
+        let ReplicaParts { broker_id, topic_partition, topic_id, directory, settings, flusher } = parts;
+        let (log_start, log_end) = (log.log_start_offset(), log.log_end_offset());
+        let machine = Partition::new(broker_id, settings.topic.acks_durability, log_start, log_end);
+        let offsets = PublishedOffsets::new(machine.published());
+        offsets.fence(machine.fence());
+        Arc::new(Replica {
+            topic_partition,
+            topic_id,
+            directory,
+            reader: log.reader(),
+            settings: ArcSwap::from_pointee(settings),
+            offsets,
+            held: Mutex::new(Held { log, machine, effects: Effects::default(), outcomes: Vec::new() }),
+            completions: Completions::default(),
+            watchers: Watchers::default(),
+            flush_state: FlushState::default(),
+            flusher,
+            flushing: Mutex::new(false),
+        })
+    }
+
+    pub fn topic_partition(&self) -> &TopicPartition {
+        &self.topic_partition
+    }
+
+    pub fn topic_id(&self) -> TopicId {
+        self.topic_id
+    }
+
+    pub fn directory(&self) -> &Arc<LogDir> {
+        &self.directory
+    }
+
+    pub fn settings(&self) -> Arc<ReplicaSettings> {
+        self.settings.load_full()
+    }
+
+    /// Reads without the mutex. Callers bound themselves by [`Replica::published`].
+    pub fn reader(&self) -> &Arc<LogReader> {
+        &self.reader
+    }
+
+    /// Fetches that wait for this partition.
+    pub fn watchers(&self) -> &Watchers {
+        &self.watchers
+    }
+
+    /// The offsets as of now, without the mutex.
+    pub fn published(&self) -> Published {
+        self.offsets.load()
+    }
+
+    /// Whether it serves, and at this leader epoch; -1 asks for no check of the epoch. Errors: NOT_LEADER_OR_FOLLOWER,
+    /// KAFKA_STORAGE_ERROR, FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH.
+    pub fn check_serving(&self, claimed: LeaderEpoch) -> Result<(), ErrorCode> {
+        if let Some(code) = self.offsets.fenced() {
+            return Err(code);
+        }
+        Partition::<Waiter>::check_leader_epoch(self.offsets.leader_epoch(), claimed)
+    }
+
+    /// Makes this broker the leader at an epoch of the metadata log.
+    pub fn lead(&self, leader_epoch: LeaderEpoch, in_sync: Vec<BrokerId>) {
+        let min_in_sync = min_in_sync(&self.settings.load().topic);
+        let mut held = self.held.lock();
+        held.log.begin_epoch(leader_epoch);
+        self.step(&mut held, Event::BecomeLeader { leader_epoch, in_sync, min_in_sync });
+        self.finish(held);
+        self.run_completions();
+    }
+
+    /// Puts new settings into effect.
+    pub fn configure(&self, settings: ReplicaSettings) {
+        let durability = settings.topic.acks_durability;
+        let event = Event::Configure { durability, min_in_sync: min_in_sync(&settings.topic) };
+        let options = Arc::clone(&settings.log);
+        self.settings.store(Arc::new(settings));
+        let mut held = self.held.lock();
+        held.log.set_options(options);
+        self.step(&mut held, event);
+        self.finish(held);
+        self.run_completions();
+    }
+
+    /// Checks batches that lie one behind the other, without the mutex.
+    pub fn validate(&self, now: Now, batches: Bytes, origin: Origin) -> Result<ValidatedBatches, AppendError> {
+        validate(batches, origin, &self.settings.load().log, now)
+    }
+
+    /// Appends a client's batches; waiters that are done by it are told before this returns.
+    pub fn append(
+        self: &Arc<Replica>,
+        now: Now,
+        batches: &ValidatedBatches,
+        acks: RequiredAcks,
+    ) -> Result<Appended, AppendRefused> {
+        let appended = self.append_quietly(now, batches, acks);
+        self.run_completions();
+        appended
+    }
+
+    /// As [`Replica::append`], but tells nobody: waiters may need a lock that the caller holds, such as a coordinator's. The
+    /// caller calls [`Replica::run_completions`] when it has let go of it.
+    pub fn append_quietly(
+        self: &Arc<Replica>,
+        now: Now,
+        batches: &ValidatedBatches,
+        acks: RequiredAcks,
+    ) -> Result<Appended, AppendRefused> {
+        let mut held = self.held.lock();
+        let appended = self.append_held(&mut held, now, batches, acks);
+        self.finish(held);
+        appended
+    }
+
+    /// Appends several requests' batches in one turn of the mutex and, as a rule, one write. Each is judged by itself; its
+    /// outcome is told in the order of the requests, under the mutex.
+    pub fn append_many(
+        self: &Arc<Replica>,
+        now: Now,
+        requests: &[ValidatedBatches],
+        acks: &[RequiredAcks],
+        mut each: impl FnMut(Result<Appended, AppendRefused>),
+    ) {
+        assert_eq!(requests.len(), acks.len(), "each request has its acks");
+        let mut held = self.held.lock();
+        if held.machine.admit(RequiredAcks::All).is_err() {
+            for (request, acks) in requests.iter().zip(acks) {
+                each(self.append_held(&mut held, now, request, *acks));
+            }
+        } else {
+            self.append_admitted(&mut held, now, requests, each);
+        }
+        self.finish(held);
+        self.run_completions();
+    }
+
+    fn append_admitted(
+        self: &Arc<Replica>,
+        held: &mut Held,
+        now: Now,
+        requests: &[ValidatedBatches],
+        mut each: impl FnMut(Result<Appended, AppendRefused>),
+    ) {
+        let mut outcomes = std::mem::take(&mut held.outcomes);
+        let leader_epoch = held.machine.leader_epoch();
+        held.log.append_many(now, leader_epoch, requests, &mut outcomes);
+        let appended = requests.iter().zip(&outcomes).filter(|(_, outcome)| is_new(outcome));
+        let bytes: usize = appended.map(|(request, _)| request.size_bytes()).sum();
+        self.appended(held, bytes);
+        for outcome in outcomes.drain(..) {
+            each(outcome.map(|info| describe(held, info)).map_err(AppendRefused::from));
+        }
+        held.outcomes = outcomes;
+    }
+
+    fn append_held(
+        self: &Arc<Replica>,
+        held: &mut Held,
+        now: Now,
+        batches: &ValidatedBatches,
+        acks: RequiredAcks,
+    ) -> Result<Appended, AppendRefused> {
+        held.machine.admit(acks).map_err(AppendRefused::Replica)?;
+        let leader_epoch = held.machine.leader_epoch();
+        let outcome = held.log.append_as_leader(now, leader_epoch, batches);
+        self.appended(held, if is_new(&outcome) { batches.size_bytes() } else { 0 });
+        Ok(describe(held, outcome?))
+    }
+
+    /// Tells the machine and the flusher what the log took.
+    fn appended(self: &Arc<Replica>, held: &mut Held, bytes: usize) {
+        if self.directory.is_poisoned() {
+            self.step(held, Event::Fence { code: ErrorCode::KafkaStorageError });
+            return;
+        }
+        if bytes == 0 {
+            return;
+        }
+        let (log_end, bytes) = (held.log.log_end_offset(), u64::try_from(bytes).unwrap_or(u64::MAX));
+        self.step(held, Event::Appended { log_end, bytes });
+        if held.machine.durability() == Durability::Flushed {
+            self.flusher.submit(self);
+        }
+    }
+
+    /// Has `waiter` told when everything below `required` is committed, or that it will not be. Never tells it itself, even
+    /// if it is done: [`Replica::run_completions`] does, called without locks.
+    pub fn when_committed(&self, required: Offset, waiter: Waiter) {
+        let mut held = self.held.lock();
+        self.step(&mut held, Event::Await { required, waiter });
+        self.finish(held);
+    }
+
+    /// Tells waiters that are done. Called with no lock held.
+    pub fn run_completions(&self) {
+        self.completions.run();
+    }
+
+    /// Puts what was written on stable storage, without the mutex, and moves the high watermark. Blocks for the disk.
+    pub fn flush(&self) -> Result<(), LogError> {
+        let is_retired = self.flushing.lock();
+        if *is_retired {
+            return Ok(());
+        }
+        let ticket = self.held.lock().log.flush_ticket();
+        let outcome = ticket.run();
+        let mut held = self.held.lock();
+        let durable_end = held.log.flushed(outcome)?;
+        self.step(&mut held, Event::Flushed { durable_end: durable_end.offset() });
+        self.finish(held);
+        drop(is_retired);
+        self.run_completions();
+        Ok(())
+    }
+
+    /// Ends all service, and leaves the log as a clean stop should. Blocks for the disk.
+    pub fn close(&self) -> Result<(), LogError> {
+        let is_offline = self.offsets.fenced() == Some(ErrorCode::KafkaStorageError);
+        if !is_offline {
+            self.flush()?;
+        }
+        self.fence(ErrorCode::NotLeaderOrFollower);
+        Ok(())
+    }
+
+    /// Ends all service for good, and every flush: afterwards the log's directory may be moved away.
+    pub fn retire(&self, code: ErrorCode) {
+        self.fence(code);
+        *self.flushing.lock() = true;
+    }
+
+    /// Ends all service with this answer, and tells everyone who waits.
+    pub fn fence(&self, code: ErrorCode) {
+        let mut held = self.held.lock();
+        self.step(&mut held, Event::Fence { code });
+        self.finish(held);
+        self.watchers.wake_all();
+        self.run_completions();
+    }
+
+    /// Works on the log under the mutex, for what is rare and short: retention, expiry, queries about producers and epochs.
+    /// A log start that moved is published.
+    pub fn with_log<R>(&self, work: impl FnOnce(&mut Log, Published) -> R) -> R {
+        let mut held = self.held.lock();
+        let published = held.machine.published();
+        let result = work(&mut held.log, published);
+        let log_start = held.log.log_start_offset();
+        if log_start > published.log_start {
+            self.step(&mut held, Event::LogStartMoved { log_start });
+        }
+        self.finish(held);
+        self.run_completions();
+        result
+    }
+
+    fn step(&self, held: &mut Held, event: Event<Waiter>) {
+        let Held { machine, effects, .. } = held;
+        if catch_unwind(AssertUnwindSafe(|| machine.step(event, effects))).is_err() {
+            tracing::error!(partition = %self.topic_partition, "an invariant broke: the partition is offline");
+            machine.fence_after_breach(effects);
+        }
+        self.offsets.store(machine.published());
+        self.offsets.fence(machine.fence());
+    }
+
+    /// Carries out what was decided under the mutex, which it releases.
+    fn finish(&self, mut held: MutexGuard<'_, Held>) {
+        self.completions.push(&mut held.effects.completed);
+        let advanced = held.effects.advanced.take();
+        drop(held);
+        if let Some(advance) = advanced {
+            self.watchers.credit(advance.bytes);
+        }
+    }
+}
+
+fn is_new(outcome: &Result<AppendInfo, AppendError>) -> bool {
+    outcome.as_ref().is_ok_and(|info| !info.duplicate)
+}
+
+fn describe(held: &Held, info: AppendInfo) -> Appended {
+    let required = info.last_offset + 1;
+    Appended { info, required, is_committed: held.machine.high_watermark() >= required }
+}
+
+fn min_in_sync(config: &TopicConfig) -> usize {
+    usize::try_from(config.min_insync_replicas).unwrap_or(1).max(1)
+}

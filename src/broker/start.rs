@@ -1,0 +1,286 @@
+//! From directories to a broker that serves, and back to directories in order.
+//!
+//! Start: locks, markers removed, identities checked; the quorum, and with it the image; this broker's registration, which
+//! raises the leader epochs; the logs that are there, several at a time; then changes of the image are listened to. Nothing is
+//! answered before that, so a client never hears that a topic it knows is missing.
+//! Stop: nothing more is taken; what was written is flushed; checkpoints; markers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+use uuid::Uuid;
+
+use super::Broker;
+use super::directories::{self, Directory, DirectoryError};
+use super::fetch_sessions::FetchSessions;
+use super::flusher::Flusher;
+use super::housekeeping::{Checkpoints, Housekeeper};
+use super::opening::Found;
+use super::replicas::Replicas;
+use crate::config::Settings;
+use crate::controller::{self, Registration};
+use crate::io::clock::Clock;
+use crate::io::disk::Disk;
+use crate::log::{LogDir, LogError, MetaProperties};
+use crate::metadata::{Endpoint, Image, Topic};
+use crate::model::{BrokerId, ErrorCode, Offset, TopicId, TopicPartition};
+use crate::quorum::{self, Quorum, QuorumError, QuorumOptions};
+
+/// What a broker needs to start.
+pub struct StartOptions {
+    pub settings: Arc<Settings>,
+    pub clock: Arc<dyn Clock>,
+    pub disk: Arc<dyn Disk>,
+    /// Where others reach this broker, with the ports that are really bound.
+    pub endpoints: Vec<Endpoint>,
+}
+
+/// Features that work, and the level that is finalised with the first start of a broker that has them.
+const FEATURES: &[(&str, i16)] = &[];
+
+/// Why a broker does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    #[error(transparent)]
+    Log(#[from] LogError),
+    #[error(transparent)]
+    Quorum(#[from] quorum::StartError),
+    #[error("this broker cannot be registered: {0}")]
+    Registration(#[from] QuorumError),
+    #[error("a thread cannot be started: {0}")]
+    Thread(#[from] std::io::Error),
+    #[error("{path} belongs to cluster {found}, and the metadata to {expected}")]
+    OtherCluster { path: String, found: String, expected: String },
+}
+
+impl Broker {
+    /// Opens the directories and starts a broker. Blocks until it can serve.
+    pub fn start(options: StartOptions) -> Result<Arc<Broker>, StartError> {
+        let StartOptions { settings, clock, disk, endpoints } = options;
+        let node_id = BrokerId(settings.node_id());
+        let found = directories::open(&disk, &settings.log_dirs(), node_id)?;
+        let quorum = start_quorum(&settings, &disk, node_id, &found)?;
+        register(&quorum, node_id, &settings, &found, endpoints)?;
+        write_identities(&found, node_id, &quorum)?;
+        let replicas = Arc::new(Replicas::default());
+        let of_flusher = Arc::clone(&replicas);
+        let flusher = Flusher::start(move |directory| take_offline(&of_flusher, directory))?;
+        let slots_max = settings.get_usize("max.incremental.fetch.session.cache.slots");
+        let broker = Arc::new(Broker {
+            clock,
+            disk,
+            node_id,
+            directories: found.iter().map(|directory| Arc::clone(&directory.log_dir)).collect(),
+            quorum,
+            replicas,
+            opening: Mutex::new(()),
+            flusher,
+            fetch_sessions: FetchSessions::new(slots_max),
+            delayed_produces: super::DelayedProduces::default(),
+            producer_ids: super::ProducerIds::default(),
+            housekeeper: Housekeeper::new(),
+            removals: Mutex::default(),
+            checkpoints: Mutex::new(vec![Checkpoints::default(); found.len()]),
+            settings,
+        });
+        broker.open_existing(&found)?;
+        let listening = Arc::downgrade(&broker);
+        broker.quorum.listen(move |change| {
+            if let Some(broker) = listening.upgrade() {
+                broker.on_change(change);
+            }
+        });
+        broker.housekeeper.start(Arc::downgrade(&broker))?;
+        Ok(broker)
+    }
+
+    /// Stops cleanly: flushes, writes checkpoints and, where all of that worked, the marker. Blocks. The caller has stopped
+    /// taking requests.
+    pub fn close(&self) {
+        self.housekeeper.close();
+        self.flusher.close();
+        let replicas = self.replicas.all();
+        let failed = Mutex::new(Vec::new());
+        for_each_in_parallel(&replicas, |replica| {
+            if let Err(error) = replica.close() {
+                tracing::error!(partition = %replica.topic_partition(), %error, "log cannot be flushed");
+                failed.lock().push(Arc::clone(replica.directory()));
+            }
+        });
+        self.write_checkpoints();
+        self.quorum.stop();
+        let failed = failed.into_inner();
+        for directory in &self.directories {
+            if directory.is_poisoned() || failed.iter().any(|other| Arc::ptr_eq(other, directory)) {
+                continue;
+            }
+            if let Err(error) = directory.mark_clean_shutdown() {
+                tracing::error!(%error, "the next start will recover, since this stop cannot be marked as clean");
+            }
+        }
+    }
+
+    /// Opens every log that is there, several at a time, and sets aside what belongs to no topic.
+    fn open_existing(&self, found: &[Directory]) -> Result<(), StartError> {
+        let image = self.image();
+        let mut logs = Vec::new();
+        for directory in found {
+            for partition in &directory.partitions {
+                match self.topic_of(&image, directory, partition) {
+                    Some(topic) => logs.push((directory, topic, partition.partition)),
+                    None => self.set_aside(directory, partition),
+                }
+            }
+            self.queue_removals(directory);
+        }
+        let offline = Mutex::new(0);
+        for_each_in_parallel(&logs, |(directory, topic, partition)| {
+            let key = TopicPartition { topic: Arc::clone(&topic.name), partition: *partition };
+            let known = |offsets: &BTreeMap<TopicPartition, Offset>| offsets.get(&key).copied();
+            let found = Found {
+                recovery_point: known(&directory.recovery_points).unwrap_or(Offset::ZERO),
+                log_start: known(&directory.log_starts).unwrap_or(Offset::ZERO),
+                was_clean: directory.was_clean,
+            };
+            if let Err(error) = self.open_log(&image, topic, *partition, &directory.log_dir, found) {
+                tracing::error!(partition = %key, %error, "log cannot be opened, the partition is offline");
+                *offline.lock() += 1;
+            }
+        });
+        Ok(())
+    }
+
+    /// The topic whose partition lies in this directory. `None` when the id in it is another's: the topic was deleted, and
+    /// perhaps created anew under its name.
+    fn topic_of<'a>(&self, image: &'a Image, directory: &Directory, partition: &TopicPartition) -> Option<&'a Topic> {
+        let topic = image.topic(&partition.topic)?;
+        topic.partition(partition.partition)?;
+        let path = directory.log_dir.path().join(partition.to_string());
+        // Without a readable id the name decides: the file is written before anything else, and may be torn.
+        let id = directories::read_topic_id(&*self.disk, &path).unwrap_or(topic.id);
+        (id == topic.id).then_some(topic)
+    }
+
+    fn set_aside(&self, directory: &Directory, partition: &TopicPartition) {
+        let from = directory.log_dir.path().join(partition.to_string());
+        let to = directory.log_dir.path().join(directories::out_of_use_name(partition, "stray"));
+        match self.disk.rename(&from, &to) {
+            Ok(()) => tracing::warn!(%partition, to = %to.display(), "a log that belongs to no topic is set aside"),
+            Err(error) => tracing::error!(%partition, %error, "a log that belongs to no topic cannot be set aside"),
+        }
+    }
+
+    /// What an earlier run deleted and did not get to remove.
+    fn queue_removals(&self, directory: &Directory) {
+        let path = directory.log_dir.path();
+        let entries = self.disk.read_dir(path).unwrap_or_default();
+        let deleted = entries.iter().filter(|entry| entry.is_dir && entry.name.ends_with("-delete"));
+        let due_ms = self.now().monotonic_ms;
+        self.removals.lock().extend(deleted.map(|entry| (due_ms, path.join(&entry.name))));
+    }
+}
+
+fn start_quorum(
+    settings: &Settings,
+    disk: &Arc<dyn Disk>,
+    node_id: BrokerId,
+    found: &[Directory],
+) -> Result<Quorum, StartError> {
+    let first = found.first().expect("log.dirs names at least one directory");
+    let configured = settings.get_text("metadata.log.dir").map(std::path::PathBuf::from);
+    let dir = configured.unwrap_or_else(|| first.log_dir.path().to_owned()).join(quorum::DIRECTORY);
+    let orphan = found.iter().find(|directory| directory.meta.is_some() && !directory.partitions.is_empty());
+    if let Some(Directory { log_dir, meta: Some(meta), .. }) = orphan
+        && !disk.exists(&dir)
+    {
+        let (path, cluster_id) = (log_dir.path().to_owned(), meta.cluster_id.clone());
+        return Err(DirectoryError::NoMetadata { path, cluster_id, metadata: dir }.into());
+    }
+    let directory_id = first.meta.as_ref().map_or_else(Uuid::new_v4, |meta| meta.directory_id.0);
+    Ok(Quorum::start(QuorumOptions {
+        dir,
+        node_id,
+        directory_id,
+        disk: Arc::clone(disk),
+        snapshot_entries: QuorumOptions::SNAPSHOT_ENTRIES,
+    })?)
+}
+
+/// Tells the cluster that this broker is here. Replaying it raises the leader epoch of all that it leads.
+fn register(
+    quorum: &Quorum,
+    broker_id: BrokerId,
+    settings: &Settings,
+    found: &[Directory],
+    endpoints: Vec<Endpoint>,
+) -> Result<(), StartError> {
+    let known = found.iter().find_map(|directory| Some(directory.meta.as_ref()?.cluster_id.clone()));
+    let registration = Registration {
+        broker_id,
+        incarnation: Uuid::new_v4(),
+        endpoints,
+        rack: settings.get_text("broker.rack").map(str::to_owned),
+        cluster_id: known.unwrap_or_else(|| TopicId(Uuid::new_v4()).to_string()),
+        features: FEATURES.iter().map(|(name, level)| ((*name).to_owned(), *level)).collect(),
+    };
+    let records = controller::register_broker(&quorum.image(), registration).records;
+    wait_for(quorum.submit(records))??;
+    Ok(())
+}
+
+/// Runs a future to its end on a thread of its own, whatever the calling thread is.
+fn wait_for<T: Send>(future: impl Future<Output = T> + Send) -> std::io::Result<T> {
+    std::thread::scope(|scope| {
+        let run = || Ok(tokio::runtime::Builder::new_current_thread().build()?.block_on(future));
+        scope.spawn(run).join().expect("a future that does not panic")
+    })
+}
+
+/// Writes `meta.properties` where it is missing.
+fn write_identities(found: &[Directory], node_id: BrokerId, quorum: &Quorum) -> Result<(), StartError> {
+    let cluster_id = quorum.image().cluster_id().to_string();
+    for (index, directory) in found.iter().enumerate() {
+        if let Some(meta) = &directory.meta {
+            if meta.cluster_id != cluster_id {
+                let path = directory.log_dir.path().display().to_string();
+                return Err(StartError::OtherCluster { path, found: meta.cluster_id.clone(), expected: cluster_id });
+            }
+            continue;
+        }
+        let id = if index == 0 { quorum.directory_id() } else { Uuid::new_v4() };
+        let meta = MetaProperties { cluster_id: cluster_id.clone(), node_id, directory_id: TopicId(id) };
+        directory.log_dir.write_meta_properties(&meta)?;
+    }
+    Ok(())
+}
+
+fn take_offline(replicas: &Replicas, directory: &Arc<LogDir>) {
+    for replica in replicas.all() {
+        if Arc::ptr_eq(replica.directory(), directory) {
+            replica.fence(ErrorCode::KafkaStorageError);
+        }
+    }
+}
+
+/// Threads for opening and closing logs: more than cores, since most of their time goes into waiting for the disk.
+const THREADS: usize = 8;
+
+fn for_each_in_parallel<T: Sync>(items: &[T], work: impl Fn(&T) + Sync) {
+    let next = AtomicUsize::new(0);
+    let run = || {
+        while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
+            work(item);
+        }
+    };
+    std::thread::scope(|scope| {
+        // The calling thread is one of them.
+        for _ in 1..THREADS.min(items.len()) {
+            scope.spawn(run);
+        }
+        run();
+    });
+}

@@ -1,0 +1,43 @@
+//! A topic's settings as of an image, in the forms that the machine and the log take.
+
+use std::sync::Arc;
+
+use crate::broker::replica::ReplicaSettings;
+use crate::config::{Dynamic, Settings, TimestampType, TopicConfig};
+use crate::log::LogOptions;
+use crate::metadata::{ConfigResource, Image};
+use crate::model::BrokerId;
+use crate::protocol::record_batch;
+
+/// Resolves all layers: the topic's own settings, those of this broker and of all brokers, the process's, the defaults.
+pub fn resolve(settings: &Settings, image: &Image, broker_id: BrokerId, topic: &str) -> ReplicaSettings {
+    let overrides = image.configs(&ConfigResource::Topic(topic.to_owned()));
+    let broker = image.configs(&ConfigResource::Broker(broker_id));
+    let cluster = image.configs(&ConfigResource::BrokerDefault);
+    let topic = settings.topic_config(overrides, Dynamic { broker, cluster });
+    let log = Arc::new(log_options(settings, &topic));
+    ReplicaSettings { topic, log }
+}
+
+fn log_options(settings: &Settings, topic: &TopicConfig) -> LogOptions {
+    let unsigned = |value: i32| u32::try_from(value).unwrap_or(0);
+    LogOptions {
+        segment_bytes: unsigned(topic.segment_bytes),
+        segment_ms: topic.segment_ms,
+        segment_index_bytes: unsigned(topic.segment_index_bytes),
+        index_interval_bytes: unsigned(topic.index_interval_bytes),
+        retention_ms: topic.retention_ms,
+        retention_bytes: topic.retention_bytes,
+        cleanup_delete: topic.cleanup_delete,
+        cleanup_compact: topic.cleanup_compact,
+        max_message_bytes: unsigned(topic.max_message_bytes),
+        message_timestamp_type: match topic.message_timestamp_type {
+            TimestampType::CreateTime => record_batch::TimestampType::CreateTime,
+            TimestampType::LogAppendTime => record_batch::TimestampType::LogAppendTime,
+        },
+        message_timestamp_before_max_ms: topic.message_timestamp_before_max_ms,
+        message_timestamp_after_max_ms: topic.message_timestamp_after_max_ms,
+        file_delete_delay_ms: u64::try_from(topic.file_delete_delay_ms).unwrap_or(0),
+        producer_id_expiration_ms: settings.get_i64("producer.id.expiration.ms"),
+    }
+}
