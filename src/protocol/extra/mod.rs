@@ -1,4 +1,5 @@
-//! What Kafka 4.3.1 speaks and the codec crate does not: versions read into the crate's structs.
+//! What Kafka 4.3.1 speaks and the codec crate does not: versions read into the crate's structs, and record formats.
 
+pub mod consumer_offsets;
 pub mod offset_commit;
 pub mod offset_fetch;
