@@ -1,7 +1,7 @@
 //! The `ottla` binary under test: built in release, started on a port of the system's choice, stopped, killed, restarted.
 
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::mpsc;
@@ -151,11 +151,6 @@ fn address_in(ready_line: &str) -> anyhow::Result<String> {
     let rest = ready_line.split_once(" ready on ").map(|(_, rest)| rest);
     let address = rest.and_then(|rest| rest.split(',').next()).map(str::trim);
     address.map(str::to_string).with_context(|| format!("not a ready line: {ready_line:?}"))
-}
-
-/// Where the log of the server is, as a hint in failure messages.
-pub fn log_hint(log: &Path) -> String {
-    format!("log of the server ends:\n{}", tail(log, 15))
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
 	"time"
 
 	"github.com/segmentio/kafka-go"
@@ -164,11 +166,11 @@ func seek(ctx context.Context, reader *kafka.Reader, start Start) error {
 
 // It has no transactional producer; this is the call that one would be built on.
 func (s *segmentio) Transactions(ctx context.Context, id string) error {
-	found, err := s.client.FindCoordinator(ctx, &kafka.FindCoordinatorRequest{
-		Addr: s.client.Addr, Key: id, KeyType: kafka.CoordinatorKeyTypeTransaction,
-	})
-	if err == nil {
-		err = found.Error
+	err := s.findTransactionCoordinator(ctx, id)
+	var code kafka.Error
+	for errors.As(err, &code) && code.Temporary() && ctx.Err() == nil {
+		time.Sleep(200 * time.Millisecond)
+		err = s.findTransactionCoordinator(ctx, id)
 	}
 	if err != nil {
 		return err
@@ -182,6 +184,16 @@ func (s *segmentio) Transactions(ctx context.Context, id string) error {
 	return err
 }
 
+func (s *segmentio) findTransactionCoordinator(ctx context.Context, id string) error {
+	found, err := s.client.FindCoordinator(ctx, &kafka.FindCoordinatorRequest{
+		Addr: s.client.Addr, Key: id, KeyType: kafka.CoordinatorKeyTypeTransaction,
+	})
+	if err != nil {
+		return err
+	}
+	return found.Error
+}
+
 func (s *segmentio) Join(ctx context.Context, group, topic string, emit func([]Record)) error {
 	reader := kafka.NewReader(kafka.ReaderConfig{
 		Brokers: []string{s.bootstrap}, GroupID: group, Topic: topic, StartOffset: kafka.FirstOffset,
@@ -193,7 +205,10 @@ func (s *segmentio) Join(ctx context.Context, group, topic string, emit func([]R
 			return reader.Close()
 		}
 		if err != nil {
-			return err
+			// It reports a server that is away, and goes on when it is asked again.
+			fmt.Fprintln(os.Stderr, "fetch:", err)
+			time.Sleep(200 * time.Millisecond)
+			continue
 		}
 		if err := reader.CommitMessages(ctx, message); err != nil {
 			return err

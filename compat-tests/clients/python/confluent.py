@@ -14,13 +14,14 @@ PASSING = {KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESO
 class Client:
     def __init__(self, bootstrap):
         self.bootstrap = {"bootstrap.servers": bootstrap}
+        self.admin = AdminClient(self.bootstrap)
         self.producers = {}
 
     def create(self, topic, partitions):
-        AdminClient(self.bootstrap).create_topics([NewTopic(topic, partitions, 1)])[topic].result()
+        self.admin.create_topics([NewTopic(topic, partitions, 1)])[topic].result()
 
     def leaders(self, topic):
-        described = AdminClient(self.bootstrap).list_topics(topic, timeout=10).topics[topic].partitions
+        described = self.admin.list_topics(topic, timeout=10).topics[topic].partitions
         return sum(1 for partition in described.values() if partition.leader >= 0)
 
     def produce(self, topic, settings, records):

@@ -9,25 +9,33 @@ use crate::process::run;
 
 /// A real client in a pinned version.
 pub struct Client {
-    /// Its name on the command line and in reports, with the version.
+    /// Its name on the command line and in reports.
     pub name: &'static str,
     /// Whether it has an idempotent producer.
     pub idempotent: bool,
+    /// Whether what it reads tells empty from null; what it sends does in any case.
+    pub tells_null: bool,
     prepare: fn() -> anyhow::Result<Prepared>,
 }
 
 /// Every client. The versions are those of the lock files in `clients/`.
 pub const CLIENTS: &[Client] = &[
-    Client { name: "java-4.3.1", idempotent: true, prepare: || java("4.3.1") },
-    Client { name: "java-3.9.1", idempotent: true, prepare: || java("3.9.1") },
-    Client { name: "java-2.8.2", idempotent: true, prepare: || java("2.8.2") },
-    Client { name: "confluent-kafka-python", idempotent: true, prepare: || python("confluent") },
-    Client { name: "kafka-python", idempotent: true, prepare: || python("kafka_python") },
-    Client { name: "aiokafka", idempotent: true, prepare: || python("aio") },
-    Client { name: "franz-go", idempotent: true, prepare: || go("franz") },
-    Client { name: "sarama", idempotent: true, prepare: || go("sarama") },
-    Client { name: "segmentio-kafka-go", idempotent: false, prepare: || go("segmentio") },
+    client("java-4.3.1", || java("4.3.1")),
+    client("java-3.9.1", || java("3.9.1")),
+    client("java-2.8.2", || java("2.8.2")),
+    client("rdkafka", rust),
+    client("confluent-kafka-python", || python("confluent")),
+    client("kafka-python", || python("kafka_python")),
+    client("aiokafka", || python("aio")),
+    client("franz-go", || go("franz")),
+    client("sarama", || go("sarama")),
+    Client { idempotent: false, tells_null: false, ..client("segmentio-kafka-go", || go("segmentio")) },
+    client("kafkajs", javascript),
 ];
+
+const fn client(name: &'static str, prepare: fn() -> anyhow::Result<Prepared>) -> Client {
+    Client { name, idempotent: true, tells_null: true, prepare }
+}
 
 impl Client {
     /// Fetches and builds what it needs, unless the cache has it.
@@ -56,6 +64,19 @@ fn folder(language: &str) -> PathBuf {
 
 fn text(path: &Path) -> String {
     path.display().to_string()
+}
+
+/// A package of its own, outside of the workspace, as it builds librdkafka from source.
+fn rust() -> anyhow::Result<Prepared> {
+    let sources = ["Cargo.toml", "Cargo.lock", "src/main.rs", "src/record.rs"];
+    let built = cache::filled("rust", &sources.map(|name| folder("rust").join(name)), |built| {
+        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo.args(["install", "--quiet", "--locked", "--no-track", "--path"]).arg(folder("rust"));
+        // Beside the others, so that a changed line of ours does not build librdkafka again.
+        run("cargo", cargo.arg("--root").arg(built).arg("--target-dir").arg(built.with_file_name("rust-target")))
+            .map(drop)
+    })?;
+    Ok(Prepared { program: built.join("bin/compat-tests-rdkafka"), arguments: vec![] })
 }
 
 /// One source for all versions, compiled against the jars of each.
@@ -96,4 +117,18 @@ fn go(client: &str) -> anyhow::Result<Prepared> {
         run("go", &mut go).map(drop)
     })?;
     Ok(Prepared { program: built.join("clients"), arguments: vec![client.to_string()] })
+}
+
+/// Packages are installed beside a copy of the program, as Node looks for them there.
+fn javascript() -> anyhow::Result<Prepared> {
+    let files = ["package.json", "package-lock.json", "client.js"];
+    let built = cache::filled("javascript", &files.map(|name| folder("javascript").join(name)), |built| {
+        for name in files {
+            std::fs::copy(folder("javascript").join(name), built.join(name))?;
+        }
+        // No scripts of packages: none is needed, and they might fetch from elsewhere.
+        let mut npm = Command::new("npm");
+        run("npm", npm.args(["ci", "--ignore-scripts"]).current_dir(built)).map(drop)
+    })?;
+    Ok(Prepared { program: "node".into(), arguments: vec![text(&built.join("client.js"))] })
 }

@@ -20,9 +20,10 @@ use std::process::{ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
+use crate::clients::catalogue::Client;
 use crate::process::{Process, tail};
 
 /// How long any order but a join may take. Longer than any timeout inside of a client, so that its own error is seen first.
@@ -30,6 +31,7 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(75);
 
 /// A running program of one client.
 pub struct Program {
+    pub client: &'static Client,
     process: Process,
     stdin: ChildStdin,
     lines: Receiver<String>,
@@ -38,10 +40,10 @@ pub struct Program {
 
 impl Program {
     /// Starts `command BOOTSTRAP_ADDRESS`; its standard error goes to the file `log`.
-    pub fn start(name: &str, mut command: Command, bootstrap: &str, log: &Path) -> anyhow::Result<Program> {
+    pub fn start(client: &'static Client, mut command: Command, bootstrap: &str, log: &Path) -> Result<Program> {
         let stderr = std::fs::OpenOptions::new().create(true).append(true).open(log)?;
         command.arg(bootstrap).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(stderr);
-        let mut process = Process::spawn(name, &mut command)?;
+        let mut process = Process::spawn(client.name, &mut command)?;
         let (stdin, stdout, _) = process.take_pipes();
         let (sender, lines) = channel();
         let stdout = BufReader::new(stdout.expect("it was asked for"));
@@ -50,17 +52,17 @@ impl Program {
                 let _ = sender.send(line);
             }
         });
-        Ok(Program { process, stdin: stdin.expect("it was asked for"), lines, log: log.to_path_buf() })
+        Ok(Program { client, process, stdin: stdin.expect("it was asked for"), lines, log: log.to_path_buf() })
     }
 
     /// Sends an order without waiting for an answer.
-    pub fn tell(&mut self, order: &Value) -> anyhow::Result<()> {
+    pub fn tell(&mut self, order: &Value) -> Result<()> {
         let sent = writeln!(self.stdin, "{order}").and_then(|()| self.stdin.flush());
         sent.with_context(|| self.story("the program takes no orders any more"))
     }
 
     /// Sends an order and waits for the answer; one that says `error` is an error.
-    pub fn ask(&mut self, order: &Value) -> anyhow::Result<Value> {
+    pub fn ask(&mut self, order: &Value) -> Result<Value> {
         self.tell(order)?;
         match self.lines.recv_timeout(ANSWER_LIMIT) {
             Ok(line) => self.parse(&line),
@@ -70,7 +72,7 @@ impl Program {
     }
 
     /// The next line, if there is one now.
-    pub fn poll(&mut self) -> anyhow::Result<Option<Value>> {
+    pub fn poll(&mut self) -> Result<Option<Value>> {
         match self.lines.try_recv() {
             Ok(line) => self.parse(&line).map(Some),
             Err(TryRecvError::Empty) => Ok(None),
@@ -79,7 +81,7 @@ impl Program {
     }
 
     /// Orders a member to leave, and waits until it has and the program has ended. Records that it still had are returned.
-    pub fn leave(mut self) -> anyhow::Result<Vec<Value>> {
+    pub fn leave(mut self) -> Result<Vec<Value>> {
         let mut answer = self.ask(&json!({"do": "leave"}))?;
         let mut before = Vec::new();
         while answer.get("left").is_none() {
@@ -96,7 +98,7 @@ impl Program {
         self.process.kill();
     }
 
-    fn parse(&self, line: &str) -> anyhow::Result<Value> {
+    fn parse(&self, line: &str) -> Result<Value> {
         let answer: Value = serde_json::from_str(line).with_context(|| format!("no JSON line: {line:.200}"))?;
         match answer.get("error") {
             Some(error) => bail!("{}", error.as_str().unwrap_or("an error without text")),

@@ -42,9 +42,20 @@ pub struct Record {
     pub offset: i64,
     pub key: Option<Blob>,
     pub value: Option<Blob>,
-    pub headers: Vec<(String, Blob)>,
+    pub headers: Vec<(String, Option<Blob>)>,
     /// Create time, in ms since 1970.
     pub timestamp: i64,
+}
+
+impl Record {
+    /// As a client shows it that takes empty for null.
+    pub fn with_null_for_empty(mut self) -> Record {
+        let or_null = |blob: Option<Blob>| blob.filter(|blob| !blob.0.is_empty());
+        self.key = or_null(self.key);
+        self.value = or_null(self.value);
+        self.headers = self.headers.into_iter().map(|(name, value)| (name, or_null(value))).collect();
+        self
+    }
 }
 
 /// The size of the large record in every mix: 1 MB, as Kafka's default limit of a batch allows.
@@ -71,15 +82,19 @@ fn one_of_mix(i: usize, count: usize, partitions: usize, first_timestamp: i64) -
     };
     let headers = match i % 3 {
         0 => vec![],
-        1 => vec![("only".to_string(), Blob(vec![]))],
+        1 => vec![header("only", vec![])],
         _ => vec![
-            ("twice".to_string(), Blob(b"first".to_vec())),
-            ("twice".to_string(), Blob(b"second".to_vec())),
-            ("every-byte".to_string(), Blob((0..=255).collect())),
+            header("twice", b"first".to_vec()),
+            header("twice", b"second".to_vec()),
+            header("every-byte", (0..=255).collect()),
         ],
     };
     let timestamp = first_timestamp + 1000 * i64::try_from(i).expect("a small count");
     Record { partition: i % partitions, offset: 0, key: key.map(Blob), value: value.map(Blob), headers, timestamp }
+}
+
+fn header(name: &str, value: Vec<u8>) -> (String, Option<Blob>) {
+    (name.to_string(), Some(Blob(value)))
 }
 
 /// Short records with a value that is used once only, for groups.
@@ -128,4 +143,63 @@ pub fn same_in_order(expected: &[Record], read: &[Record], partitions: usize) ->
 pub fn records_of(answer: &serde_json::Value) -> anyhow::Result<Vec<Record>> {
     let records = answer.get("records").context("the answer has no records")?;
     serde_json::from_value(records.clone()).context("records that cannot be read")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Record, mix, same_in_order};
+
+    /// What a client would read of the mix: with offsets.
+    fn sent() -> Vec<Record> {
+        let mut records = mix(40, 2, 1_000);
+        for (index, record) in records.iter_mut().enumerate() {
+            record.offset = i64::try_from(index / 2).unwrap();
+        }
+        records
+    }
+
+    /// Changes what was read, and whether it is still taken for what was sent.
+    fn check(change: impl FnOnce(&mut Vec<Record>), same: bool) {
+        let mut read = sent();
+        change(&mut read);
+        assert_eq!(same_in_order(&sent(), &read, 2).is_ok(), same);
+    }
+
+    #[test]
+    fn equal_records_in_order_of_their_partition_are_the_same() {
+        check(|_| (), true);
+        check(|read| read.sort_by_key(|record| record.partition), true);
+    }
+
+    #[test]
+    fn lost_doubled_and_swapped_records_are_not() {
+        check(|read| drop(read.remove(7)), false);
+        check(|read| drop(read.pop()), false);
+        check(|read| read.push(read[39].clone()), false);
+        check(|read| read.insert(3, read[3].clone()), false);
+        check(|read| read.swap(4, 6), false);
+        check(|read| read[5].partition = 2, false);
+    }
+
+    #[test]
+    fn a_change_in_any_part_is_seen() {
+        check(|read| read[11].timestamp += 1, false);
+        check(|read| read[11].offset += 1, false);
+        check(|read| read[11].key = None, false);
+        check(|read| read[11].value = None, false);
+        check(|read| read[11].headers.swap(0, 1), false);
+        check(|read| read[11].headers[0].1 = None, false);
+    }
+
+    #[test]
+    fn the_mix_has_null_empty_and_large_values_and_keys() {
+        let records = mix(120, 4, 0);
+        let has = |wanted: fn(&Record) -> bool| records.iter().any(wanted);
+        assert!(has(|record| record.value.is_none()));
+        assert!(has(|record| record.value.as_ref().is_some_and(|value| value.0.is_empty())));
+        assert!(has(|record| record.value.as_ref().is_some_and(|value| value.0.len() == 1_000_000)));
+        assert!(has(|record| record.key.is_none()));
+        assert!(has(|record| record.key.as_ref().is_some_and(|key| key.0.is_empty())));
+        assert!(has(|record| record.headers.len() == 3));
+    }
 }

@@ -35,12 +35,11 @@ pub fn run_all(session: &mut Session) {
     session.scenario("sends to an unknown topic, which is created by that", |_, program| auto_create(program));
     session.scenario("seeks by offset", |_, program| seek_by_offset(program));
     session.scenario("seeks by timestamp", |_, program| seek_by_timestamp(program));
-    if session.client.idempotent {
-        let sentence = "goes on with the same idempotent producer after the server was stopped and started";
-        session.scenario(sentence, |session, program| send_over_restart(session, program, true));
-    }
-    let sentence = "goes on with the same producer after the server was stopped and started";
-    session.scenario(sentence, |session, program| send_over_restart(session, program, false));
+    let sentence = match session.client.idempotent {
+        true => "goes on with the same idempotent producer after the server was stopped and started",
+        false => "goes on with the same producer after the server was stopped and started",
+    };
+    session.scenario(sentence, send_over_restart);
     match session.against {
         Against::Ottla => session.scenario("gives up on transactions at once, with an error", transactions_fail_fast),
         Against::Kafka => session.scenario("initialises a transactional producer", transactions_begin),
@@ -63,6 +62,8 @@ fn codec_round_trip(session: &mut Session, program: &mut Program, codec: &'stati
 
 fn acks_round_trip(program: &mut Program, acks: &'static str) -> Result<()> {
     let mut topic = Topic::create(program, &format!("acks-{acks}"), PARTITIONS)?;
+    // Real Kafka may not lead a partition yet that its metadata show, and then drops records that ask for no answer.
+    topic.send(program, Sending::PLAIN, numbered("first", PARTITIONS, PARTITIONS, an_hour_ago()))?;
     topic.send(program, Sending { acks, ..Sending::PLAIN }, mix(MIX_COUNT, PARTITIONS, an_hour_ago()))?;
     topic.read_all(program)
 }
@@ -92,10 +93,9 @@ fn seek_by_timestamp(program: &mut Program) -> Result<()> {
     topic.read(program, &json!({"timestamp": between}), |record| record.timestamp >= between)
 }
 
-fn send_over_restart(session: &mut Session, program: &mut Program, idempotent: bool) -> Result<()> {
-    let how = Sending { idempotent, ..Sending::PLAIN };
-    let name = if idempotent { "restart-idempotent" } else { "restart-plain" };
-    let mut topic = Topic::create(program, name, PARTITIONS)?;
+fn send_over_restart(session: &mut Session, program: &mut Program) -> Result<()> {
+    let how = Sending { idempotent: program.client.idempotent, ..Sending::PLAIN };
+    let mut topic = Topic::create(program, "restarted", PARTITIONS)?;
     topic.send(program, how, numbered("before", 40, PARTITIONS, an_hour_ago()))?;
     session.server.stop_and_start()?;
     topic.send(program, how, numbered("after", 40, PARTITIONS, an_hour_ago()))?;

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 
 use crate::clients::catalogue::{Client, Prepared};
 use crate::clients::program::Program;
+use crate::process::tail;
 use crate::report::Report;
 use crate::server::{Against, Server};
 
@@ -41,13 +42,17 @@ impl<'a> Session<'a> {
             self.program = Some(program);
             Ok(())
         });
+        let outcome = outcome.map_err(|error| match tail(&self.server.log(), 5) {
+            log if log.is_empty() => error,
+            log => anyhow!("{error:#}\n      the log of the server ends:\n{log}"),
+        });
         self.report.check(format!("{} {sentence}", self.client.name), outcome).is_some()
     }
 
     /// Starts a further program of this client.
     pub fn new_program(&self, role: &str) -> Result<Program> {
         let command = self.prepared.command();
-        Program::start(self.client.name, command, self.server.address(), &self.log(role))
+        Program::start(self.client, command, self.server.address(), &self.log(role))
     }
 
     fn log(&self, role: &str) -> PathBuf {
