@@ -104,15 +104,38 @@ func (s *segmentio) Produce(ctx context.Context, topic string, settings Settings
 		}
 	}
 	err := s.writer(settings).WriteMessages(ctx, messages...)
-	// A topic that is created by this is announced by an error first, as its documentation says.
-	for errors.Is(err, kafka.UnknownTopicOrPartition) || errors.Is(err, kafka.LeaderNotAvailable) {
-		if ctx.Err() != nil {
-			break
+	for err != nil && ctx.Err() == nil {
+		messages, err = unwritten(messages, err)
+		if err != nil {
+			return nil, err
 		}
 		time.Sleep(200 * time.Millisecond)
 		err = s.writer(settings).WriteMessages(ctx, messages...)
 	}
 	return offsets, err
+}
+
+// What is to be written again: a Writer leaves it to its user when a topic is being created or has no leader for a while.
+func unwritten(messages []kafka.Message, err error) ([]kafka.Message, error) {
+	if temporary(err) {
+		return messages, nil
+	}
+	var each kafka.WriteErrors
+	if !errors.As(err, &each) {
+		return nil, err
+	}
+	var left []kafka.Message
+	for i, err := range each {
+		if err != nil {
+			left = append(left, messages[i])
+		}
+	}
+	return left, nil
+}
+
+func temporary(err error) bool {
+	var code kafka.Error
+	return errors.As(err, &code) && code.Temporary()
 }
 
 func (s *segmentio) Read(ctx context.Context, topic string, partitions int, start Start, count int) ([]Record, error) {
@@ -164,13 +187,22 @@ func seek(ctx context.Context, reader *kafka.Reader, start Start) error {
 	return reader.SetOffset(start.Offset)
 }
 
-// It has no transactional producer; this is the call that one would be built on.
+// It has no transactional producer; these are the calls that one would be built on.
 func (s *segmentio) Transactions(ctx context.Context, id string) error {
-	err := s.findTransactionCoordinator(ctx, id)
-	var code kafka.Error
-	for errors.As(err, &code) && code.Temporary() && ctx.Err() == nil {
+	err := s.initialise(ctx, id)
+	for temporary(err) && ctx.Err() == nil {
 		time.Sleep(200 * time.Millisecond)
-		err = s.findTransactionCoordinator(ctx, id)
+		err = s.initialise(ctx, id)
+	}
+	return err
+}
+
+func (s *segmentio) initialise(ctx context.Context, id string) error {
+	found, err := s.client.FindCoordinator(ctx, &kafka.FindCoordinatorRequest{
+		Addr: s.client.Addr, Key: id, KeyType: kafka.CoordinatorKeyTypeTransaction,
+	})
+	if err == nil {
+		err = found.Error
 	}
 	if err != nil {
 		return err
@@ -182,16 +214,6 @@ func (s *segmentio) Transactions(ctx context.Context, id string) error {
 		err = given.Error
 	}
 	return err
-}
-
-func (s *segmentio) findTransactionCoordinator(ctx context.Context, id string) error {
-	found, err := s.client.FindCoordinator(ctx, &kafka.FindCoordinatorRequest{
-		Addr: s.client.Addr, Key: id, KeyType: kafka.CoordinatorKeyTypeTransaction,
-	})
-	if err != nil {
-		return err
-	}
-	return found.Error
 }
 
 func (s *segmentio) Join(ctx context.Context, group, topic string, emit func([]Record)) error {

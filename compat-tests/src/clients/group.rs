@@ -114,8 +114,7 @@ impl Group {
     fn round(&mut self, program: &mut Program, name: &str) -> Result<()> {
         let before = self.topic.count();
         let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
-        // A plain producer may send twice what it sends while a server starts.
-        let how = Sending { idempotent: program.client.idempotent, ..Sending::PLAIN };
+        let how = Sending::safely(program.client);
         self.topic.send(program, how, numbered(name, ROUND_COUNT, PARTITIONS, i64::try_from(now)?))?;
         let read = self.gather(ROUND_COUNT)?;
         same_in_order(self.topic.sent_after(before), &read, PARTITIONS)

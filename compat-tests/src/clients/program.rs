@@ -101,7 +101,7 @@ impl Program {
     fn parse(&self, line: &str) -> Result<Value> {
         let answer: Value = serde_json::from_str(line).with_context(|| format!("no JSON line: {line:.200}"))?;
         match answer.get("error") {
-            Some(error) => bail!("{}", error.as_str().unwrap_or("an error without text")),
+            Some(error) => bail!("{:.600}", error.as_str().unwrap_or("an error without text")),
             None => Ok(answer),
         }
     }

@@ -55,38 +55,46 @@ fn an_hour_ago() -> i64 {
 
 fn codec_round_trip(session: &mut Session, program: &mut Program, codec: &'static str) -> Result<()> {
     let mut topic = Topic::create(program, &format!("codec-{codec}"), PARTITIONS)?;
-    topic.send(program, Sending { codec, ..Sending::PLAIN }, mix(MIX_COUNT, PARTITIONS, an_hour_ago()))?;
+    topic.send(
+        program,
+        Sending { codec, ..Sending::safely(session.client) },
+        mix(MIX_COUNT, PARTITIONS, an_hour_ago()),
+    )?;
     topic.read_all(program)?;
     is_compressed_with(&session.server.data(), &topic.name, PARTITIONS, codec)
 }
 
 fn acks_round_trip(program: &mut Program, acks: &'static str) -> Result<()> {
+    let safely = Sending::safely(program.client);
     let mut topic = Topic::create(program, &format!("acks-{acks}"), PARTITIONS)?;
     // Real Kafka may not lead a partition yet that its metadata show, and then drops records that ask for no answer.
-    topic.send(program, Sending::PLAIN, numbered("first", PARTITIONS, PARTITIONS, an_hour_ago()))?;
-    topic.send(program, Sending { acks, ..Sending::PLAIN }, mix(MIX_COUNT, PARTITIONS, an_hour_ago()))?;
+    topic.send(program, safely, numbered("first", PARTITIONS, PARTITIONS, an_hour_ago()))?;
+    topic.send(program, Sending { acks, idempotent: false, ..safely }, mix(MIX_COUNT, PARTITIONS, an_hour_ago()))?;
     topic.read_all(program)
 }
 
 fn auto_create(program: &mut Program) -> Result<()> {
+    let how = Sending::safely(program.client);
     let mut topic = Topic::unknown("not-there-before", 1);
-    topic.send(program, Sending::PLAIN, numbered("first", 10, 1, an_hour_ago()))?;
+    topic.send(program, how, numbered("first", 10, 1, an_hour_ago()))?;
     topic.read_all(program)
 }
 
 fn seek_by_offset(program: &mut Program) -> Result<()> {
+    let how = Sending::safely(program.client);
     let mut topic = Topic::create(program, "seek-offset", PARTITIONS)?;
-    topic.send(program, Sending::PLAIN, numbered("seek", 100, PARTITIONS, an_hour_ago()))?;
+    topic.send(program, how, numbered("seek", 100, PARTITIONS, an_hour_ago()))?;
     topic.read(program, &json!({"offset": 17}), |record| record.offset >= 17)
 }
 
 fn seek_by_timestamp(program: &mut Program) -> Result<()> {
+    let how = Sending::safely(program.client);
     let first = an_hour_ago();
     let mut topic = Topic::create(program, "seek-timestamp", PARTITIONS)?;
     // In several requests, so that there are several batches to choose from.
     let records = mix(MIX_COUNT, PARTITIONS, first);
     for part in records.chunks(MIX_COUNT / 4) {
-        topic.send(program, Sending::PLAIN, part.to_vec())?;
+        topic.send(program, how, part.to_vec())?;
     }
     // Between two records: each partition begins with the first that is not earlier.
     let between = first + 70_500;
@@ -94,7 +102,7 @@ fn seek_by_timestamp(program: &mut Program) -> Result<()> {
 }
 
 fn send_over_restart(session: &mut Session, program: &mut Program) -> Result<()> {
-    let how = Sending { idempotent: program.client.idempotent, ..Sending::PLAIN };
+    let how = Sending::safely(session.client);
     let mut topic = Topic::create(program, "restarted", PARTITIONS)?;
     topic.send(program, how, numbered("before", 40, PARTITIONS, an_hour_ago()))?;
     session.server.stop_and_start()?;

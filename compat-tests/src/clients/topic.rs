@@ -3,6 +3,7 @@
 use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 
+use crate::clients::catalogue::Client;
 use crate::clients::program::Program;
 use crate::clients::record::{Record, records_of, same_in_order};
 
@@ -15,8 +16,10 @@ pub struct Sending {
 }
 
 impl Sending {
-    /// Uncompressed, acks=all, not idempotent.
-    pub const PLAIN: Sending = Sending { codec: "none", acks: "all", idempotent: false };
+    /// Uncompressed, acks=all, idempotent if the client can: others may send twice while a server starts or creates a topic.
+    pub fn safely(client: &Client) -> Sending {
+        Sending { codec: "none", acks: "all", idempotent: client.idempotent }
+    }
 }
 
 /// A topic that only this runner writes to.
