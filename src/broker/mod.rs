@@ -10,6 +10,7 @@
 //! take `opening` too, so that a log is never opened for a topic that was deleted meanwhile.
 
 mod changes;
+mod controller;
 pub mod delayed_produce;
 pub mod directories;
 pub mod fetch_sessions;
@@ -63,6 +64,7 @@ pub struct Broker {
     delayed_produces: DelayedProduces,
     producer_ids: ProducerIds,
     housekeeper: Housekeeper,
+    deciding: controller::Deciding,
     /// Directories out of use, and when they may be removed, by the monotonic clock.
     removals: Mutex<Vec<(u64, PathBuf)>>,
     /// What the files of each directory hold.

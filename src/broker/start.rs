@@ -83,6 +83,7 @@ impl Broker {
             delayed_produces: super::DelayedProduces::default(),
             producer_ids: super::ProducerIds::default(),
             housekeeper: Housekeeper::new(),
+            deciding: super::controller::Deciding::default(),
             removals: Mutex::default(),
             checkpoints: Mutex::new(vec![Checkpoints::default(); found.len()]),
             settings,

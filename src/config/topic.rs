@@ -138,6 +138,26 @@ pub fn validate_topic_configs(overrides: &Overrides) -> Result<(), ConfigError> 
     Ok(())
 }
 
+/// Checks dynamic settings of a broker, each by itself. Names that no row has are let through, as in Kafka, where plug-ins
+/// may read them. Source: `DynamicBrokerConfig.validate`.
+pub fn validate_broker_configs(overrides: &Overrides) -> Result<(), ConfigError> {
+    for (name, text) in overrides {
+        if let Some(key) = catalogue::find_broker_key(name) {
+            value::check(key, text)?;
+        }
+    }
+    Ok(())
+}
+
+/// Checks all settings of a group, each by itself. Source: `GroupConfig.validate`.
+pub fn validate_group_configs(overrides: &Overrides) -> Result<(), ConfigError> {
+    for (name, text) in overrides {
+        let key = catalogue::find_group_key(name).ok_or_else(|| ConfigError::UnknownGroupConfig(name.clone()))?;
+        value::check(key, text)?;
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use rstest::rstest;

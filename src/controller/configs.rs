@@ -47,8 +47,11 @@ pub struct AlterConfigs<Change> {
 }
 
 /// Decides on IncrementalAlterConfigs: one answer for each resource, in the order of the request (KIP-339).
+///
+/// `asked` is the broker that the client speaks to: it alone changes settings of its own.
 pub fn incremental_alter_configs(
     image: &Image,
+    asked: BrokerId,
     requests: &[AlterConfigs<ConfigOp>],
 ) -> Decision<Vec<Result<(), Refusal>>> {
     each(requests, |request| {
@@ -56,7 +59,7 @@ pub fn incremental_alter_configs(
             ConfigOp::Set(value) | ConfigOp::Append(value) | ConfigOp::Subtract(value) => value.is_none(),
             ConfigOp::Delete => false,
         })?;
-        let resource = resource_of(&request.resource)?;
+        let resource = resource_of(asked, &request.resource)?;
         let old = image.configs(&resource);
         let mut new = old.clone();
         for (name, op) in &request.changes {
@@ -69,10 +72,14 @@ pub fn incremental_alter_configs(
 }
 
 /// Decides on the older AlterConfigs, which replaces all settings of a resource.
-pub fn alter_configs(image: &Image, requests: &[AlterConfigs<Option<String>>]) -> Decision<Vec<Result<(), Refusal>>> {
+pub fn alter_configs(
+    image: &Image,
+    asked: BrokerId,
+    requests: &[AlterConfigs<Option<String>>],
+) -> Decision<Vec<Result<(), Refusal>>> {
     each(requests, |request| {
         check_request(request, Option::is_none)?;
-        let resource = resource_of(&request.resource)?;
+        let resource = resource_of(asked, &request.resource)?;
         let old = image.configs(&resource);
         let value = |(name, value): &(String, Option<String>)| Some((name.clone(), value.clone()?));
         let new: Overrides = request.changes.iter().filter_map(value).collect();
@@ -134,7 +141,7 @@ fn check_request<Change>(request: &AlterConfigs<Change>, is_null: impl Fn(&Chang
     Ok(())
 }
 
-fn resource_of(resource: &ResourceName) -> Result<ConfigResource, Refusal> {
+fn resource_of(asked: BrokerId, resource: &ResourceName) -> Result<ConfigResource, Refusal> {
     let refuse = |message: &str| Refusal::new(ErrorCode::InvalidRequest, message);
     let name = resource.name.as_str();
     match resource.resource_type {
@@ -146,10 +153,10 @@ fn resource_of(resource: &ResourceName) -> Result<ConfigResource, Refusal> {
             Ok(ConfigResource::Topic(name.to_owned()))
         }
         ResourceType::Broker if name.is_empty() => Ok(ConfigResource::BrokerDefault),
-        ResourceType::Broker => match name.parse::<i32>() {
-            Ok(id) if id < 0 => Err(refuse("Invalid negative broker ID.")),
-            Ok(id) => Ok(ConfigResource::Broker(BrokerId(id))),
-            Err(_) => Err(refuse("Unable to parse broker name as a base 10 number.")),
+        ResourceType::Broker => match name.parse() {
+            Ok(id) if BrokerId(id) == asked => Ok(ConfigResource::Broker(asked)),
+            Ok(id) => Err(refuse(&format!("Unexpected broker id, expected {asked}, but received {}", BrokerId(id)))),
+            Err(_) => Err(refuse(&format!("Node id must be an integer, but it is: {name}"))),
         },
         ResourceType::ClientMetrics if name.is_empty() => Err(refuse("Subscription name can't be empty")),
         ResourceType::ClientMetrics => Ok(ConfigResource::ClientMetrics(name.to_owned())),
@@ -208,24 +215,21 @@ fn elements(list: &str) -> Vec<String> {
 
 /// What the settings of the resource would be, all together. Source: `ControllerConfigurationValidator.validate`.
 fn check_outcome(image: &Image, resource: &ConfigResource, configs: &Overrides) -> Result<(), Refusal> {
-    match resource {
-        ConfigResource::Topic(name) => {
-            if image.topic(name).is_none() {
-                let message = format!("The topic '{name}' does not exist.");
-                return Err(Refusal::new(ErrorCode::UnknownTopicOrPartition, message));
-            }
-            config::validate_topic_configs(configs)
+    let checked = match resource {
+        ConfigResource::Topic(name) if image.topic(name).is_none() => {
+            let message = format!("The topic '{name}' does not exist.");
+            return Err(Refusal::new(ErrorCode::UnknownTopicOrPartition, message));
         }
-        ConfigResource::Broker(id) => {
-            if image.broker(*id).is_none() {
-                let message = format!("No broker with id {id} found.");
-                return Err(Refusal::new(ErrorCode::BrokerIdNotRegistered, message));
-            }
-            return Ok(());
+        ConfigResource::Topic(_) => config::validate_topic_configs(configs),
+        ConfigResource::Broker(_) | ConfigResource::BrokerDefault => {
+            // The broker's own checks answer INVALID_REQUEST (`ConfigAdminManager.validateBrokerConfigChange`).
+            return config::validate_broker_configs(configs)
+                .map_err(|error| Refusal::new(ErrorCode::InvalidRequest, error.to_string()));
         }
-        ConfigResource::BrokerDefault | ConfigResource::Group(_) | ConfigResource::ClientMetrics(_) => return Ok(()),
-    }
-    .map_err(|error| Refusal::new(error.code(), error.to_string()))
+        ConfigResource::Group(_) => config::validate_group_configs(configs),
+        ConfigResource::ClientMetrics(_) => Ok(()),
+    };
+    checked.map_err(|error| Refusal::new(error.code(), error.to_string()))
 }
 
 fn records_of<'a>(

@@ -16,7 +16,7 @@ use crate::model::ErrorCode;
 
 pub use configs::{AlterConfigs, ConfigOp, ResourceName, ResourceType, alter_configs, incremental_alter_configs};
 pub use registration::{Registration, allocate_producer_ids, register_broker};
-pub use topics::{CreateTopic, CreatedTopic, DeletedTopic, TopicSelector, create_topics, delete_topics};
+pub use topics::{CreateTopic, Created, CreatedTopic, DeletedTopic, TopicSelector, create_topics, delete_topics};
 
 /// What the controller goes by.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -143,7 +143,7 @@ fn a_name_given_twice_is_refused_once_and_others_are_created_with_ids_of_their_o
     let ids: Vec<_> =
         decided.answer.iter().map(|(name, created)| (&**name, created.as_ref().ok().map(|it| it.id))).collect();
     let id = |number| Some(TopicId(Uuid::from_u128(number)));
-    assert_eq!(ids, [("x", None), ("y", id(10)), ("z", id(12))]);
+    assert_eq!(ids, [("y", id(10)), ("z", id(12)), ("x", None)]);
 }
 
 fn named(name: &str) -> TopicSelector {
@@ -157,8 +157,8 @@ fn by_id(number: u128) -> TopicSelector {
 #[rstest]
 #[case(vec![named("plain")], vec!["NONE "], 1)]
 #[case(vec![by_id(2)], vec!["NONE "], 1)]
-#[case(vec![named("nix")], vec!["UNKNOWN_TOPIC_OR_PARTITION "], 0)]
-#[case(vec![by_id(7)], vec!["UNKNOWN_TOPIC_ID "], 0)]
+#[case(vec![named("nix")], vec!["UNKNOWN_TOPIC_OR_PARTITION This server does not host this topic-partition."], 0)]
+#[case(vec![by_id(7)], vec!["UNKNOWN_TOPIC_ID This server does not host this topic ID."], 0)]
 #[case(vec![TopicSelector::default()], vec!["INVALID_REQUEST Neither topic name nor id were specified."], 0)]
 #[case(vec![TopicSelector { id: TopicId(Uuid::from_u128(1)), ..named("plain") }], vec!["INVALID_REQUEST You may not specify both topic name and topic id."], 0)]
 #[case(vec![named("plain"), named("a.b"), named("plain")], vec!["INVALID_REQUEST Duplicate topic name.", "NONE "], 1)]
@@ -276,7 +276,7 @@ fn a_bad_change_of_settings_is_refused_in_kafkas_words(
     #[case] code: ErrorCode,
     #[case] message: &str,
 ) {
-    let decided = incremental_alter_configs(&image(), &[change(resource_type, name, key, op)]);
+    let decided = incremental_alter_configs(&image(), BrokerId(1), &[change(resource_type, name, key, op)]);
     assert_eq!(decided, Decision { records: vec![], answer: vec![Err(Refusal::new(code, message))] });
 }
 
@@ -287,7 +287,7 @@ fn a_resource_named_twice_is_refused_both_times() {
         change(ClientMetrics, "m", "interval.ms", set("5")),
         change(Topic, "a.b", "retention.bytes", set("5")),
     ];
-    let decided = incremental_alter_configs(&image(), &changes);
+    let decided = incremental_alter_configs(&image(), BrokerId(1), &changes);
     let twice = Err(Refusal::new(ErrorCode::InvalidRequest, "Each resource must appear at most once."));
     assert_eq!(decided.answer, [twice.clone(), Ok(()), twice]);
     assert_eq!(decided.records.len(), 1);
@@ -305,7 +305,7 @@ fn lists_grow_shrink_and_go(#[case] ops: Vec<ConfigOp>, #[case] value: Option<&s
     let mut image = image();
     let mut records = 0;
     for op in ops {
-        let decided = incremental_alter_configs(&image, &[change(Topic, "a.b", "cleanup.policy", op)]);
+        let decided = incremental_alter_configs(&image, BrokerId(1), &[change(Topic, "a.b", "cleanup.policy", op)]);
         assert_eq!(decided.answer, [Ok(())]);
         records = decided.records.len();
         replay(&mut image, &decided.records);

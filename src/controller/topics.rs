@@ -35,9 +35,12 @@ pub struct CreatedTopic {
     pub configs: Overrides,
 }
 
+/// The topic of Kafka's own quorum, which nobody may create.
+const METADATA_TOPIC: &str = "__cluster_metadata";
+
 const EXCESSIVE_BATCH: &str = "Unable to perform excessively large batch operation.";
 
-/// The answer to one topic, in the order of the request; a name given twice is answered once, where it first stood.
+/// The answer to one topic: those that were looked at in the order of the request, then those that were not.
 pub type Created = (String, Result<CreatedTopic, Refusal>);
 
 /// Decides on a CreateTopics request. `seed` chooses topic ids and places; it must be new for every request.
@@ -49,16 +52,19 @@ pub fn create_topics(image: &Image, options: &Options, seed: Uuid, topics: &[Cre
     if let Err(refusal) = check_partition_total(options, &wanted) {
         return refuse_all(topics, &refusal);
     }
-    let mut named = BTreeSet::new();
     for (index, topic) in topics.iter().enumerate() {
-        if !named.insert(topic.name.as_str()) {
-            continue;
+        if !duplicates.contains(topic.name.as_str()) && topic.name != METADATA_TOPIC {
+            let created = create_topic(image, options, topic_seed(seed, index), topic, &mut records);
+            answer.push((topic.name.clone(), created));
         }
-        let created = match duplicates.contains(topic.name.as_str()) {
-            true => Err(Refusal::new(ErrorCode::InvalidRequest, "Duplicate topic name.")),
-            false => create_topic(image, options, topic_seed(seed, index), topic, &mut records),
-        };
-        answer.push((topic.name.clone(), created));
+    }
+    for name in duplicates {
+        let refusal = Refusal::new(ErrorCode::InvalidRequest, "Duplicate topic name.");
+        answer.push((name.to_owned(), Err(refusal)));
+    }
+    if topics.iter().any(|topic| topic.name == METADATA_TOPIC) {
+        let message = format!("Creation of internal topic {METADATA_TOPIC} is prohibited.");
+        answer.push((METADATA_TOPIC.to_owned(), Err(Refusal::new(ErrorCode::InvalidRequest, message))));
     }
     if kafka_record_count(&records) > BATCH_PARTITIONS_MAX {
         return refuse_all(topics, &Refusal::new(ErrorCode::PolicyViolation, EXCESSIVE_BATCH));
@@ -68,7 +74,8 @@ pub fn create_topics(image: &Image, options: &Options, seed: Uuid, topics: &[Cre
 
 fn duplicate_names(topics: &[CreateTopic]) -> BTreeSet<&str> {
     let mut seen = BTreeSet::new();
-    topics.iter().map(|topic| topic.name.as_str()).filter(|name| !seen.insert(*name)).collect()
+    let names = topics.iter().map(|topic| topic.name.as_str()).filter(|name| *name != METADATA_TOPIC);
+    names.filter(|name| !seen.insert(*name)).collect()
 }
 
 fn refuse_all(topics: &[CreateTopic], refusal: &Refusal) -> Decision<Vec<Created>> {
@@ -143,10 +150,6 @@ fn create_topic(
 
 /// The name, whether it is taken, and whether it looks like one that is.
 fn check_name(image: &Image, name: &str) -> Result<(), Refusal> {
-    if name == "__cluster_metadata" {
-        let message = "Creation of internal topic __cluster_metadata is prohibited.";
-        return Err(Refusal::new(ErrorCode::InvalidRequest, message));
-    }
     check_topic_name(name)
         .map_err(|reason| Refusal::new(ErrorCode::InvalidTopicException, format!("Topic name is invalid: {reason}")))?;
     if image.topic(name).is_some() {
@@ -327,13 +330,16 @@ pub fn delete_topics(image: &Image, options: &Options, topics: &[TopicSelector])
 
 fn find_to_delete<'a>(image: &'a Image, selector: &TopicSelector, is_repeated: bool) -> Result<&'a Topic, Refusal> {
     let refuse = |message: &str| Err(Refusal::new(ErrorCode::InvalidRequest, message));
-    let unknown = |code| Refusal { code, message: None };
     match &selector.name {
         Some(_) if selector.id != TopicId::ZERO => refuse("You may not specify both topic name and topic id."),
         None if selector.id == TopicId::ZERO => refuse("Neither topic name nor id were specified."),
         Some(_) if is_repeated => refuse("Duplicate topic name."),
         None if is_repeated => refuse("Duplicate topic id."),
-        Some(name) => image.topic(name).ok_or(unknown(ErrorCode::UnknownTopicOrPartition)),
-        None => image.topic_by_id(selector.id).ok_or(unknown(ErrorCode::UnknownTopicId)),
+        Some(name) => image.topic(name).ok_or_else(|| {
+            Refusal::new(ErrorCode::UnknownTopicOrPartition, "This server does not host this topic-partition.")
+        }),
+        None => image
+            .topic_by_id(selector.id)
+            .ok_or_else(|| Refusal::new(ErrorCode::UnknownTopicId, "This server does not host this topic ID.")),
     }
 }
