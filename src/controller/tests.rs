@@ -321,7 +321,7 @@ fn replacing_settings_takes_back_what_is_not_named() {
     let resource = || ResourceName { resource_type: Topic, name: "a.b".into() };
     for changes in [vec![("retention.ms".into(), Some("5".into()))], vec![("retention.bytes".into(), Some("6".into()))]]
     {
-        let decided = alter_configs(&image, &[AlterConfigs { resource: resource(), changes }]);
+        let decided = alter_configs(&image, BrokerId(1), &[AlterConfigs { resource: resource(), changes }]);
         assert_eq!(decided.answer, [Ok(())]);
         replay(&mut image, &decided.records);
     }

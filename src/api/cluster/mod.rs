@@ -1,6 +1,18 @@
 //! APIs about the cluster as a whole: who is in it, what it can do.
 
-use super::row::Row;
+mod describe_cluster;
+mod describe_topic_partitions;
+mod metadata;
+pub mod view;
+
+use super::row::{Row, row};
 
 /// The APIs of this family.
-pub const ROWS: &[Row] = &[];
+pub const ROWS: &[Row] = &[
+    row::<metadata::Metadata>(),
+    row::<describe_cluster::DescribeCluster>(),
+    row::<describe_topic_partitions::DescribeTopicPartitions>(),
+];
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,14 @@
 //! APIs about topics: their making, end and description.
 
-use super::row::Row;
+mod create_topics;
+mod delete_topics;
+mod list_partition_reassignments;
+
+use super::row::{Row, row};
 
 /// The APIs of this family.
-pub const ROWS: &[Row] = &[];
+pub const ROWS: &[Row] = &[
+    row::<create_topics::CreateTopics>(),
+    row::<delete_topics::DeleteTopics>(),
+    row::<list_partition_reassignments::ListPartitionReassignments>(),
+];
