@@ -246,16 +246,6 @@ impl FetchSessions {
             }
         }
     }
-
-    /// Whether an answer now would say anything: asked before a fetch waits, without changing the session.
-    pub fn would_answer(&self, context: &FetchContext, outcomes: &[FetchOutcome]) -> bool {
-        let Kind::Incremental { id, epoch } = context.kind else { return true };
-        let cache = self.cache.lock();
-        let Some(session) = cache.sessions.get(&id).filter(|session| session.epoch == epoch) else { return true };
-        session.partitions.iter().zip(outcomes).any(|(cached, outcome)| {
-            outcome.error.is_error() || outcome.diverges || cached.high_watermark != outcome.high_watermark
-        })
-    }
 }
 
 impl Cache {

@@ -152,3 +152,6 @@ impl Broker {
         partition.leader == self.node_id
     }
 }
+
+#[cfg(test)]
+mod tests;

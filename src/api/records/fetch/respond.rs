@@ -1,0 +1,183 @@
+//! The answer to a fetch: which partitions are part of it, and their bytes.
+
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use uuid::Uuid;
+
+use super::read::{Found, Isolation, Reading};
+use crate::api::{Answer, Chunk, Context};
+use crate::broker::Broker;
+use crate::broker::fetch_sessions::{FetchContext, FetchPartition, FetchTopic, NO_SESSION};
+use crate::log::Region;
+use crate::model::{ErrorCode, PartitionIndex};
+use crate::protocol::fetch::{self, PartitionResponse, Records, ResponseHead, ResponseWriter};
+use crate::protocol::leader::{CurrentLeader, NodeEndpoint};
+use crate::protocol::topic_ref::TopicRef;
+
+/// First version that tells new leaders (KIP-951).
+const LEADERS_FROM: i16 = 16;
+
+/// `None` is an empty list of records, as Kafka has it beside an error.
+struct FileRecords(Option<Region>);
+
+impl Records for FileRecords {
+    fn size_bytes(&self) -> usize {
+        self.0.as_ref().map_or(0, |region| region.len)
+    }
+}
+
+/// What is needed of the request to answer it, also later.
+pub(super) struct Responder {
+    version: i16,
+    correlation_id: i32,
+    listener: Arc<str>,
+}
+
+impl Responder {
+    pub(super) fn new(cx: &Context<'_>) -> Responder {
+        let listener = Arc::clone(&cx.connection.listener);
+        Responder { version: cx.version, correlation_id: cx.correlation_id, listener }
+    }
+
+    /// Fails the request as a whole (`SessionErrorContext`). Before v7 there is no place for a code, and no such error.
+    pub(super) fn refuse(&self, code: ErrorCode) -> Answer {
+        let writer = self.writer(code, NO_SESSION, 0);
+        to_answer(writer.finish(&[]))
+    }
+
+    pub(super) fn answer(&self, broker: &Broker, context: FetchContext, reading: &mut Reading) -> Answer {
+        let asked = context.partitions.clone();
+        let closed = broker.fetch_sessions().finish(broker.now(), context, &reading.outcomes(), new_session_id);
+        let (session_id, included) = match closed {
+            Ok(closed) => closed,
+            Err(code) => return self.refuse(code),
+        };
+        let isolation = reading.isolation();
+        let told: Vec<(FetchPartition, Found)> = asked
+            .into_iter()
+            .zip(reading.found.drain(..))
+            .zip(included)
+            .filter_map(|(told, is_included)| is_included.then_some(told))
+            .collect();
+        self.write(broker, session_id, told, isolation)
+    }
+
+    fn writer(&self, code: ErrorCode, session_id: i32, topic_count: usize) -> ResponseWriter<FileRecords> {
+        let head = ResponseHead {
+            correlation_id: self.correlation_id,
+            throttle_time_ms: 0,
+            error_code: code.code(),
+            session_id,
+            topic_count,
+        };
+        ResponseWriter::new(self.version, head, BytesMut::new())
+    }
+
+    /// Neighbours of one topic share its entry (`FetchResponse.toMessage`).
+    fn write(
+        &self,
+        broker: &Broker,
+        session_id: i32,
+        told: Vec<(FetchPartition, Found)>,
+        isolation: Isolation,
+    ) -> Answer {
+        let mut runs: Vec<usize> = Vec::new();
+        for (index, (asked, _)) in told.iter().enumerate() {
+            match runs.last_mut() {
+                Some(run) if told[index - 1].0.topic == asked.topic => *run += 1,
+                _ => runs.push(1),
+            }
+        }
+        let mut writer = self.writer(ErrorCode::None, session_id, runs.len());
+        let mut told = told.into_iter();
+        let mut leaders = Vec::new();
+        for run in runs {
+            for (index, (asked, found)) in told.by_ref().take(run).enumerate() {
+                if index == 0 {
+                    writer.topic(topic_ref(&asked.topic), run);
+                }
+                let current_leader = self.current_leader(broker, &asked, found.outcome.error, &mut leaders);
+                let answer = partition_response(&asked, &found, isolation, current_leader);
+                writer.partition(&answer, Some(FileRecords(found.region)));
+            }
+        }
+        to_answer(writer.finish(&leaders))
+    }
+
+    /// Who leads now, beside an error that says that the client knows it wrong.
+    fn current_leader(
+        &self,
+        broker: &Broker,
+        asked: &FetchPartition,
+        code: ErrorCode,
+        leaders: &mut Vec<NodeEndpoint>,
+    ) -> CurrentLeader {
+        let tells = matches!(code, ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch);
+        if self.version < LEADERS_FROM || !tells {
+            return CurrentLeader::NONE;
+        }
+        let image = broker.image();
+        let topic = match &asked.topic {
+            FetchTopic::Name(name) => image.topic(name),
+            FetchTopic::Id(id) => image.topic_by_id(*id),
+        };
+        let partition = topic.and_then(|topic| topic.partition(PartitionIndex(asked.partition)));
+        let Some(partition) = partition else { return CurrentLeader::NONE };
+        let leader = image.broker(partition.leader);
+        let endpoint = leader.and_then(|leader| leader.endpoints.iter().find(|at| *at.listener == *self.listener));
+        if let (Some(leader), Some(endpoint)) = (leader, endpoint)
+            && leaders.iter().all(|known| known.node_id != leader.id.0)
+        {
+            let (host, port) = (endpoint.host.clone(), i32::from(endpoint.port));
+            leaders.push(NodeEndpoint { node_id: leader.id.0, host, port, rack: leader.rack.clone() });
+        }
+        CurrentLeader { leader_id: partition.leader.0, leader_epoch: partition.leader_epoch.0 }
+    }
+}
+
+fn partition_response(
+    asked: &FetchPartition,
+    found: &Found,
+    isolation: Isolation,
+    current_leader: CurrentLeader,
+) -> PartitionResponse<'static> {
+    const NONE_ABORTED: &[(i64, i64)] = &[];
+    let is_committed = isolation == Isolation::ReadCommitted && !found.outcome.error.is_error();
+    PartitionResponse {
+        partition_index: asked.partition,
+        error_code: found.outcome.error.code(),
+        high_watermark: found.outcome.high_watermark.0,
+        last_stable_offset: found.last_stable.0,
+        log_start_offset: found.outcome.log_start.0,
+        diverging_epoch: found.diverging.map(|(epoch, end_offset)| (epoch.0, end_offset.0)),
+        current_leader,
+        snapshot_id: None,
+        aborted_transactions: (is_committed || found.is_unknown).then_some(NONE_ABORTED),
+        preferred_read_replica: -1,
+    }
+}
+
+fn topic_ref(topic: &FetchTopic) -> TopicRef<'_> {
+    match topic {
+        FetchTopic::Name(name) => TopicRef::Name(name),
+        FetchTopic::Id(id) => TopicRef::Id(*id),
+    }
+}
+
+/// Random, so that a client that outlives a restart does not meet somebody else's session (`FetchSessionCache.newSessionId`).
+fn new_session_id() -> i32 {
+    let random = Uuid::new_v4().as_u128() & 0x7fff_ffff;
+    i32::try_from(random).expect("31 bits")
+}
+
+fn to_answer(chunks: Vec<fetch::Chunk<FileRecords>>) -> Answer {
+    let chunks = chunks.into_iter().map(|chunk| match chunk {
+        fetch::Chunk::Bytes(bytes) => Chunk::Bytes(bytes),
+        fetch::Chunk::Records(records) => {
+            let Region { file, position, len, .. } = records.0.expect("the writer keeps only records that have bytes");
+            Chunk::File { file, position, len }
+        }
+    });
+    Answer { chunks: chunks.collect() }
+}

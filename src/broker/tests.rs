@@ -1,0 +1,150 @@
+//! A broker on a real directory: started, written to, stopped or dropped, and started again.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc;
+
+use super::replica::{Appended, Replica};
+use super::waiter::Waiter;
+use super::*;
+use crate::config::{Durability, Inputs, load};
+use crate::io::clock::SystemClock;
+use crate::io::disk::SystemDisk;
+use crate::log::{Origin, ReadRequest};
+use crate::metadata::{Partition, Record};
+use crate::model::{LeaderEpoch, Offset};
+use crate::partition::RequiredAcks;
+use crate::protocol::record_batch::BatchIter;
+use crate::protocol::records::RecordBatchBuilder;
+
+const NODE: BrokerId = BrokerId(1);
+
+fn start(dir: &Path, more: &[&str]) -> Result<Arc<Broker>, StartError> {
+    let dir = dir.display().to_string();
+    let pairs = more.iter().filter_map(|pair| pair.split_once('=')).chain([("log.dirs", dir.as_str())]);
+    let flags = pairs.map(|(key, value)| ("--set".into(), key.to_owned(), value.to_owned())).collect();
+    let settings = load(&Inputs { flags, ..Inputs::default() }).expect("settings").settings;
+    Broker::start(StartOptions {
+        settings: Arc::new(settings),
+        clock: Arc::new(SystemClock::new()),
+        disk: Arc::new(SystemDisk),
+        endpoints: Vec::new(),
+    })
+}
+
+fn create_topic(broker: &Broker, name: &str, partitions: usize) -> TopicId {
+    let id = TopicId(uuid::Uuid::new_v4());
+    let partitions = vec![Partition::created([NODE].as_slice().into()); partitions];
+    submit(broker, Record::TopicCreated { name: name.to_owned(), id, partitions });
+    id
+}
+
+fn submit(broker: &Broker, record: Record) {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    runtime.block_on(broker.quorum().submit(vec![record])).expect("a quorum of one");
+}
+
+fn append(broker: &Broker, replica: &Arc<Replica>, value: &str) -> Appended {
+    let now = broker.now();
+    let mut builder = RecordBatchBuilder::new(LeaderEpoch(0), now.wall_ms);
+    builder.append(now.wall_ms, None, Some(value.as_bytes()));
+    let batches = replica.validate(now, builder.build(), Origin::Client).expect("a good batch");
+    replica.append(now, &batches, RequiredAcks::All).expect("an append")
+}
+
+/// Waits, on a channel, until everything that was appended is committed.
+fn commit(replica: &Replica, required: Offset) {
+    let (told, committed) = mpsc::channel();
+    replica.when_committed(required, Waiter::Once(Box::new(move |result| told.send(result).expect("a listener"))));
+    replica.run_completions();
+    committed.recv().expect("an answer").expect("committed");
+}
+
+/// Offsets and leader epochs of the batches that a consumer may read.
+fn readable(replica: &Replica) -> Vec<(Offset, LeaderEpoch)> {
+    let upper_bound = replica.published().high_watermark;
+    let request = ReadRequest { offset: Offset::ZERO, max_bytes: 1 << 20, upper_bound, min_one: true };
+    let Some(region) = replica.reader().read(request).expect("a read") else { return Vec::new() };
+    let bytes = region.read().expect("the region's bytes");
+    let headers = BatchIter::new(&bytes).map(|batch| batch.expect("a whole batch").header);
+    headers.map(|header| (header.base_offset, header.partition_leader_epoch)).collect()
+}
+
+fn copy(from: &Path, to: &Path) {
+    let status = std::process::Command::new("cp").arg("-a").arg(from.join(".")).arg(to).status();
+    assert!(status.expect("cp").success());
+}
+
+#[test]
+fn what_was_committed_is_there_after_a_clean_stop_and_after_none() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let broker = start(dir.path(), &[]).expect("a first start");
+    create_topic(&broker, "t", 2);
+    let replica = broker.replica("t", PartitionIndex(1)).expect("its leader");
+    let appended = append(&broker, &replica, "a");
+    assert!(!appended.is_committed, "nothing is flushed when it is written");
+    commit(&replica, appended.required);
+    assert_eq!(readable(&replica), [(Offset(0), LeaderEpoch(0))]);
+    broker.close();
+    drop((replica, broker));
+
+    let broker = start(dir.path(), &[]).expect("a start after a clean stop");
+    let replica = broker.replica("t", PartitionIndex(1)).expect("its leader");
+    let appended = append(&broker, &replica, "b");
+    commit(&replica, appended.required);
+    // What a process leaves that is killed now.
+    let left = tempfile::tempdir().expect("a directory");
+    copy(dir.path(), left.path());
+    broker.close();
+
+    let broker = start(left.path(), &[]).expect("a start after a crash");
+    let replica = broker.replica("t", PartitionIndex(1)).expect("its leader");
+    assert_eq!(readable(&replica), [(Offset(0), LeaderEpoch(0)), (Offset(1), LeaderEpoch(1))]);
+    assert_eq!(replica.published().leader_epoch, LeaderEpoch(2));
+    broker.close();
+}
+
+#[test]
+fn with_the_page_cache_an_append_is_committed_when_it_is_written() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let broker = start(dir.path(), &["acks.durability=page-cache"]).expect("a start");
+    create_topic(&broker, "t", 1);
+    let replica = broker.replica("t", PartitionIndex(0)).expect("its leader");
+    assert_eq!(replica.settings().topic.acks_durability, Durability::PageCache);
+    assert!(append(&broker, &replica, "a").is_committed);
+    broker.close();
+}
+
+#[test]
+fn a_deleted_topic_is_gone_when_its_deletion_is_answered_and_its_name_is_free() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let broker = start(dir.path(), &[]).expect("a start");
+    let id = create_topic(&broker, "t", 1);
+    let old = broker.replica("t", PartitionIndex(0)).expect("its leader");
+    append(&broker, &old, "a");
+    submit(&broker, Record::TopicDeleted { id });
+    assert_eq!(broker.replica("t", PartitionIndex(0)).err(), Some(ErrorCode::UnknownTopicOrPartition));
+    assert_eq!(old.check_serving(LeaderEpoch(-1)), Err(ErrorCode::UnknownTopicOrPartition));
+    create_topic(&broker, "t", 1);
+    let new = broker.replica("t", PartitionIndex(0)).expect("its leader");
+    assert_eq!(append(&broker, &new, "b").info.first_offset, Offset(0));
+    assert_eq!(broker.replica_by_id(id, PartitionIndex(0)).err(), Some(ErrorCode::UnknownTopicId));
+    broker.close();
+}
+
+#[test]
+fn a_directory_of_somebody_else_is_refused_with_the_reason() {
+    let check = |dir: &Path, more: &[&str], reason: &str| {
+        let error = start(dir, more).err().expect("no start").to_string();
+        assert!(error.contains(reason), "{error}");
+    };
+    let dir = tempfile::tempdir().expect("a directory");
+    let broker = start(dir.path(), &[]).expect("a start");
+    check(dir.path(), &[], "in use by another process");
+    broker.close();
+    drop(broker);
+    check(dir.path(), &["node.id=7"], "belongs to node 1, and this is node 7");
+    let foreign = tempfile::tempdir().expect("a directory");
+    SystemDisk.write_atomically(&foreign.path().join("letter.txt"), b"dear").expect("a file");
+    check(foreign.path(), &[], "is not empty, and holds no data of a broker");
+}
