@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context as TaskContext, Waker};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::io::mailbox::Mailbox;
 
@@ -50,7 +50,8 @@ pub struct SlotHome {
 #[derive(Default)]
 struct Inbox {
     outcomes: Vec<(SlotId, SlotOutcome)>,
-    /// Present only while the connection's task sleeps.
+    /// Whether the connection's task is at work: it will look here before it sleeps, and needs no waking.
+    is_awake: bool,
     waker: Option<Waker>,
 }
 
@@ -65,23 +66,42 @@ impl SlotHome {
         SlotToken { home: Some(Arc::clone(self)), id }
     }
 
-    /// Moves what has arrived to `outcomes`. When nothing has, the task is woken by the next arrival.
-    pub fn poll_take(&self, cx: &TaskContext<'_>, outcomes: &mut Vec<(SlotId, SlotOutcome)>) {
+    /// Begins a turn of the connection's task: what arrives until [`SlotHome::sleep`] does not wake it.
+    pub fn wake_up(&self) {
+        self.inbox.lock().is_awake = true;
+    }
+
+    /// Moves what has arrived to `outcomes`.
+    pub fn take(&self, outcomes: &mut Vec<(SlotId, SlotOutcome)>) {
+        outcomes.append(&mut self.inbox.lock().outcomes);
+    }
+
+    /// Ends a turn: the next arrival wakes the task. False when something has arrived already, and there is no sleep.
+    pub fn sleep(&self, cx: &TaskContext<'_>) -> bool {
         let mut inbox = self.inbox.lock();
-        if inbox.outcomes.is_empty() {
-            let registered = inbox.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
-            if !registered {
-                inbox.waker = Some(cx.waker().clone());
-            }
-            return;
+        if !inbox.outcomes.is_empty() {
+            return false;
         }
-        outcomes.append(&mut inbox.outcomes);
+        inbox.is_awake = false;
+        if !inbox.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            inbox.waker = Some(cx.waker().clone());
+        }
+        true
+    }
+
+    /// Wakes the connection's task to look around.
+    pub fn interrupt(&self) {
+        self.wake_unless_awake(self.inbox.lock());
     }
 
     fn deliver(&self, id: SlotId, outcome: SlotOutcome) {
         let mut inbox = self.inbox.lock();
         inbox.outcomes.push((id, outcome));
-        let waker = inbox.waker.take();
+        self.wake_unless_awake(inbox);
+    }
+
+    fn wake_unless_awake(&self, inbox: MutexGuard<'_, Inbox>) {
+        let waker = if inbox.is_awake { None } else { inbox.waker.clone() };
         drop(inbox);
         if let Some(waker) = waker {
             waker.wake();
@@ -133,7 +153,7 @@ mod tests {
 
     fn taken(home: &SlotHome) -> Vec<(u64, bool)> {
         let mut outcomes = Vec::new();
-        home.poll_take(&TaskContext::from_waker(Waker::noop()), &mut outcomes);
+        home.take(&mut outcomes);
         outcomes.iter().map(|(id, outcome)| (id.0, matches!(outcome, SlotOutcome::Answered(_)))).collect()
     }
 
@@ -163,6 +183,30 @@ mod tests {
         assert!(mailbox.poll_take(&TaskContext::from_waker(Waker::noop()), &mut completions).is_ready());
         completions.into_iter().for_each(Completion::deliver);
         assert_eq!(taken(&home), [(0, true)]);
+    }
+
+    #[test]
+    fn only_a_sleeping_task_is_woken() {
+        struct Count(AtomicU64);
+        impl std::task::Wake for Count {
+            fn wake(self: Arc<Count>) {
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        let count = Arc::new(Count(AtomicU64::new(0)));
+        let waker = Waker::from(Arc::clone(&count));
+        let cx = TaskContext::from_waker(&waker);
+        let mailbox = Arc::new(Mailbox::new());
+        mailbox.own_by_this_thread();
+        let home = SlotHome::new(mailbox);
+        home.wake_up();
+        home.open().complete(Answer::default());
+        assert!(!home.sleep(&cx), "something is there");
+        assert_eq!(taken(&home).len(), 1);
+        assert!(home.sleep(&cx));
+        assert_eq!(count.0.load(Ordering::Relaxed), 0);
+        home.open().complete(Answer::default());
+        assert_eq!(count.0.load(Ordering::Relaxed), 1);
     }
 
     #[test]

@@ -38,7 +38,7 @@ pub struct StartOptions {
 }
 
 /// Features that work, and the level that is finalised with the first start of a broker that has them.
-const FEATURES: &[(&str, i16)] = &[];
+const FEATURES: &[(&str, i16)] = &[("metadata.version", 30)];
 
 /// Why a broker does not start.
 #[derive(Debug, thiserror::Error)]

@@ -75,7 +75,7 @@ fn serve(arguments: &SettingArguments) -> Result<(), Failure> {
         let listeners: Vec<String> = settings.listeners().iter().map(ToString::to_string).collect();
         warn!(listeners = listeners.join(","), "anyone who reaches these addresses can read and write everything");
     }
-    Err(Failure::Runtime("this build has no server in it".to_owned()))
+    crate::server::serve(settings).map_err(|error| Failure::Runtime(format!("{error:#}")))
 }
 
 fn print_config(arguments: &SettingArguments, all: bool) -> Result<(), Failure> {

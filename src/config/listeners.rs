@@ -27,6 +27,16 @@ impl SecurityProtocol {
         }
     }
 
+    /// Kafka's number of it, as brokers are registered with.
+    pub const fn id(self) -> i16 {
+        match self {
+            SecurityProtocol::Plaintext => 0,
+            SecurityProtocol::Ssl => 1,
+            SecurityProtocol::SaslPlaintext => 2,
+            SecurityProtocol::SaslSsl => 3,
+        }
+    }
+
     /// Whether who connects is known.
     pub const fn authenticates(self) -> bool {
         !matches!(self, SecurityProtocol::Plaintext)

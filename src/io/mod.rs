@@ -6,4 +6,8 @@
 pub mod clock;
 pub mod disk;
 pub mod mailbox;
+pub mod net;
+pub mod pool;
+pub mod random;
 pub mod round_trip;
+pub mod threads;

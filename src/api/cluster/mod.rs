@@ -1,5 +1,6 @@
 //! APIs about the cluster as a whole: who is in it, what it can do.
 
+pub mod api_versions;
 mod describe_cluster;
 mod describe_topic_partitions;
 mod metadata;
@@ -9,6 +10,7 @@ use super::row::{Row, row};
 
 /// The APIs of this family.
 pub const ROWS: &[Row] = &[
+    row::<api_versions::ApiVersions>(),
     row::<metadata::Metadata>(),
     row::<describe_cluster::DescribeCluster>(),
     row::<describe_topic_partitions::DescribeTopicPartitions>(),

@@ -1,0 +1,150 @@
+//! Listening sockets: bound before anything is served, and one task each that hands connections to cores.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use tokio::sync::watch;
+
+use crate::config::Listener as ListenerConfig;
+use crate::io::net;
+
+use super::core::{Arrival, Core};
+use super::shared::Shared;
+
+/// How long accepting pauses when it fails: usually no descriptor is free, and trying again at once would spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How often a port is looked for that is free in both families.
+const BOTH_FAMILIES_TRIES: usize = 16;
+
+/// A socket that listens.
+pub struct Bound {
+    pub name: Arc<str>,
+    pub address: SocketAddr,
+    listener: std::net::TcpListener,
+}
+
+/// Binds a listener: several sockets where its host means several addresses, all on one port.
+pub fn bind(config: &ListenerConfig, backlog: i32) -> anyhow::Result<Vec<Bound>> {
+    let hosts = config.bind_hosts();
+    if config.port != 0 || hosts.len() < 2 {
+        return bind_hosts(config, &hosts, config.port, backlog);
+    }
+    // The system picks a port for the first address only; it may be taken on the next one.
+    let mut failure = None;
+    for _ in 0..BOTH_FAMILIES_TRIES {
+        match bind_hosts(config, &hosts, 0, backlog) {
+            Ok(bound) => return Ok(bound),
+            Err(error) => failure = Some(error),
+        }
+    }
+    bail!(failure.context("no free port")?)
+}
+
+fn bind_hosts(config: &ListenerConfig, hosts: &[&str], port: u16, backlog: i32) -> anyhow::Result<Vec<Bound>> {
+    let mut bound: Vec<Bound> = Vec::new();
+    for host in hosts {
+        let port = bound.first().map_or(port, |first| first.address.port());
+        for address in net::resolve(host, port).with_context(|| format!("listener {config}: unknown host {host:?}"))? {
+            match listen(address, backlog) {
+                // Two names of one address; and a family that the machine lacks, when another is there.
+                Err(error) if !bound.is_empty() && is_passable(&error) => {}
+                Err(error) if hosts.len() > 1 && net::is_family_missing(&error) => {}
+                Err(error) => return Err(explain(error, address)),
+                Ok((listener, address)) => {
+                    bound.push(Bound { name: config.name.as_str().into(), address, listener });
+                }
+            }
+        }
+    }
+    if bound.is_empty() {
+        bail!("listener {config}: this machine has none of its addresses");
+    }
+    Ok(bound)
+}
+
+fn is_passable(error: &std::io::Error) -> bool {
+    net::is_family_missing(error)
+}
+
+fn listen(address: SocketAddr, backlog: i32) -> std::io::Result<(std::net::TcpListener, SocketAddr)> {
+    let listener = match net::listen(address, backlog) {
+        Err(error) if address.is_ipv6() && net::is_unspecified(address.ip()) && net::is_family_missing(&error) => {
+            net::listen(net::any_v4(address.port()), backlog)?
+        }
+        other => other?,
+    };
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}
+
+fn explain(error: std::io::Error, address: SocketAddr) -> anyhow::Error {
+    let hint = match error.kind() {
+        std::io::ErrorKind::AddrInUse => "another process listens there",
+        std::io::ErrorKind::AddrNotAvailable => "this machine does not have that address",
+        std::io::ErrorKind::PermissionDenied => "ports below 1024 need special rights",
+        _ => return anyhow::Error::new(error).context(format!("cannot listen on {address}")),
+    };
+    anyhow::Error::new(error).context(format!("cannot listen on {address}: {hint}"))
+}
+
+impl Bound {
+    /// Accepts until `stop` changes. Runs on the first core.
+    pub async fn accept(self, shared: Arc<Shared>, cores: Arc<[Arc<Core>]>, mut stop: watch::Receiver<bool>) {
+        let listener = match net::Listener::from_std(self.listener) {
+            Ok(listener) => listener,
+            Err(error) => {
+                tracing::error!(address = %self.address, %error, "cannot accept connections");
+                return;
+            }
+        };
+        let mut refusals = Refusals::default();
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                _ = stop.changed() => return,
+                accepted = listener.accept() => accepted,
+            };
+            let (accepted, peer) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::warn!(address = %self.address, %error, "cannot accept a connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            let now_ms = shared.clock.now().monotonic_ms;
+            match shared.admission.admit(peer.ip(), now_ms) {
+                Err(refusal) => {
+                    shared.metrics.connections_refused.add(1);
+                    refusals.note(now_ms, peer, refusal);
+                }
+                Ok(place) => {
+                    shared.metrics.connections_accepted.add(1);
+                    let core = cores.iter().min_by_key(|core| core.load()).expect("there is at least one core");
+                    core.adopt(Arrival { accepted, peer, listener: Arc::clone(&self.name), place });
+                }
+            }
+        }
+    }
+}
+
+/// One log line a second at most: a storm of connections must not become a storm of lines.
+#[derive(Default)]
+struct Refusals {
+    since_ms: Option<u64>,
+    silent: u64,
+}
+
+impl Refusals {
+    fn note(&mut self, now_ms: u64, peer: SocketAddr, refusal: super::admission::Refusal) {
+        if self.since_ms.is_some_and(|since_ms| now_ms < since_ms.saturating_add(1_000)) {
+            self.silent += 1;
+            return;
+        }
+        tracing::warn!(%peer, reason = %refusal, more = self.silent, "refused a connection");
+        self.since_ms = Some(now_ms);
+        self.silent = 0;
+    }
+}

@@ -1,0 +1,314 @@
+//! The requests of one connection between reading and answering: which may start, and in which order answers leave.
+//!
+//! Invariant: answers leave in the order of their requests, one for each request that has one.
+//! Invariant: a request whose order is [`Order::Barrier`] starts only when every earlier one is answered, and what follows
+//! starts only when it is; requests of [`Order::Pipelined`] overlap among themselves.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context as TaskContext, Poll};
+
+use bytes::Bytes;
+
+use crate::api::cluster::api_versions;
+use crate::api::slot::SlotOutcome;
+use crate::api::{self, Answer, BurstContext, CloseReason, Context, Handler, Order, RawReply, RawRequest, Row, SlotId};
+use crate::protocol::api_key::ApiKey;
+use crate::protocol::guard;
+use crate::protocol::header::RequestHeader;
+
+use super::buffers::Buffers;
+use super::output::Output;
+
+/// An answer that has its place but has not left.
+enum Pending {
+    Ready(Answer),
+    Slot(SlotId),
+    Later(Pin<Box<dyn Future<Output = Answer> + Send>>),
+}
+
+/// The requests of one connection.
+#[derive(Default)]
+pub struct Requests {
+    order: VecDeque<Pending>,
+    /// Whether the last of `order` is one that everything waits for.
+    is_barred: bool,
+    /// Read, but not allowed to start yet.
+    next: Option<Parsed>,
+    /// What decoding the request at the barrier may have allocated.
+    decoded_bytes: usize,
+}
+
+/// Space for a burst, lent by the core.
+#[derive(Default)]
+pub struct Scratch {
+    pub requests: Vec<RawRequest>,
+    pub replies: Vec<RawReply>,
+    pub outcomes: Vec<(SlotId, SlotOutcome)>,
+}
+
+/// What came of a frame.
+enum Parsed {
+    Request(RawRequest, &'static Row),
+    /// Answered without an API: ApiVersions at a version that nobody knows.
+    Answered(Answer),
+}
+
+impl Requests {
+    pub fn is_waiting(&self) -> bool {
+        !self.order.is_empty()
+    }
+
+    /// Whether only requests wait that a stopping server need not finish: long polls, rather than records on their way.
+    pub fn is_barred(&self) -> bool {
+        self.is_barred
+    }
+
+    pub fn waiting_count(&self) -> usize {
+        self.order.len()
+    }
+
+    /// Whether a request has been read that may not start yet.
+    pub fn has_next(&self) -> bool {
+        self.next.is_some()
+    }
+
+    /// Memory beside the buffers.
+    pub fn held_bytes(&self) -> usize {
+        let next_bytes = match &self.next {
+            Some(Parsed::Request(request, _)) => request.body.len(),
+            Some(Parsed::Answered(_)) | None => 0,
+        };
+        self.decoded_bytes + next_bytes
+    }
+
+    fn may_start(&self, order: Order) -> bool {
+        match order {
+            Order::Barrier => self.order.is_empty(),
+            Order::Pipelined => !self.is_barred,
+        }
+    }
+
+    /// Puts answers that have come into their places; an error closes the connection.
+    pub fn settle(&mut self, outcomes: &mut Vec<(SlotId, SlotOutcome)>) -> Result<(), CloseReason> {
+        for (id, outcome) in outcomes.drain(..) {
+            let place = self.order.iter_mut().find(|pending| matches!(pending, Pending::Slot(slot) if *slot == id));
+            match (place, outcome) {
+                (Some(place), SlotOutcome::Answered(answer)) => *place = Pending::Ready(answer),
+                (Some(_), SlotOutcome::Dropped(reason)) => return Err(reason.into()),
+                // Opened by a handler that then answered otherwise.
+                (None, _) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Polls what waits for futures.
+    pub fn poll_later(&mut self, cx: &mut TaskContext<'_>) {
+        for pending in &mut self.order {
+            if let Pending::Later(future) = pending
+                && let Poll::Ready(answer) = future.as_mut().poll(cx)
+            {
+                *pending = Pending::Ready(answer);
+            }
+        }
+    }
+
+    /// Moves answers whose turn has come to the output.
+    pub fn release(&mut self, output: &mut Output, buffers: &Buffers) -> Result<(), CloseReason> {
+        while let Some(Pending::Ready(_)) = self.order.front() {
+            let Some(Pending::Ready(answer)) = self.order.pop_front() else { break };
+            if answer.is_empty() {
+                return Err("an answer could not be written".into());
+            }
+            output.push(answer, buffers);
+        }
+        if self.order.is_empty() {
+            self.is_barred = false;
+            self.decoded_bytes = 0;
+        }
+        Ok(())
+    }
+
+    /// The futures of a connection that is closing: what was begun is carried through.
+    pub fn into_futures(self) -> impl Iterator<Item = Pin<Box<dyn Future<Output = Answer> + Send>>> {
+        self.order.into_iter().filter_map(|pending| match pending {
+            Pending::Later(future) => Some(future),
+            Pending::Ready(_) | Pending::Slot(_) => None,
+        })
+    }
+
+    fn accept(&mut self, reply: RawReply, output: &mut Output, buffers: &Buffers) -> Result<(), CloseReason> {
+        let pending = match reply {
+            RawReply::Now(answer) => Pending::Ready(answer),
+            RawReply::Slot(id) => Pending::Slot(id),
+            RawReply::Later(future) => Pending::Later(future),
+            RawReply::None => return Ok(()),
+            RawReply::Close(reason) => return Err(reason),
+        };
+        self.order.push_back(pending);
+        self.release(output, buffers)
+    }
+}
+
+/// The parts of a connection that starting requests touches.
+pub struct Start<'a> {
+    pub requests: &'a mut Requests,
+    pub output: &'a mut Output,
+    pub buffers: &'a Buffers,
+    pub cx: &'a BurstContext<'a>,
+    pub decode_bytes_max: usize,
+    pub in_flight_max: usize,
+    pub queued_answer_bytes_max: usize,
+}
+
+impl Start<'_> {
+    /// Starts every request that may start, in order; answers how many. An error closes the connection.
+    pub fn run(
+        &mut self,
+        scratch: &mut Scratch,
+        mut next_frame: impl FnMut() -> Result<Option<Bytes>, CloseReason>,
+    ) -> Result<usize, CloseReason> {
+        let mut started = 0;
+        while self.has_room() {
+            let Some(parsed) = self.next(&mut next_frame)? else { break };
+            match parsed {
+                Parsed::Answered(answer) => {
+                    self.requests.accept(RawReply::Now(answer), self.output, self.buffers)?;
+                    started += 1;
+                }
+                Parsed::Request(request, row) if !self.requests.may_start(row.order) => {
+                    self.requests.next = Some(Parsed::Request(request, row));
+                    break;
+                }
+                Parsed::Request(request, row) => started += self.call(request, row, scratch, &mut next_frame)?,
+            }
+        }
+        Ok(started)
+    }
+
+    fn has_room(&self) -> bool {
+        self.requests.order.len() < self.in_flight_max && self.output.queued_bytes() < self.queued_answer_bytes_max
+    }
+
+    fn next(
+        &mut self,
+        next_frame: &mut impl FnMut() -> Result<Option<Bytes>, CloseReason>,
+    ) -> Result<Option<Parsed>, CloseReason> {
+        if let Some(parsed) = self.requests.next.take() {
+            return Ok(Some(parsed));
+        }
+        match next_frame()? {
+            Some(frame) => parse(frame).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn call(
+        &mut self,
+        request: RawRequest,
+        row: &'static Row,
+        scratch: &mut Scratch,
+        next_frame: &mut impl FnMut() -> Result<Option<Bytes>, CloseReason>,
+    ) -> Result<usize, CloseReason> {
+        let RawRequest { header, body } = request;
+        match row.handler {
+            Handler::Decoded(handle) => {
+                let charge = guard::check_within(header.api_key, header.api_version, &body, self.decode_bytes_max)
+                    .map_err(|error| error.to_string())?;
+                self.call_one(handle, &header, body, row.order)?;
+                self.requests.decoded_bytes = if self.requests.is_waiting() { charge.decoded_bytes } else { 0 };
+                Ok(1)
+            }
+            Handler::Raw(handle) => {
+                self.call_one(handle, &header, body, row.order)?;
+                Ok(1)
+            }
+            Handler::Burst(handle) => {
+                scratch.requests.push(RawRequest { header, body });
+                self.gather(row, scratch, next_frame)?;
+                self.call_burst(handle, scratch)
+            }
+        }
+    }
+
+    fn call_one(
+        &mut self,
+        handle: fn(&Context<'_>, Bytes) -> RawReply,
+        header: &RequestHeader,
+        body: Bytes,
+        order: Order,
+    ) -> Result<(), CloseReason> {
+        let cx = Context {
+            broker: self.cx.broker,
+            connection: self.cx.connection,
+            version: header.api_version,
+            correlation_id: header.correlation_id,
+            client_id: header.client_id.as_ref(),
+            now: self.cx.now,
+            slots: self.cx.slots,
+        };
+        let Ok(reply) = catch_unwind(AssertUnwindSafe(|| handle(&cx, body))) else {
+            tracing::error!(api = %header.api_key, version = header.api_version, "a handler panicked");
+            return Err("a handler panicked".into());
+        };
+        let is_open = matches!(reply, RawReply::Slot(_) | RawReply::Later(_));
+        self.requests.is_barred |= is_open && order == Order::Barrier;
+        self.requests.accept(reply, self.output, self.buffers)
+    }
+
+    /// Adds the requests of the same API that follow and are whole.
+    fn gather(
+        &mut self,
+        row: &'static Row,
+        scratch: &mut Scratch,
+        next_frame: &mut impl FnMut() -> Result<Option<Bytes>, CloseReason>,
+    ) -> Result<(), CloseReason> {
+        while self.requests.order.len() + scratch.requests.len() < self.in_flight_max {
+            match next_frame()?.map(parse).transpose()? {
+                Some(Parsed::Request(request, other)) if other.key == row.key => scratch.requests.push(request),
+                other => {
+                    self.requests.next = other;
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn call_burst(
+        &mut self,
+        handle: fn(&BurstContext<'_>, &mut Vec<RawRequest>, &mut Vec<RawReply>),
+        scratch: &mut Scratch,
+    ) -> Result<usize, CloseReason> {
+        let count = scratch.requests.len();
+        let called = catch_unwind(AssertUnwindSafe(|| handle(self.cx, &mut scratch.requests, &mut scratch.replies)));
+        scratch.requests.clear();
+        if called.is_err() || scratch.replies.len() != count {
+            tracing::error!(requests = count, replies = scratch.replies.len(), "a handler panicked or lost a request");
+            scratch.replies.clear();
+            return Err("a handler panicked".into());
+        }
+        for reply in scratch.replies.drain(..) {
+            self.requests.accept(reply, self.output, self.buffers)?;
+        }
+        Ok(count)
+    }
+}
+
+/// Reads a frame's header and finds its row. What Kafka closes the connection for is an error.
+fn parse(mut frame: Bytes) -> Result<Parsed, CloseReason> {
+    let header = RequestHeader::parse(&mut frame).map_err(|error| error.to_string())?;
+    if let Some(row) = api::find(header.api_key, header.api_version) {
+        return Ok(Parsed::Request(RawRequest { header, body: frame }, row));
+    }
+    if header.api_key == ApiKey::ApiVersions {
+        return Ok(Parsed::Answered(api_versions::unsupported_version(header.correlation_id)));
+    }
+    if api::row_of(header.api_key).is_none() {
+        return Err(format!("{} is not offered", header.api_key).into());
+    }
+    Err(format!("{} has no version {} here", header.api_key, header.api_version).into())
+}

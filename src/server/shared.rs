@@ -1,0 +1,80 @@
+//! What all cores and connections of one server share.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+use crate::broker::Broker;
+use crate::io::clock::Clock;
+use crate::metrics::ServerMetrics;
+use crate::security::Principal;
+
+use super::admission::Admission;
+use super::budget::Budget;
+use super::connection::Peer;
+use super::options::Options;
+
+/// See the head of this file.
+pub struct Shared {
+    pub broker: Arc<Broker>,
+    pub clock: Arc<dyn Clock>,
+    pub options: Options,
+    pub budget: Arc<Budget>,
+    pub admission: Arc<Admission>,
+    pub metrics: ServerMetrics,
+    /// Who everyone is until there is a login.
+    pub anonymous: Principal,
+    peers: Mutex<HashMap<u64, Arc<Peer>>>,
+    connections: AtomicU64,
+}
+
+impl Shared {
+    pub fn new(broker: Arc<Broker>, clock: Arc<dyn Clock>, options: Options) -> Arc<Shared> {
+        Arc::new(Shared {
+            broker,
+            clock,
+            budget: Budget::new(options.memory_bytes_max),
+            admission: Admission::new(&options),
+            options,
+            metrics: ServerMetrics::default(),
+            anonymous: Principal::anonymous(),
+            peers: Mutex::default(),
+            connections: AtomicU64::new(0),
+        })
+    }
+
+    /// The number of the next connection.
+    pub fn next_connection(&self) -> u64 {
+        self.connections.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub fn enter(&self, id: u64, peer: Arc<Peer>) {
+        self.peers.lock().insert(id, peer);
+    }
+
+    pub fn leave(&self, id: u64) {
+        self.peers.lock().remove(&id);
+    }
+
+    /// Has the connection closed whose begun request comes in slowest: memory is spent, and it holds it longest.
+    pub fn evict_slowest(&self) {
+        let peers = self.peers.lock();
+        let rated = peers.values().filter(|peer| !peer.is_evicted.load(Ordering::Relaxed));
+        let rated = rated.map(|peer| (peer.bytes_per_second.load(Ordering::Relaxed), peer));
+        let Some((rate, peer)) = rated.min_by_key(|(rate, _)| *rate) else { return };
+        // Without a begun request nobody is to blame: what holds the memory is at work, and will end.
+        if rate < u64::MAX {
+            peer.is_evicted.store(true, Ordering::Relaxed);
+            peer.home.interrupt();
+        }
+    }
+
+    /// Wakes every connection to see that the server stops.
+    pub fn interrupt_all(&self) {
+        for peer in self.peers.lock().values() {
+            peer.home.interrupt();
+        }
+    }
+}
