@@ -39,7 +39,7 @@ const TOOLS: &[(&str, &str)] = &[
 /// The folder of Kafka's jars, fetched on first use.
 pub fn jars() -> anyhow::Result<PathBuf> {
     let pom = cache::compat_tests().join("kafka/pom.xml");
-    cache::filled(&format!("kafka-{VERSION}"), &[pom.clone()], |folder| fetch_jars(&pom, folder))
+    cache::filled(&format!("kafka-{VERSION}"), std::slice::from_ref(&pom), |folder| fetch_jars(&pom, folder))
 }
 
 /// Copies what a pom depends on into `folder`. The repository's own settings of the user are respected.

@@ -98,7 +98,7 @@ fn java(version: &str) -> anyhow::Result<Prepared> {
 /// All Python clients live in one virtual environment.
 fn python(module: &str) -> anyhow::Result<Prepared> {
     let requirements = folder("python").join("requirements.txt");
-    let built = cache::filled("python", &[requirements.clone()], |built| {
+    let built = cache::filled("python", std::slice::from_ref(&requirements), |built| {
         run("venv", Command::new("python3").args(["-m", "venv"]).arg(built))?;
         let mut pip = Command::new(built.join("bin/pip"));
         pip.args(["install", "--quiet", "--no-deps", "--only-binary", ":all:", "-r"]).arg(&requirements);
