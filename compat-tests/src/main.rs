@@ -5,6 +5,7 @@
 
 mod cache;
 mod clients;
+mod fuzz;
 mod kafka;
 mod ottla;
 mod process;
@@ -30,6 +31,8 @@ struct Cli {
 enum Suite {
     /// Real clients produce, consume, join groups, and survive restarts of the server.
     Clients(clients::Arguments),
+    /// Millions of frames, whole and broken, through header, guard, codec and readers.
+    Fuzz(fuzz::Arguments),
     /// Writes the guard's table of request shapes from Kafka's schemas.
     GenerateShapes(shapes::Arguments),
     /// Everything: formatting, lints, unit tests, then every suite.
@@ -40,6 +43,7 @@ impl Suite {
     fn run(&self, report: &Report) -> anyhow::Result<()> {
         match self {
             Suite::Clients(arguments) => clients::run(arguments, report),
+            Suite::Fuzz(arguments) => fuzz::run(arguments, report),
             Suite::GenerateShapes(arguments) => shapes::run(arguments, report),
             Suite::Verify => verify::run(report),
         }
