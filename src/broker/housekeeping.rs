@@ -6,6 +6,8 @@
 //! | produces whose time is up | [`delayed_produce::SWEEP_MS`](super::delayed_produce::SWEEP_MS) |
 //! | recovery points, log starts, high watermarks | [`CHECKPOINT_MS`], when they moved |
 //! | directories out of use are removed | when their delay is over |
+//! | retention | `log.retention.check.interval.ms` |
+//! | deleted segments are removed | when their delay is over |
 //! | silent producers are forgotten | `producer.id.expiration.check.interval.ms` |
 
 use std::collections::BTreeMap;
@@ -17,8 +19,11 @@ use parking_lot::{Condvar, Mutex};
 
 use super::Broker;
 use super::delayed_produce::SWEEP_MS;
-use crate::log::{HIGH_WATERMARK_CHECKPOINT, LOG_START_OFFSET_CHECKPOINT, LogDir, LogError, RECOVERY_POINT_CHECKPOINT};
-use crate::model::{Now, Offset, TopicId, TopicPartition};
+use crate::log::{
+    DeletedSegments, HIGH_WATERMARK_CHECKPOINT, LOG_START_OFFSET_CHECKPOINT, LogDir, LogError,
+    RECOVERY_POINT_CHECKPOINT,
+};
+use crate::model::{LeaderEpoch, Now, Offset, TopicId, TopicPartition};
 
 /// How often checkpoints are written. After a crash, at most what was flushed in this time and the page cache is scanned.
 pub const CHECKPOINT_MS: u64 = 5000;
@@ -87,6 +92,7 @@ fn wait(told: &(Mutex<Told>, Condvar)) -> Option<Vec<TopicId>> {
 #[derive(Default)]
 struct Due {
     checkpoint: Timer,
+    retention: Timer,
     producers: Timer,
 }
 
@@ -112,6 +118,9 @@ impl Due {
         broker.remove_what_is_due(now);
         if self.checkpoint.is_due(now, CHECKPOINT_MS) {
             broker.write_checkpoints();
+        }
+        if self.retention.is_due(now, broker.settings.get_u64("log.retention.check.interval.ms")) {
+            broker.apply_retention(now);
         }
         if self.producers.is_due(now, broker.settings.get_u64("producer.id.expiration.check.interval.ms")) {
             for replica in broker.replicas.all() {
@@ -172,21 +181,38 @@ impl Broker {
         }
     }
 
-    fn remove_what_is_due(&self, now: Now) {
-        let mut due = Vec::new();
-        self.removals.lock().retain(|(due_ms, path)| {
-            let is_due = *due_ms <= now.monotonic_ms;
-            if is_due {
-                due.push(path.clone());
+    fn apply_retention(&self, now: Now) {
+        for replica in self.replicas.all() {
+            if replica.check_serving(LeaderEpoch(-1)).is_err() {
+                continue;
             }
-            !is_due
-        });
-        for path in due {
+            match replica.with_log(|log, published| log.delete_old_segments(now, published.high_watermark)) {
+                Ok(deleted) if deleted.segment_count == 0 => {}
+                Ok(deleted) => {
+                    let due_ms = now.monotonic_ms.saturating_add(deleted.delay_ms);
+                    self.segment_removals.lock().push((due_ms, deleted));
+                }
+                Err(error) => {
+                    tracing::error!(partition = %replica.topic_partition(), %error, "retention failed");
+                }
+            }
+        }
+    }
+
+    fn remove_what_is_due(&self, now: Now) {
+        let segments = take_due(&mut self.segment_removals.lock(), now);
+        segments.into_iter().for_each(DeletedSegments::remove);
+        for path in take_due(&mut self.removals.lock(), now) {
             if let Err(error) = self.disk.remove_dir_all(&path) {
                 tracing::error!(path = %path.display(), %error, "deleted log cannot be removed");
             }
         }
     }
+}
+
+/// Takes out what may be removed now.
+fn take_due<T>(removals: &mut Vec<(u64, T)>, now: Now) -> Vec<T> {
+    removals.extract_if(.., |(due_ms, _)| *due_ms <= now.monotonic_ms).map(|(_, removal)| removal).collect()
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ use parking_lot::Mutex;
 use crate::config::Settings;
 use crate::io::clock::Clock;
 use crate::io::disk::Disk;
-use crate::log::LogDir;
+use crate::log::{DeletedSegments, LogDir};
 use crate::metadata::{Image, Partition, Topic};
 use crate::model::{BrokerId, ErrorCode, Now, PartitionIndex, TopicId};
 use crate::quorum::Quorum;
@@ -67,6 +67,8 @@ pub struct Broker {
     deciding: controller::Deciding,
     /// Directories out of use, and when they may be removed, by the monotonic clock.
     removals: Mutex<Vec<(u64, PathBuf)>>,
+    /// As `removals`, for segments that retention took out of their logs.
+    segment_removals: Mutex<Vec<(u64, DeletedSegments)>>,
     /// What the files of each directory hold.
     checkpoints: Mutex<Vec<Checkpoints>>,
 }

@@ -3,38 +3,49 @@
 //! Invariant: no id is given twice, also not by another broker or after a crash: a block is committed before its first id is
 //! used, and what a crash leaves of it is never used.
 
-use tokio::sync::Mutex;
+use parking_lot::Mutex;
 
+use crate::controller;
 use crate::metadata::Record;
 use crate::model::{BrokerId, ErrorCode, ProducerId};
 use crate::quorum::Quorum;
 
-/// Ids in one block (`ProducerIdsBlock.PRODUCER_ID_BLOCK_SIZE`).
-pub const BLOCK_IDS: i64 = 1000;
-
 /// The rest of the newest block.
 #[derive(Default)]
 pub struct ProducerIds {
-    /// First id to give, and the end of the block. Held while a block is asked for, so that it is asked for once.
+    /// First id to give, and the end of the block.
     block: Mutex<(i64, i64)>,
+    /// Held while a block is asked for, so that it is asked for once.
+    asking: tokio::sync::Mutex<()>,
 }
 
 impl ProducerIds {
-    /// An id that nobody has. Error: COORDINATOR_LOAD_IN_PROGRESS when the controller gave no block, as Kafka answers then.
-    pub async fn next(&self, quorum: &Quorum, broker_id: BrokerId) -> Result<ProducerId, ErrorCode> {
-        let mut block = self.block.lock().await;
-        if block.0 >= block.1 {
-            let first = quorum.image().next_producer_id();
-            let next_producer_id = ProducerId(first.0.checked_add(BLOCK_IDS).ok_or(ErrorCode::UnknownServerError)?);
-            let record = Record::ProducerIdsAllocated { broker_id, next_producer_id };
-            quorum.submit(vec![record]).await.map_err(|error| {
-                tracing::warn!(%error, "no block of producer ids");
-                ErrorCode::CoordinatorLoadInProgress
-            })?;
-            *block = (first.0, next_producer_id.0);
-        }
+    /// An id that nobody has, if the block has one.
+    pub fn next_of_block(&self) -> Option<ProducerId> {
+        let mut block = self.block.lock();
         let id = block.0;
+        if id >= block.1 {
+            return None;
+        }
         block.0 += 1;
-        Ok(ProducerId(id))
+        Some(ProducerId(id))
+    }
+
+    /// An id that nobody has, from a new block if need be. Error: COORDINATOR_LOAD_IN_PROGRESS when the controller gave no
+    /// block, as Kafka answers then; clients try again.
+    pub async fn next(&self, quorum: &Quorum, broker_id: BrokerId) -> Result<ProducerId, ErrorCode> {
+        let _asking = self.asking.lock().await;
+        if let Some(id) = self.next_of_block() {
+            return Ok(id);
+        }
+        let decision = controller::allocate_producer_ids(&quorum.image(), broker_id).map_err(|refusal| refusal.code)?;
+        let (first, count) = decision.answer;
+        let records: Vec<Record> = decision.records;
+        quorum.submit(records).await.map_err(|error| {
+            tracing::warn!(%error, "no block of producer ids");
+            ErrorCode::CoordinatorLoadInProgress
+        })?;
+        *self.block.lock() = (first.0 + 1, first.0 + count);
+        Ok(first)
     }
 }

@@ -316,11 +316,14 @@ impl Replica {
 
     /// Ends all service, and leaves the log as a clean stop should. Blocks for the disk.
     pub fn close(&self) -> Result<(), LogError> {
-        let is_offline = self.offsets.fenced() == Some(ErrorCode::KafkaStorageError);
-        if !is_offline {
-            self.flush()?;
+        if self.offsets.fenced() == Some(ErrorCode::KafkaStorageError) {
+            return Ok(());
         }
+        // What waits is told before the door is closed.
+        self.flush()?;
         self.fence(ErrorCode::NotLeaderOrFollower);
+        let _flushing = self.flushing.lock();
+        self.held.lock().log.close()?;
         Ok(())
     }
 

@@ -85,6 +85,7 @@ impl Broker {
             housekeeper: Housekeeper::new(),
             deciding: super::controller::Deciding::default(),
             removals: Mutex::default(),
+            segment_removals: Mutex::default(),
             checkpoints: Mutex::new(vec![Checkpoints::default(); found.len()]),
             settings,
         });

@@ -327,7 +327,7 @@ fn a_clean_stop_leaves_nothing_to_do() {
     };
     let before = files(root.path());
     for _ in 0..3 {
-        let (log, recovered) = at.open();
+        let (mut log, recovered) = at.open();
         assert_eq!(recovered, Recovered::default());
         assert!(!log.needs_flush());
         assert_eq!(log.producers().iter().next().unwrap().1.batches.len(), 5);
@@ -337,7 +337,7 @@ fn a_clean_stop_leaves_nothing_to_do() {
     // What recovery makes of the same bytes is the same.
     at.clean_shutdown = false;
     at.recovery_point = 0;
-    let (log, _) = at.open();
+    let (mut log, _) = at.open();
     log.close().unwrap();
     assert_eq!(files(root.path()), before);
 }

@@ -123,7 +123,7 @@ impl Log {
 
     /// Leaves everything on stable storage, indexes and producers' state included, so that the next start has nothing to
     /// scan. Blocks. Write the answered end as the recovery point, then mark the directory's clean shutdown.
-    pub fn close(mut self) -> Result<DurableEnd, LogError> {
+    pub fn close(&mut self) -> Result<DurableEnd, LogError> {
         self.log_dir.check()?;
         let active = self.active().clone();
         active.finish_indexes();
