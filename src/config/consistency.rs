@@ -97,14 +97,11 @@ fn check_node(settings: &Settings, complaints: &mut Vec<Complaint>) {
             "this version is broker and controller in one process: broker,controller".to_owned(),
         ));
     }
-    // Kafka's default of -1 says nothing.
-    if settings.assigned("broker.id").is_some() && settings.get_i32("broker.id") != -1 {
-        if settings.assigned("node.id").is_some() && settings.get_i32("broker.id") != settings.get_i32("node.id") {
-            complaints.push(("broker.id", "broker.id is the old name of node.id, and they differ".to_owned()));
-        }
-        if settings.node_id() < 0 {
-            complaints.push(("broker.id", "a node needs an id of 0 or more".to_owned()));
-        }
+    if settings.get_i32("broker.id") != settings.node_id() {
+        complaints.push(("broker.id", "broker.id is the old name of node.id, and they differ".to_owned()));
+    }
+    if settings.node_id() < 0 {
+        complaints.push(("broker.id", "a node needs an id of 0 or more".to_owned()));
     }
     let voters = settings.get_list("controller.quorum.voters");
     let mut ids = Vec::new();

@@ -41,7 +41,7 @@ pub enum ConfigSource {
 /// One layer's value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Synonym {
-    pub name: &'static str,
+    pub name: String,
     pub value: Option<String>,
     pub source: ConfigSource,
 }
@@ -49,7 +49,9 @@ pub struct Synonym {
 /// One setting of one resource. A sensitive value is left out, here and in the synonyms.
 #[derive(Clone, Debug)]
 pub struct Described {
-    pub key: &'static Key,
+    pub name: String,
+    /// `None` for a name that was set on a broker and that nobody knows; Kafka treats its value as a secret.
+    pub key: Option<&'static Key>,
     pub value: Option<String>,
     pub source: ConfigSource,
     pub is_read_only: bool,
@@ -57,14 +59,27 @@ pub struct Described {
     pub synonyms: Vec<Synonym>,
 }
 
+impl Described {
+    /// Whether the value is a secret.
+    pub fn is_sensitive(&self) -> bool {
+        self.key.is_none_or(Key::is_sensitive)
+    }
+}
+
 impl Settings {
     /// Every setting of a topic that has these overrides, sorted by name.
     pub fn describe_topic(&self, overrides: &Overrides, dynamic: Dynamic<'_>) -> Vec<Described> {
         let keys = catalogue::TOPIC_KEYS.iter().copied().flatten().filter(|key| !key.is_internal);
-        let mut described: Vec<_> =
-            keys.map(|key| describe(key, topic_layers(self, key, overrides, dynamic), false)).collect();
-        described.sort_by_key(|described| described.key.name);
-        described
+        let described = keys.map(|key| {
+            let mut synonyms = match key.synonyms.first() {
+                Some((name, _)) => broker_synonyms(self, name, dynamic),
+                None => Vec::new(),
+            };
+            push_override(&mut synonyms, key, overrides, ConfigSource::DynamicTopic);
+            let value = Some(topic_value(self, key.name, overrides, dynamic));
+            describe(key.name, Some(key), value, synonyms, false)
+        });
+        sorted(described.collect())
     }
 
     /// Every setting of this broker, sorted by name.
@@ -72,67 +87,123 @@ impl Settings {
         let keys = catalogue::broker_keys().filter(|key| !key.is_internal);
         let mut described: Vec<_> = keys
             .map(|key| {
-                let layers = broker_layers(self, key, dynamic);
-                describe(key, layers, key.update_mode == UpdateMode::ReadOnly)
+                let value = broker_value(self, key, dynamic);
+                let is_read_only = key.update_mode == UpdateMode::ReadOnly;
+                describe(key.name, Some(key), value, broker_synonyms(self, key.name, dynamic), is_read_only)
             })
             .collect();
-        described.sort_by_key(|described| described.key.name);
+        let given: BTreeMap<&String, &String> = dynamic.cluster.iter().chain(dynamic.broker).collect();
+        for name in given.into_keys().filter(|name| catalogue::find_broker_key(name).is_none()) {
+            described.push(describe(name, None, None, broker_synonyms(self, name, dynamic), true));
+        }
+        sorted(described)
+    }
+
+    /// What was set on all brokers, sorted by name.
+    pub fn describe_all_brokers(&self, dynamic: Dynamic<'_>) -> Vec<Described> {
+        let mut described = self.describe_broker(dynamic);
+        described.retain(|described| dynamic.cluster.contains_key(&described.name));
+        for described in &mut described {
+            described.synonyms.retain(|synonym| synonym.source == ConfigSource::DynamicDefaultBroker);
+            described.source = ConfigSource::DynamicDefaultBroker;
+            let value = dynamic.cluster.get(&described.name).cloned();
+            described.value = value.filter(|_| !described.is_sensitive());
+        }
         described
     }
 
     /// Every setting of a group that has these overrides, sorted by name.
     pub fn describe_group(&self, overrides: &Overrides, dynamic: Dynamic<'_>) -> Vec<Described> {
-        let mut described: Vec<_> = catalogue::GROUP_KEYS
-            .iter()
-            .map(|key| describe(key, group_layers(self, key, overrides, dynamic), false))
-            .collect();
-        described.sort_by_key(|described| described.key.name);
-        described
+        let described = catalogue::GROUP_KEYS.iter().map(|key| {
+            let mut synonyms = match key.synonyms.first() {
+                Some((name, _)) => broker_synonyms(self, name, dynamic),
+                None => {
+                    key.default.map(|default| synonym(key.name, default, ConfigSource::Default)).into_iter().collect()
+                }
+            };
+            push_override(&mut synonyms, key, overrides, ConfigSource::Group);
+            let value = synonyms.first().and_then(|synonym| synonym.value.clone());
+            describe(key.name, Some(key), value, synonyms, false)
+        });
+        sorted(described.collect())
     }
 }
 
-/// A topic setting's value, which is never null.
-pub(super) fn topic_value(settings: &Settings, name: &str, overrides: &Overrides, dynamic: Dynamic<'_>) -> String {
-    let key = catalogue::find_topic_key(name).unwrap_or_else(|| panic!("no topic setting is named {name}"));
-    let mut layers = topic_layers(settings, key, overrides, dynamic);
-    layers.swap_remove(0).value.unwrap_or_else(|| panic!("{name} is null"))
+fn sorted(mut described: Vec<Described>) -> Vec<Described> {
+    described.sort_by(|left, right| left.name.cmp(&right.name));
+    described
 }
 
-/// Layers, top first; the last one is the default. Never empty.
-fn topic_layers(settings: &Settings, key: &'static Key, overrides: &Overrides, dynamic: Dynamic<'_>) -> Vec<Synonym> {
-    let mut layers = Vec::new();
+fn synonym(name: &str, value: &str, source: ConfigSource) -> Synonym {
+    Synonym { name: name.to_owned(), value: Some(value.to_owned()), source }
+}
+
+fn push_override(synonyms: &mut Vec<Synonym>, key: &Key, overrides: &Overrides, source: ConfigSource) {
     if let Some(value) = overrides.get(key.name) {
-        layers.push(Synonym { name: key.name, value: Some(value.clone()), source: ConfigSource::DynamicTopic });
+        synonyms.insert(0, synonym(key.name, value, source));
     }
-    push_synonym_layers(settings, key, dynamic, &mut layers);
-    layers
 }
 
-fn group_layers(settings: &Settings, key: &'static Key, overrides: &Overrides, dynamic: Dynamic<'_>) -> Vec<Synonym> {
-    let mut layers = Vec::new();
-    if let Some(value) = overrides.get(key.name) {
-        layers.push(Synonym { name: key.name, value: Some(value.clone()), source: ConfigSource::Group });
-    }
-    push_synonym_layers(settings, key, dynamic, &mut layers);
-    layers
-}
+/// Broker keys that are one setting in several units, the one that wins first (`DynamicBrokerConfig.brokerConfigSynonyms`).
+const UNITS: &[&[&str]] = &[
+    &["log.retention.ms", "log.retention.minutes", "log.retention.hours"],
+    &["log.roll.ms", "log.roll.hours"],
+    &["log.roll.jitter.ms", "log.roll.jitter.hours"],
+    &["log.flush.interval.ms", "log.flush.scheduler.interval.ms"],
+];
 
-/// The broker settings below a topic's or group's, each in the unit of the key above.
-fn push_synonym_layers(settings: &Settings, key: &'static Key, dynamic: Dynamic<'_>, layers: &mut Vec<Synonym>) {
-    for &(name, factor) in key.synonyms {
-        let broker_key =
-            catalogue::find_broker_key(name).unwrap_or_else(|| panic!("no broker setting is named {name}"));
-        for mut layer in broker_own_layers(settings, broker_key, dynamic) {
-            layer.value = layer.value.map(|value| scale(&value, factor));
-            if layer.value.is_some() {
-                layers.push(layer);
-            }
+/// What the layers say about a broker key and its other units, layer by layer, from the first place that names the key itself:
+/// Kafka's `ConfigHelper.configSynonyms`, with what it drops.
+fn broker_synonyms(settings: &Settings, name: &str, dynamic: Dynamic<'_>) -> Vec<Synonym> {
+    let alone = [name];
+    // A scheduler's interval has none beside it, though it is beside another.
+    let is_unit = |units: &&&[&str]| units.contains(&name) && name != "log.flush.scheduler.interval.ms";
+    let names: &[&str] = UNITS.iter().find(is_unit).copied().unwrap_or(&alone);
+    let mut synonyms = Vec::new();
+    for source in LAYERS {
+        for name in names {
+            synonyms.extend(broker_layer(settings, name, dynamic, source).map(|value| synonym(name, value, source)));
         }
     }
-    if layers.last().is_none_or(|layer| layer.source != ConfigSource::Default) {
-        let value = key.default.map(str::to_owned);
-        layers.push(Synonym { name: key.name, value, source: ConfigSource::Default });
+    let own = synonyms.iter().position(|synonym| synonym.name == name).unwrap_or(synonyms.len());
+    synonyms.split_off(own)
+}
+
+/// What a broker goes by, the first that speaks winning.
+const LAYERS: [ConfigSource; 4] = [
+    ConfigSource::DynamicBroker,
+    ConfigSource::DynamicDefaultBroker,
+    ConfigSource::StaticBroker,
+    ConfigSource::Default,
+];
+
+/// What one layer says about a broker key.
+fn broker_layer<'a>(settings: &'a Settings, name: &str, dynamic: Dynamic<'a>, layer: ConfigSource) -> Option<&'a str> {
+    match layer {
+        ConfigSource::DynamicBroker => dynamic.broker.get(name).map(String::as_str),
+        ConfigSource::DynamicDefaultBroker => dynamic.cluster.get(name).map(String::as_str),
+        ConfigSource::StaticBroker => settings.assigned(name),
+        ConfigSource::Default => catalogue::find_broker_key(name).and_then(|key| key.default),
+        ConfigSource::DynamicTopic | ConfigSource::Group => None,
     }
+}
+
+fn broker_value(settings: &Settings, key: &Key, dynamic: Dynamic<'_>) -> Option<String> {
+    LAYERS.into_iter().find_map(|layer| broker_layer(settings, key.name, dynamic, layer)).map(str::to_owned)
+}
+
+/// A topic setting's value, which is never null: the override, else the first broker key that has a value, in its unit.
+pub(super) fn topic_value(settings: &Settings, name: &str, overrides: &Overrides, dynamic: Dynamic<'_>) -> String {
+    let key = catalogue::find_topic_key(name).unwrap_or_else(|| panic!("no topic setting is named {name}"));
+    if let Some(value) = overrides.get(name) {
+        return value.clone();
+    }
+    let below = key.synonyms.iter().find_map(|(name, factor)| {
+        let broker_key =
+            catalogue::find_broker_key(name).unwrap_or_else(|| panic!("no broker setting is named {name}"));
+        broker_value(settings, broker_key, dynamic).map(|value| scale(&value, *factor))
+    });
+    below.or_else(|| key.default.map(str::to_owned)).unwrap_or_else(|| panic!("{name} is null"))
 }
 
 fn scale(value: &str, factor: i64) -> String {
@@ -144,36 +215,104 @@ fn scale(value: &str, factor: i64) -> String {
     }
 }
 
-fn broker_layers(settings: &Settings, key: &'static Key, dynamic: Dynamic<'_>) -> Vec<Synonym> {
-    let mut layers = broker_own_layers(settings, key, dynamic);
-    if layers.is_empty() {
-        layers.push(Synonym { name: key.name, value: None, source: ConfigSource::Default });
+fn describe(
+    name: &str,
+    key: Option<&'static Key>,
+    value: Option<String>,
+    mut synonyms: Vec<Synonym>,
+    is_read_only: bool,
+) -> Described {
+    let source = synonyms.first().map_or(ConfigSource::Default, |synonym| synonym.source);
+    let is_sensitive = key.is_none_or(Key::is_sensitive);
+    if is_sensitive {
+        synonyms.iter_mut().for_each(|synonym| synonym.value = None);
     }
-    layers
+    Described { name: name.to_owned(), key, value: value.filter(|_| !is_sensitive), source, is_read_only, synonyms }
 }
 
-/// What each layer says about one broker key, silent layers left out.
-fn broker_own_layers(settings: &Settings, key: &'static Key, dynamic: Dynamic<'_>) -> Vec<Synonym> {
-    let spoken = [
-        (dynamic.broker.get(key.name).map(String::as_str), ConfigSource::DynamicBroker),
-        (dynamic.cluster.get(key.name).map(String::as_str), ConfigSource::DynamicDefaultBroker),
-        (settings.assigned(key.name), ConfigSource::StaticBroker),
-        (key.default, ConfigSource::Default),
-    ];
-    spoken
-        .into_iter()
-        .filter_map(|(value, source)| Some(Synonym { name: key.name, value: Some(value?.to_owned()), source }))
-        .collect()
-}
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
 
-fn describe(key: &'static Key, mut synonyms: Vec<Synonym>, is_read_only: bool) -> Described {
-    let source = synonyms[0].source;
-    if key.is_sensitive() {
-        for synonym in &mut synonyms {
-            synonym.value = None;
-        }
+    use super::super::{Inputs, load};
+    use super::*;
+
+    fn overrides(text: &str) -> Overrides {
+        let pairs = text.split_whitespace().filter_map(|pair| pair.split_once('='));
+        pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
     }
-    let value = synonyms[0].value.clone();
-    synonyms.retain(|synonym| synonym.value.is_some() || synonym.source != ConfigSource::Default);
-    Described { key, value, source, is_read_only, synonyms }
+
+    fn shown(described: &Described) -> String {
+        let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "null".to_owned());
+        let synonyms: Vec<String> = described
+            .synonyms
+            .iter()
+            .map(|synonym| format!("{}={} {:?}", synonym.name, text(&synonym.value), synonym.source))
+            .collect();
+        format!("{} {:?} [{}]", text(&described.value), described.source, synonyms.join(", "))
+    }
+
+    /// As Apache Kafka 4.3.1 answers DescribeConfigs after the same changes.
+    #[rstest]
+    #[case("segment.ms", "", "", "", "604800000 Default []")]
+    #[case("flush.ms", "", "", "", "9223372036854775807 Default []")]
+    #[case("remote.storage.enable", "", "", "", "false Default []")]
+    #[case("cleanup.policy", "", "", "", "delete Default [log.cleanup.policy=delete Default]")]
+    #[case("retention.ms", "retention.ms=5", "", "", "5 DynamicTopic [retention.ms=5 DynamicTopic]")]
+    #[case(
+        "retention.ms",
+        "retention.ms=5",
+        "",
+        "log.retention.ms=77",
+        "5 DynamicTopic [retention.ms=5 DynamicTopic, log.retention.ms=77 DynamicDefaultBroker, log.retention.hours=168 Default]"
+    )]
+    #[case(
+        "segment.bytes",
+        "",
+        "log.segment.bytes=2000000",
+        "",
+        "2000000 DynamicBroker [log.segment.bytes=2000000 DynamicBroker, log.segment.bytes=1073741824 Default]"
+    )]
+    fn a_topic_setting_names_its_layers(
+        #[case] name: &str,
+        #[case] topic: &str,
+        #[case] broker: &str,
+        #[case] cluster: &str,
+        #[case] answer: &str,
+    ) {
+        let (broker, cluster) = (overrides(broker), overrides(cluster));
+        let dynamic = Dynamic { broker: &broker, cluster: &cluster };
+        let described = Settings::default().describe_topic(&overrides(topic), dynamic);
+        let found = described.iter().find(|described| described.name == name).expect("a topic setting");
+        assert_eq!(shown(found), answer);
+    }
+
+    #[test]
+    fn counts_are_kafkas_and_our_own() {
+        let settings = Settings::default();
+        let ours = catalogue::broker_keys().filter(|key| key.is_ours).count();
+        assert_eq!(settings.describe_broker(Dynamic::none()).len(), 340 + ours);
+        assert_eq!(settings.describe_topic(&Overrides::new(), Dynamic::none()).len(), 33 + 1);
+        assert_eq!(settings.describe_group(&Overrides::new(), Dynamic::none()).len(), 17);
+    }
+
+    #[test]
+    fn secrets_and_unknown_names_show_no_value() {
+        let flags = vec![("--set".to_owned(), "ssl.key.password".to_owned(), "hunter2".to_owned())];
+        let settings = load(&Inputs { flags, ..Inputs::default() }).expect("good settings").settings;
+        let (broker, cluster) = (overrides("foo=1"), Overrides::new());
+        let described = settings.describe_broker(Dynamic { broker: &broker, cluster: &cluster });
+        let find = |name: &str| shown(described.iter().find(|described| described.name == name).expect("it is there"));
+        assert_eq!(find("ssl.key.password"), "null StaticBroker [ssl.key.password=null StaticBroker]");
+        assert_eq!(find("foo"), "null DynamicBroker [foo=null DynamicBroker]");
+    }
+
+    #[test]
+    fn all_brokers_have_only_what_was_set_on_all() {
+        let cluster = overrides("log.retention.ms=77");
+        let described =
+            Settings::default().describe_all_brokers(Dynamic { broker: &Overrides::new(), cluster: &cluster });
+        let shown: Vec<String> = described.iter().map(shown).collect();
+        assert_eq!(shown, ["77 DynamicDefaultBroker [log.retention.ms=77 DynamicDefaultBroker]"]);
+    }
 }

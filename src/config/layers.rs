@@ -177,6 +177,12 @@ impl Loading {
         if !self.problems.is_empty() {
             return Err(LoadError { problems: self.problems });
         }
+        // One setting with an old name and a new one: whichever was given holds for both.
+        for (given, other) in [("node.id", "broker.id"), ("broker.id", "node.id")] {
+            if let Some(assigned) = self.assigned.get(given).cloned() {
+                self.assigned.entry(other).or_insert(assigned);
+            }
+        }
         let settings = Settings::new(std::mem::take(&mut self.assigned));
         for (key, reason) in consistency::complaints(&settings) {
             let written = settings.get_text(key).unwrap_or("null");

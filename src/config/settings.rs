@@ -132,10 +132,7 @@ impl Settings {
 
     /// This node's id, from `node.id` or `broker.id`.
     pub fn node_id(&self) -> i32 {
-        match (self.assigned("node.id"), self.assigned("broker.id")) {
-            (None, Some(id)) if id != "-1" => self.get_i32("broker.id"),
-            _ => self.get_i32("node.id"),
-        }
+        self.get_i32("node.id")
     }
 
     /// The directories that hold partitions: `log.dirs`, or else `log.dir`, or else `./data`.

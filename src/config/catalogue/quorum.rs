@@ -14,7 +14,7 @@ pub(super) const QUORUM: &[Key] = &[
         .stored("Whether leadership returns to preferred replicas by itself."),
     key("broker.heartbeat.interval.ms", Int, Some("2000"), Medium)
         .stored("Time between two heartbeats of a broker to the controller, in ms."),
-    key("broker.id", Int, Some("-1"), High)
+    key("broker.id", Int, Some("1"), High).instead_of(Some("-1"))
         .stored("Old name of node.id."),
     key("broker.rack", String, None, Medium)
         .effective("Rack of this broker, for placement of replicas and fetching from near ones."),
