@@ -35,6 +35,7 @@ pub enum ConfigSource {
     DynamicDefaultBroker = 3,
     StaticBroker = 4,
     Default = 5,
+    ClientMetrics = 7,
     Group = 8,
 }
 
@@ -112,6 +113,17 @@ impl Settings {
         described
     }
 
+    /// Every setting of a client metrics subscription that has these overrides, sorted by name.
+    pub fn describe_client_metrics(&self, overrides: &Overrides) -> Vec<Described> {
+        let described = catalogue::CLIENT_METRICS_KEYS.iter().map(|key| {
+            let mut synonyms = Vec::new();
+            push_override(&mut synonyms, key, overrides, ConfigSource::ClientMetrics);
+            let value = overrides.get(key.name).map(String::as_str).or(key.default).map(str::to_owned);
+            describe(key.name, Some(key), value, synonyms, false)
+        });
+        sorted(described.collect())
+    }
+
     /// Every setting of a group that has these overrides, sorted by name.
     pub fn describe_group(&self, overrides: &Overrides, dynamic: Dynamic<'_>) -> Vec<Described> {
         let described = catalogue::GROUP_KEYS.iter().map(|key| {
@@ -184,7 +196,7 @@ fn broker_layer<'a>(settings: &'a Settings, name: &str, dynamic: Dynamic<'a>, la
         ConfigSource::DynamicDefaultBroker => dynamic.cluster.get(name).map(String::as_str),
         ConfigSource::StaticBroker => settings.assigned(name),
         ConfigSource::Default => catalogue::find_broker_key(name).and_then(|key| key.default),
-        ConfigSource::DynamicTopic | ConfigSource::Group => None,
+        ConfigSource::DynamicTopic | ConfigSource::ClientMetrics | ConfigSource::Group => None,
     }
 }
 

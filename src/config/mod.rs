@@ -23,7 +23,7 @@ pub use layers::{Inputs, LoadError, Loaded, Problem, load};
 pub use listeners::{Listener, SecurityProtocol};
 pub use settings::{Origin, Settings};
 pub use topic::{
-    Durability, TimestampType, TopicConfig, validate_broker_configs, validate_group_configs, validate_topic_config,
-    validate_topic_configs,
+    Durability, TimestampType, TopicConfig, validate_broker_configs, validate_client_metrics_configs,
+    validate_group_configs, validate_topic_config, validate_topic_configs,
 };
 pub use value::ConfigError;

@@ -1,6 +1,6 @@
 //! A topic's settings as types, and the checks of what a client wants to set.
 
-use super::catalogue::{self, ValueType};
+use super::catalogue::{self, UpdateMode, ValueType};
 use super::describe::{Dynamic, Overrides, topic_value};
 use super::settings::Settings;
 use super::value::{self, ConfigError};
@@ -138,24 +138,42 @@ pub fn validate_topic_configs(overrides: &Overrides) -> Result<(), ConfigError> 
     Ok(())
 }
 
-/// Checks dynamic settings of a broker, each by itself. Names that no row has are let through, as in Kafka, where plug-ins
-/// may read them. Source: `DynamicBrokerConfig.validate`.
+/// Checks overrides of a broker. A name that nobody knows is taken, as by Kafka. Errors: a value that its row does not allow, which
+/// a client is told as INVALID_REQUEST; a TLS or SASL setting without the prefix of a listener.
 pub fn validate_broker_configs(overrides: &Overrides) -> Result<(), ConfigError> {
-    for (name, text) in overrides {
-        if let Some(key) = catalogue::find_broker_key(name) {
-            value::check(key, text)?;
-        }
+    let is_per_listener = |name: &str| {
+        let mode = catalogue::find_broker_key(name).map(|key| key.update_mode);
+        mode == Some(UpdateMode::PerBroker) && (name.starts_with("ssl.") || name.starts_with("sasl."))
+    };
+    let per_listener: Vec<&str> = overrides.keys().map(String::as_str).filter(|name| is_per_listener(name)).collect();
+    if !per_listener.is_empty() {
+        return Err(ConfigError::Conflict(format!(
+            "These security configs can be dynamically updated only per-listener using the listener prefix: [{}]",
+            per_listener.join(", ")
+        )));
     }
-    Ok(())
+    overrides.iter().try_for_each(|(name, text)| match catalogue::find_broker_key(name) {
+        Some(key) => value::check(key, text),
+        None => Ok(()),
+    })
 }
 
-/// Checks all settings of a group, each by itself. Source: `GroupConfig.validate`.
+/// Checks overrides of a group. Errors: an unknown name, or a value that its row does not allow.
 pub fn validate_group_configs(overrides: &Overrides) -> Result<(), ConfigError> {
-    for (name, text) in overrides {
-        let key = catalogue::find_group_key(name).ok_or_else(|| ConfigError::UnknownGroupConfig(name.clone()))?;
-        value::check(key, text)?;
-    }
-    Ok(())
+    overrides.iter().try_for_each(|(name, text)| match catalogue::find_group_key(name) {
+        Some(key) => value::check(key, text),
+        None => Err(ConfigError::UnknownGroupConfig(name.clone())),
+    })
+}
+
+/// Checks overrides of a client metrics subscription. Errors: as for a group, told as INVALID_REQUEST.
+pub fn validate_client_metrics_configs(overrides: &Overrides) -> Result<(), ConfigError> {
+    overrides.iter().try_for_each(|(name, text)| {
+        match catalogue::CLIENT_METRICS_KEYS.iter().find(|key| key.name == name) {
+            Some(key) => value::check(key, text),
+            None => Err(ConfigError::Conflict(format!("Unknown client metrics configuration: {name}"))),
+        }
+    })
 }
 
 #[cfg(test)]
@@ -243,6 +261,44 @@ mod tests {
             .collect();
         let judged = validate_topic_configs(&overrides).err().map(|error| error.to_string()).unwrap_or_default();
         assert_eq!(judged, answer);
+    }
+
+    #[rstest]
+    #[case(
+        "log.segment.bytes=1",
+        "Invalid value 1 for configuration log.segment.bytes: Value must be at least 1048576"
+    )]
+    #[case("log.segment.bytes=x", "Invalid value x for configuration log.segment.bytes: Not a number of type INT")]
+    #[case("log.segment.bytes=2000000", "")]
+    #[case("foo=2", "")]
+    #[case(
+        "ssl.key.password=x",
+        "These security configs can be dynamically updated only per-listener using the listener prefix: [ssl.key.password]"
+    )]
+    fn a_broker_override_is_judged_as_kafka_judges_it(#[case] written: &str, #[case] answer: &str) {
+        let pair = written.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let judged = validate_broker_configs(&pair.into_iter().collect());
+        assert_eq!(judged.err().map(|error| error.to_string()).unwrap_or_default(), answer);
+    }
+
+    #[rstest]
+    #[case("foo=1", "Unknown group config name: foo", "Unknown client metrics configuration: foo")]
+    #[case(
+        "consumer.session.timeout.ms=50000",
+        "",
+        "Unknown client metrics configuration: consumer.session.timeout.ms"
+    )]
+    #[case("interval.ms=10000", "Unknown group config name: interval.ms", "")]
+    fn groups_and_client_metrics_know_their_names(
+        #[case] written: &str,
+        #[case] group: &str,
+        #[case] client_metrics: &str,
+    ) {
+        let pair = written.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let overrides: Overrides = pair.into_iter().collect();
+        let text = |judged: Result<(), ConfigError>| judged.err().map(|error| error.to_string()).unwrap_or_default();
+        assert_eq!(text(validate_group_configs(&overrides)), group);
+        assert_eq!(text(validate_client_metrics_configs(&overrides)), client_metrics);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The catalogue: one row for every setting of Apache Kafka 4.3.1 and for our own, with what is known about it.
 
+mod client_metrics;
 mod coordinators;
 mod group;
 mod logs;
@@ -18,6 +19,9 @@ pub const TOPIC_KEYS: &[&[Key]] = &[topic::TOPIC, ottla::TOPIC];
 
 /// What a group may override.
 pub const GROUP_KEYS: &[Key] = group::GROUP;
+
+/// What a client metrics subscription holds.
+pub const CLIENT_METRICS_KEYS: &[Key] = client_metrics::CLIENT_METRICS;
 
 const BROKER_KEYS: &[&[Key]] = &[
     network::NETWORK,
