@@ -227,7 +227,10 @@ fn check_outcome(image: &Image, resource: &ConfigResource, configs: &Overrides) 
                 .map_err(|error| Refusal::new(ErrorCode::InvalidRequest, error.to_string()));
         }
         ConfigResource::Group(_) => config::validate_group_configs(configs),
-        ConfigResource::ClientMetrics(_) => Ok(()),
+        ConfigResource::ClientMetrics(_) => {
+            return config::validate_client_metrics_configs(configs)
+                .map_err(|error| Refusal::new(ErrorCode::InvalidRequest, error.to_string()));
+        }
     };
     checked.map_err(|error| Refusal::new(error.code(), error.to_string()))
 }

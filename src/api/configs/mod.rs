@@ -1,13 +1,17 @@
 //! APIs about settings of topics and brokers.
 
 mod describe_configs;
+mod incremental_alter_configs;
 mod list_config_resources;
 
 use super::row::{Row, row};
 
 /// The APIs of this family.
-pub const ROWS: &[Row] =
-    &[row::<describe_configs::DescribeConfigs>(), row::<list_config_resources::ListConfigResources>()];
+pub const ROWS: &[Row] = &[
+    row::<describe_configs::DescribeConfigs>(),
+    row::<incremental_alter_configs::IncrementalAlterConfigs>(),
+    row::<list_config_resources::ListConfigResources>(),
+];
 
 /// What settings belong to. Numbers are those of `org.apache.kafka.common.config.ConfigResource.Type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

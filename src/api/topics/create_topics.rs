@@ -101,12 +101,13 @@ fn configs(broker: &Broker, overrides: &Overrides) -> Vec<CreatableTopicConfigs>
     };
     let described = broker.settings().describe_topic(overrides, dynamic);
     let config = |described: crate::config::Described| {
+        let is_sensitive = described.is_sensitive();
         CreatableTopicConfigs::default()
-            .with_name(StrBytes::from_static_str(described.key.name))
+            .with_name(described.name.into())
             .with_value(described.value.map(StrBytes::from_string))
             .with_read_only(described.is_read_only)
             .with_config_source(described.source as i8)
-            .with_is_sensitive(described.key.is_sensitive())
+            .with_is_sensitive(is_sensitive)
     };
     described.into_iter().map(config).collect()
 }
