@@ -6,11 +6,14 @@
 //!
 //! The crate trusts its input: it sizes vectors from wire lengths. So requests go through `guard::check` first.
 //! Where the crate and Kafka 4.3.1 read the same bytes differently, and what is done about it:
-//! - Strings: Kafka replaces what is not UTF-8, the crate refuses; the guard refuses too, with a named reason.
-//! - Varints over five bytes: Kafka refuses, the crate drops the rest; the guard refuses.
+//! - Strings: Kafka replaces what is not UTF-8 (U+FFFD), the crate refuses. The header's client id is replaced as by
+//!   Kafka; elsewhere the guard refuses, with a named reason, since what was meant cannot be known.
+//! - Varints over five bytes: Kafka closes the connection, the crate drops the rest; the guard refuses.
 //! - Nullable structs: Kafka takes any first byte from 0 up as "present", the crate only 1; the guard refuses others.
-//! - Known tagged fields: both ignore the size written before them; the guard refuses a size that is not the field's.
-//! - Bytes after the last field are ignored by both.
+//! - Known tagged fields: both ignore the size written before them; the guard refuses a size that is not the field's,
+//!   since its own walk would leave the crate's.
+//! - Strings over 32,767 bytes: Kafka refuses in every version, the crate not in flexible ones; the guard refuses.
+//! - A known tag in a version before its own is refused by both, bytes after the last field are ignored by both.
 
 use std::fmt;
 use std::ops::RangeInclusive;

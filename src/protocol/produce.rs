@@ -1,7 +1,7 @@
 //! Produce on the hot path: a request read without copying, an answer written as it is decided.
 //!
-//! Reads v3–13, the versions of Kafka 4.3.1 (0–2 are advertised but gone, KIP-896). v9 is flexible, v13 names topics by
-//! id. [`Request::parse`] walks the whole body once, so that iterating over it afterwards cannot fail; records stay
+//! Reads v3–13, the versions of Kafka 4.3.1. 0–2 are advertised and gone (KIP-896): Kafka closes the connection on one,
+//! whatever its acks, and so does the guard's `UnsupportedVersion`. v9 is flexible, v13 names topics by id. [`Request::parse`] walks the whole body once, so that iterating over it afterwards cannot fail; records stay
 //! slices of the frame. The answer's writer knows v10's leaders (KIP-951) and v8's errors of single records (KIP-467).
 
 use bytes::{BufMut, Bytes, BytesMut};
