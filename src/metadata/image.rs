@@ -312,3 +312,6 @@ fn note_partition(delta: &mut Delta, id: TopicId, index: usize) {
         delta.partitions_changed.insert((id, PartitionIndex(index)));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 const CHUNK_ENTRIES_MAX: usize = 128;
 
 /// See the head of this file. `K` and `V` should be cheap to clone (ids, `Arc`s).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct SharedMap<K, V> {
     chunks: Vec<Arc<Vec<(K, V)>>>,
     len: usize,
@@ -23,6 +23,15 @@ impl<K, V> Default for SharedMap<K, V> {
         SharedMap { chunks: Vec::new(), len: 0 }
     }
 }
+
+/// The same entries, however they came to lie in chunks.
+impl<K: Ord + Clone, V: Clone + PartialEq> PartialEq for SharedMap<K, V> {
+    fn eq(&self, other: &SharedMap<K, V>) -> bool {
+        self.len == other.len && self.iter().eq(other.iter())
+    }
+}
+
+impl<K: Ord + Clone, V: Clone + Eq> Eq for SharedMap<K, V> {}
 
 impl<K: Ord + Clone, V: Clone> SharedMap<K, V> {
     pub fn len(&self) -> usize {
