@@ -126,6 +126,7 @@ impl Broker {
         let code = match self.quorum().submit(records).await {
             Ok(_) => return Ok(()),
             Err(QuorumError::NotLeader(_)) => ErrorCode::NotController,
+            Err(QuorumError::TooLarge) => ErrorCode::RecordListTooLarge,
             Err(QuorumError::Stopped(reason)) => {
                 tracing::error!(%reason, "metadata cannot be changed");
                 ErrorCode::RequestTimedOut

@@ -284,7 +284,7 @@ fn a_bad_change_of_settings_is_refused_in_kafkas_words(
 fn a_resource_named_twice_is_refused_both_times() {
     let changes = [
         change(Topic, "a.b", "retention.ms", set("5")),
-        change(ClientMetrics, "m", "interval.ms", set("5")),
+        change(ClientMetrics, "m", "interval.ms", set("500")),
         change(Topic, "a.b", "retention.bytes", set("5")),
     ];
     let decided = incremental_alter_configs(&image(), BrokerId(1), &changes);

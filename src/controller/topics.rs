@@ -277,7 +277,7 @@ fn check_assignment(image: &Image, replicas: &[BrokerId], replication_factor: Op
 }
 
 /// A topic as DeleteTopics names it; v1–5 by name, v6 by either.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TopicSelector {
     pub name: Option<String>,
     /// Zero when the topic is named.
@@ -297,11 +297,15 @@ pub fn delete_topics(image: &Image, options: &Options, topics: &[TopicSelector])
     let mut records = Vec::new();
     let mut answer: Vec<DeletedTopic> = Vec::new();
     let mut ids = BTreeSet::new();
-    for (index, selector) in topics.iter().enumerate() {
-        if topics[..index].contains(selector) && *selector != TopicSelector::default() {
+    let mut times: BTreeMap<&TopicSelector, usize> = BTreeMap::new();
+    topics.iter().for_each(|selector| *times.entry(selector).or_default() += 1);
+    let mut answered = BTreeSet::new();
+    for selector in topics {
+        let is_first = answered.insert(selector);
+        if !is_first && *selector != TopicSelector::default() {
             continue;
         }
-        let is_repeated = topics[index + 1..].contains(selector);
+        let is_repeated = times[selector] > 1;
         let found = match options.delete_topic_enable {
             true => find_to_delete(image, selector, is_repeated),
             false => Err(Refusal { code: ErrorCode::TopicDeletionDisabled, message: None }),

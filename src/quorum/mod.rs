@@ -50,6 +50,9 @@ const ELECTION_MS: u64 = 1000;
 /// Entries that stay in the log although a snapshot holds them, for peers that are a little behind.
 const KEPT_ENTRIES: u64 = 64;
 
+/// Records that are committed together, in bytes: Kafka's `KafkaRaftClient.MAX_BATCH_SIZE_BYTES`.
+pub const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
+
 /// What changed, told to the listener on the quorum's thread.
 #[derive(Clone, Copy, Debug)]
 pub struct Change<'a> {
@@ -99,6 +102,9 @@ pub enum QuorumError {
     /// Another node leads, if one is known. Nothing was written.
     #[error("this node does not lead the quorum, {0:?} does")]
     NotLeader(Option<BrokerId>),
+    /// More than [`BATCH_BYTES_MAX`]. Nothing was written.
+    #[error("too many metadata records at once")]
+    TooLarge,
     /// The quorum has stopped; whether the records were committed is unknown.
     #[error("the quorum has stopped: {0}")]
     Stopped(String),
@@ -155,6 +161,9 @@ impl Quorum {
     /// Commits records, all or none, and gives the image after them (which holds no later ones). Not cancelled when dropped:
     /// the records may be committed all the same.
     pub async fn submit(&self, records: Vec<Record>) -> Result<Arc<Image>, QuorumError> {
+        if Record::encode_all(&records).len() > BATCH_BYTES_MAX {
+            return Err(QuorumError::TooLarge);
+        }
         match self.raft.client_write(Batch(records.into())).await {
             Ok(written) => Ok(written.data),
             Err(error) => Err(refusal(error)),

@@ -171,3 +171,22 @@ fn what_was_answered_is_in_the_image_of_the_next_start_also_when_the_commit_was_
     assert!(quorum.image().topic("a").is_some());
     quorum.stop();
 }
+
+#[test]
+fn a_batch_over_the_limit_is_refused_and_the_next_is_taken() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let quorum = start(dir.path());
+    let config = |len: usize| Record::ConfigChanged {
+        resource: ConfigResource::BrokerDefault,
+        name: String::new(),
+        value: Some("x".repeat(len)),
+    };
+    let overhead = Record::encode_all(&[config(0)]).len();
+    for (len, fits) in [(0, true), (1, true), (2, false)] {
+        let records = vec![config(BATCH_BYTES_MAX - overhead - 1 + len)];
+        let submitted = block_on(quorum.submit(records)).map(|_| ());
+        assert_eq!(submitted, if fits { Ok(()) } else { Err(QuorumError::TooLarge) });
+    }
+    submit(&quorum, vec![registered(1)]);
+    quorum.stop();
+}

@@ -48,7 +48,7 @@ impl Api for Metadata {
         Reply::later(async move {
             for (topic, result) in broker.auto_create(&missing).await {
                 if let Err(refusal) = result {
-                    tracing::warn!(topic, code = %refusal.code, message = refusal.message, "topic is not auto-created");
+                    tracing::debug!(topic, code = %refusal.code, message = refusal.message, "topic is not auto-created");
                 }
             }
             let image = broker.image();
