@@ -79,6 +79,7 @@ fn granted(broker: &Broker, name: TopicName, created: &CreatedTopic) -> Creatabl
     CreatableTopicResult::default()
         .with_name(name)
         .with_topic_id(created.id.0)
+        .with_error_message(None)
         .with_num_partitions(created.partitions)
         .with_replication_factor(created.replication_factor)
         .with_configs(Some(configs(broker, &created.configs)))

@@ -23,7 +23,7 @@ impl Api for ListPartitionReassignments {
         _cx: &Context<'_>,
         _request: ListPartitionReassignmentsRequest,
     ) -> Reply<ListPartitionReassignmentsResponse> {
-        Reply::Now(ListPartitionReassignmentsResponse::default())
+        Reply::Now(ListPartitionReassignmentsResponse::default().with_error_message(None))
     }
 
     fn refuse(_request: &ListPartitionReassignmentsRequest, code: ErrorCode) -> ListPartitionReassignmentsResponse {
