@@ -19,6 +19,7 @@ impl Broker {
                 self.put_out_of_use(&replica);
             }
         }
+        self.groups.on_topics_deleted(self.now(), &delta.topics_deleted);
         for id in &delta.topics_created {
             self.housekeeper.open_soon(*id);
         }

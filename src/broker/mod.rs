@@ -15,6 +15,7 @@ pub mod delayed_produce;
 pub mod directories;
 pub mod fetch_sessions;
 pub mod flusher;
+pub mod groups;
 mod housekeeping;
 mod offsets;
 mod opening;
@@ -41,6 +42,7 @@ use crate::quorum::Quorum;
 use delayed_produce::DelayedProduces;
 use fetch_sessions::FetchSessions;
 use flusher::Flusher;
+use groups::GroupCoordinators;
 use housekeeping::{Checkpoints, Housekeeper};
 use producer_ids::ProducerIds;
 use replica::Replica;
@@ -63,6 +65,7 @@ pub struct Broker {
     fetch_sessions: FetchSessions,
     delayed_produces: DelayedProduces,
     producer_ids: ProducerIds,
+    groups: Arc<GroupCoordinators>,
     housekeeper: Housekeeper,
     deciding: controller::Deciding,
     /// Directories out of use, and when they may be removed, by the monotonic clock.
@@ -114,6 +117,11 @@ impl Broker {
 
     pub fn producer_ids(&self) -> &ProducerIds {
         &self.producer_ids
+    }
+
+    /// The group coordinators.
+    pub fn groups(&self) -> &GroupCoordinators {
+        &self.groups
     }
 
     /// Every replica that was opened.

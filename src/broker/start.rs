@@ -16,6 +16,7 @@ use super::Broker;
 use super::directories::{self, Directory, DirectoryError};
 use super::fetch_sessions::FetchSessions;
 use super::flusher::Flusher;
+use super::groups::GroupCoordinators;
 use super::housekeeping::{Checkpoints, Housekeeper};
 use super::opening::Found;
 use super::replicas::Replicas;
@@ -70,6 +71,7 @@ impl Broker {
         let of_flusher = Arc::clone(&replicas);
         let flusher = Flusher::start(move |directory| take_offline(&of_flusher, directory))?;
         let slots_max = settings.get_usize("max.incremental.fetch.session.cache.slots");
+        let groups = GroupCoordinators::start(&settings, Arc::clone(&clock))?;
         let broker = Arc::new(Broker {
             clock,
             disk,
@@ -82,6 +84,7 @@ impl Broker {
             fetch_sessions: FetchSessions::new(slots_max),
             delayed_produces: super::DelayedProduces::default(),
             producer_ids: super::ProducerIds::default(),
+            groups,
             housekeeper: Housekeeper::new(),
             deciding: super::controller::Deciding::default(),
             removals: Mutex::default(),
@@ -96,6 +99,7 @@ impl Broker {
                 broker.on_change(change);
             }
         });
+        broker.groups.load_all(&broker);
         broker.housekeeper.start(Arc::downgrade(&broker))?;
         Ok(broker)
     }
@@ -103,6 +107,7 @@ impl Broker {
     /// Stops cleanly: flushes, writes checkpoints and, where all of that worked, the marker. Blocks. The caller has stopped
     /// taking requests.
     pub fn close(&self) {
+        self.groups.close();
         self.housekeeper.close();
         self.flusher.close();
         let replicas = self.replicas.all();

@@ -6,9 +6,13 @@ use std::collections::VecDeque;
 #[derive(Debug)]
 pub(super) struct Slot<V> {
     latest: Option<V>,
-    /// What `latest` was before each change that is not committed, oldest first. Boxed: almost always absent.
-    before: Option<Box<VecDeque<Option<V>>>>,
+    /// Boxed: almost always absent.
+    before: Option<Box<Past<V>>>,
 }
+
+/// What the latest value was before each change that is not committed, oldest first.
+#[derive(Debug)]
+struct Past<V>(VecDeque<Option<V>>);
 
 impl<V> Default for Slot<V> {
     fn default() -> Slot<V> {
@@ -27,7 +31,7 @@ impl<V> Slot<V> {
 
     /// What a reader of the committed state sees.
     pub(super) fn committed(&self) -> Option<&V> {
-        match self.before.as_ref().and_then(|before| before.front()) {
+        match self.before.as_ref().and_then(|before| before.0.front()) {
             Some(oldest) => oldest.as_ref(),
             None => self.latest.as_ref(),
         }
@@ -36,7 +40,7 @@ impl<V> Slot<V> {
     /// Changes the speculative value.
     pub(super) fn set(&mut self, value: Option<V>) {
         let old = std::mem::replace(&mut self.latest, value);
-        self.before.get_or_insert_default().push_back(old);
+        self.before.get_or_insert_with(|| Box::new(Past(VecDeque::new()))).0.push_back(old);
     }
 
     /// Sets the value as read from the log: committed, without a past.
@@ -47,8 +51,8 @@ impl<V> Slot<V> {
     /// The oldest change is committed now.
     pub(super) fn commit(&mut self) {
         let before = self.before.as_mut().expect("a committed change was pending");
-        before.pop_front().expect("pending changes are not empty");
-        if before.is_empty() {
+        before.0.pop_front().expect("pending changes are not empty");
+        if before.0.is_empty() {
             self.before = None;
         }
     }
@@ -56,8 +60,8 @@ impl<V> Slot<V> {
     /// Takes the newest change back and returns the value that it had brought.
     pub(super) fn revert(&mut self) -> Option<V> {
         let before = self.before.as_mut().expect("a reverted change was pending");
-        let old = before.pop_back().expect("pending changes are not empty");
-        if before.is_empty() {
+        let old = before.0.pop_back().expect("pending changes are not empty");
+        if before.0.is_empty() {
             self.before = None;
         }
         std::mem::replace(&mut self.latest, old)
@@ -70,7 +74,7 @@ impl<V> Slot<V> {
 
     /// The newest value and every value of the past, for a coordinator that lets go of them.
     pub(super) fn into_values(self) -> impl Iterator<Item = V> {
-        let before = self.before.map(|before| *before).unwrap_or_default();
+        let before = self.before.map(|before| before.0).unwrap_or_default();
         before.into_iter().chain([self.latest]).flatten()
     }
 }

@@ -113,6 +113,11 @@ impl<T> Coordinator<T> {
         self.writes.committed
     }
 
+    /// Up to where this coordinator has written the log.
+    pub fn writes_appended(&self) -> Offset {
+        self.writes.appended
+    }
+
     /// The records of the last outcome are in the log, which now ends at `end`.
     pub fn appended(&mut self, now: Now, end: Offset) {
         let staged = self.writes.staged.take().expect("records were given to append");
