@@ -3,8 +3,10 @@
 //! A suite is a module with an `Arguments` struct (clap) and a `run(&Arguments, &Report)`. To add one: a variant of
 //! [`Suite`], a line in [`Suite::run`], and, when `verify` shall run it, its name in [`verify::SUITES`].
 
+mod bench;
 mod cache;
 mod clients;
+mod differential;
 mod fuzz;
 mod kafka;
 mod ottla;
@@ -13,6 +15,7 @@ mod report;
 mod server;
 mod shapes;
 mod verify;
+mod wire;
 
 use std::process::ExitCode;
 
@@ -35,6 +38,12 @@ enum Suite {
     Fuzz(fuzz::Arguments),
     /// Writes the guard's table of request shapes from Kafka's schemas.
     GenerateShapes(shapes::Arguments),
+    /// The same requests to Ottla and to Apache Kafka, the answers compared field by field.
+    Differential(differential::Arguments),
+    /// What a server costs, beside the least it could cost and beside Apache Kafka.
+    Bench(bench::Arguments),
+    /// The yardstick of `bench`, as a server of its own.
+    Floor(bench::FloorArguments),
     /// Everything: formatting, lints, unit tests, then every suite.
     Verify,
 }
@@ -45,6 +54,9 @@ impl Suite {
             Suite::Clients(arguments) => clients::run(arguments, report),
             Suite::Fuzz(arguments) => fuzz::run(arguments, report),
             Suite::GenerateShapes(arguments) => shapes::run(arguments, report),
+            Suite::Differential(arguments) => differential::run(arguments, report),
+            Suite::Bench(arguments) => bench::run(arguments, report),
+            Suite::Floor(arguments) => bench::run_floor(arguments),
             Suite::Verify => verify::run(report),
         }
     }

@@ -1,0 +1,151 @@
+//! The few requests around a run: create and delete a topic, ask for a log's end, read it back.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use bytes::{BufMut, Bytes, BytesMut};
+use kafka_protocol::messages::create_topics_request::CreatableTopic;
+use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
+use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
+use kafka_protocol::messages::{
+    CreateTopicsRequest, DeleteTopicsRequest, ListOffsetsRequest, MetadataRequest, RequestHeader, ResponseHeader,
+    TopicName,
+};
+use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes};
+
+use super::frames::{self, FetchAnswer};
+
+const LATEST: i64 = -1;
+
+/// A connection that waits for each answer.
+pub struct Admin {
+    stream: TcpStream,
+}
+
+impl Admin {
+    pub fn connect(address: SocketAddr) -> Result<Admin> {
+        let stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+        stream.set_nodelay(true)?;
+        Ok(Admin { stream })
+    }
+
+    fn ask<R: Request>(&mut self, request: &R, version: i16) -> Result<R::Response> {
+        let mut frame = BytesMut::new();
+        frame.put_i32(0);
+        let header = RequestHeader::default()
+            .with_request_api_key(R::KEY)
+            .with_request_api_version(version)
+            .with_client_id(Some(StrBytes::from_static_str("bench")));
+        header.encode(&mut frame, R::header_version(version))?;
+        request.encode(&mut frame, version)?;
+        let length = i32::try_from(frame.len() - 4)?;
+        frame[..4].copy_from_slice(&length.to_be_bytes());
+        let mut answer = self.exchange(&frame)?;
+        ResponseHeader::decode(&mut answer, R::Response::header_version(version))?;
+        R::Response::decode(&mut answer, version)
+    }
+
+    /// Sends a frame and returns what follows the length prefix of its answer.
+    pub fn exchange(&mut self, frame: &[u8]) -> Result<Bytes> {
+        self.stream.write_all(frame)?;
+        let mut length = [0; 4];
+        self.stream.read_exact(&mut length)?;
+        let mut answer = vec![0; usize::try_from(i32::from_be_bytes(length))?];
+        self.stream.read_exact(&mut answer)?;
+        Ok(answer.into())
+    }
+
+    /// Creates a topic and waits until every partition has a leader.
+    pub fn create_topic(&mut self, name: &str, partitions: i32) -> Result<()> {
+        let topic = CreatableTopic::default()
+            .with_name(topic_name(name))
+            .with_num_partitions(partitions)
+            .with_replication_factor(1);
+        let answer = self.ask(&CreateTopicsRequest::default().with_timeout_ms(30_000).with_topics(vec![topic]), 5)?;
+        let code = answer.topics[0].error_code;
+        ensure!(code == 0, "creating topic {name}: error code {code}");
+        let until = Instant::now() + Duration::from_secs(30);
+        while !self.has_leaders(name)? {
+            ensure!(Instant::now() < until, "topic {name} got no leaders");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    fn has_leaders(&mut self, name: &str) -> Result<bool> {
+        Ok(self.metadata(name)? == 0)
+    }
+
+    /// Asks for a topic, which a server may create then; the first error code of topic or partitions.
+    pub fn metadata(&mut self, name: &str) -> Result<i16> {
+        let topic = MetadataRequestTopic::default().with_name(Some(topic_name(name)));
+        let request = MetadataRequest::default().with_topics(Some(vec![topic])).with_allow_auto_topic_creation(true);
+        let answer = self.ask(&request, 9)?;
+        let topic = &answer.topics[0];
+        let codes = topic.partitions.iter().map(|partition| partition.error_code);
+        Ok(std::iter::once(topic.error_code).chain(codes).find(|code| *code != 0).unwrap_or(0))
+    }
+
+    pub fn delete_topic(&mut self, name: &str) -> Result<()> {
+        let request = DeleteTopicsRequest::default().with_timeout_ms(30_000).with_topic_names(vec![topic_name(name)]);
+        let code = self.ask(&request, 4)?.responses[0].error_code;
+        ensure!(code == 0, "deleting topic {name}: error code {code}");
+        Ok(())
+    }
+
+    /// The offset behind the last record that consumers may read.
+    pub fn end_offset(&mut self, topic: &str, partition: i32) -> Result<i64> {
+        let partition = ListOffsetsPartition::default()
+            .with_partition_index(partition)
+            .with_current_leader_epoch(-1)
+            .with_timestamp(LATEST);
+        let topic = ListOffsetsTopic::default().with_name(topic_name(topic)).with_partitions(vec![partition]);
+        let request = ListOffsetsRequest::default().with_replica_id((-1).into()).with_topics(vec![topic]);
+        let answer = self.ask(&request, 5)?;
+        let partition = &answer.topics[0].partitions[0];
+        ensure!(partition.error_code == 0, "end offset: error code {}", partition.error_code);
+        Ok(partition.offset)
+    }
+
+    /// Reads batches from offset 0 and checks that offsets follow on each other and that every CRC is right.
+    /// Stops after `bytes_max` bytes; returns the offset behind the last batch it read.
+    pub fn read_back(&mut self, topic: &str, partition: i32, end: i64, bytes_max: usize) -> Result<i64> {
+        let (mut frame, offset_at) = frames::fetch(topic, partition, 1 << 20, 500);
+        let (mut next, mut read) = (0i64, 0usize);
+        while next < end && read < bytes_max {
+            frame[offset_at..offset_at + 8].copy_from_slice(&next.to_be_bytes());
+            let answer = self.exchange(&frame)?;
+            let head = FetchAnswer::read(&answer, topic);
+            ensure!(head.error_code == 0, "reading back: error code {}", head.error_code);
+            ensure!(head.records_bytes > 0, "nothing at offset {next} though the log ends at {end}");
+            // Behind the records stand the tags of partition, topic and answer: a byte each.
+            let records = &answer[answer.len() - 3 - head.records_bytes..answer.len() - 3];
+            next = check_batches(records, next)?;
+            read += head.records_bytes;
+        }
+        Ok(next)
+    }
+}
+
+/// Checks whole batches; what the size limit cut off at the end is left.
+fn check_batches(mut records: &[u8], mut next: i64) -> Result<i64> {
+    while records.len() >= 61 {
+        let bytes = frames::i32_at(records, 8) as usize + 12;
+        if records.len() < bytes {
+            break;
+        }
+        let (batch, rest) = records.split_at(bytes);
+        ensure!(frames::i64_at(batch, 0) == next, "offset {} where {next} comes next", frames::i64_at(batch, 0));
+        ensure!(crc32c::crc32c(&batch[21..]) == frames::i32_at(batch, 17) as u32, "wrong CRC at offset {next}");
+        next += i64::from(frames::i32_at(batch, 57));
+        records = rest;
+    }
+    Ok(next)
+}
+
+fn topic_name(name: &str) -> TopicName {
+    TopicName(StrBytes::from_string(name.to_owned()))
+}

@@ -1,0 +1,125 @@
+//! DescribeConfigs, IncrementalAlterConfigs, ListConfigResources.
+
+use anyhow::Result;
+use serde_json::{Value, json};
+
+use super::player::Player;
+use super::topics::create_with;
+
+const TOPIC: i8 = 2;
+const BROKER: i8 = 4;
+const SET: i8 = 0;
+const DELETE: i8 = 1;
+const APPEND: i8 = 2;
+const SUBTRACT: i8 = 3;
+
+pub fn play(player: &mut Player<'_>) -> Result<()> {
+    create_with(player, "set", 1, &[("retention.ms", "60000"), ("segment.bytes", "2000000")])?;
+    create_with(player, "plain", 1, &[])?;
+    describe(player)?;
+    alter(player)?;
+    bad_alterations(player)?;
+    list(player)
+}
+
+fn resource(kind: i8, name: &str, keys: Value) -> Value {
+    json!({ "resourceType": kind, "resourceName": name, "configurationKeys": keys })
+}
+
+fn describe(player: &mut Player<'_>) -> Result<()> {
+    let api = "DescribeConfigs";
+    let some = json!(["retention.ms", "segment.bytes", "cleanup.policy", "min.insync.replicas"]);
+    let none = Value::Null;
+    for (case, resource) in [
+        ("a topic with overrides", resource(TOPIC, "set", some.clone())),
+        ("a topic without", resource(TOPIC, "plain", some)),
+        ("a whole topic", resource(TOPIC, "set", none.clone())),
+        ("no keys", resource(TOPIC, "set", json!([]))),
+        ("an unknown key", resource(TOPIC, "set", json!(["nonsense"]))),
+        ("an unknown topic", resource(TOPIC, "gone", none.clone())),
+        ("an invalid topic name", resource(TOPIC, "a/b", none.clone())),
+        (
+            "some of a broker",
+            resource(BROKER, "1", json!(["num.partitions", "log.retention.hours", "message.max.bytes"])),
+        ),
+        ("another broker", resource(BROKER, "9", none.clone())),
+        ("a broker that is no number", resource(BROKER, "x", none.clone())),
+        ("the brokers' defaults", resource(BROKER, "", none.clone())),
+        ("an unknown type", resource(99, "x", none)),
+    ] {
+        player.ask_each(case, api, 1..=4, |_| json!({ "resources": [resource] }))?;
+    }
+    let all = json!({ "resources": [resource(TOPIC, "set", Value::Null)], "includeSynonyms": true });
+    player.ask_each("a whole topic with synonyms", api, 1..=4, |_| all.clone())?;
+    let broker = json!({ "resources": [resource(BROKER, "1", json!(["log.retention.ms", "num.partitions"]))], "includeSynonyms": true });
+    player.ask_each("some of a broker with synonyms", api, 1..=4, |_| broker.clone())?;
+    Ok(())
+}
+
+fn change(kind: i8, name: &str, changes: &[(&str, i8, Option<&str>)]) -> Value {
+    let configs: Vec<Value> = changes
+        .iter()
+        .map(|(name, operation, value)| json!({ "name": name, "configOperation": operation, "value": value }))
+        .collect();
+    json!({ "resources": [{ "resourceType": kind, "resourceName": name, "configs": configs }] })
+}
+
+fn alter(player: &mut Player<'_>) -> Result<()> {
+    let api = "IncrementalAlterConfigs";
+    let shown = json!({
+        "resources": [resource(TOPIC, "set", json!(["retention.ms", "cleanup.policy", "segment.bytes"]))],
+        "includeSynonyms": true
+    });
+    for (case, body) in [
+        ("set", change(TOPIC, "set", &[("retention.ms", SET, Some("70000"))])),
+        ("append", change(TOPIC, "set", &[("cleanup.policy", APPEND, Some("compact"))])),
+        ("subtract", change(TOPIC, "set", &[("cleanup.policy", SUBTRACT, Some("delete"))])),
+        ("delete", change(TOPIC, "set", &[("segment.bytes", DELETE, None)])),
+        ("delete what is not set", change(TOPIC, "set", &[("flush.ms", DELETE, None)])),
+    ] {
+        player.ask_each(case, api, 0..=1, |_| body.clone())?;
+        player.ask(&format!("after {case}"), "DescribeConfigs", 4, &shown)?;
+    }
+    let mut only = change(TOPIC, "set", &[("retention.ms", SET, Some("80000"))]);
+    only["validateOnly"] = json!(true);
+    player.ask("only to be validated", api, 1, &only)?;
+    player.ask("after a validation", "DescribeConfigs", 4, &shown)?;
+    let broker = change(BROKER, "1", &[("log.retention.ms", SET, Some("90000"))]);
+    player.ask("of a broker", api, 1, &broker)?;
+    let default = change(BROKER, "", &[("log.segment.bytes", SET, Some("3000000"))]);
+    player.ask("of all brokers", api, 1, &default)?;
+    player.ask("after brokers changed", "DescribeConfigs", 4, &shown)?;
+    Ok(())
+}
+
+fn bad_alterations(player: &mut Player<'_>) -> Result<()> {
+    let api = "IncrementalAlterConfigs";
+    for (case, body) in [
+        ("an unknown name", change(TOPIC, "set", &[("nonsense", SET, Some("1"))])),
+        ("a wrong type", change(TOPIC, "set", &[("retention.ms", SET, Some("long"))])),
+        ("out of range", change(TOPIC, "set", &[("min.insync.replicas", SET, Some("0"))])),
+        ("a null value", change(TOPIC, "set", &[("retention.ms", SET, None)])),
+        ("append to what is no list", change(TOPIC, "set", &[("retention.ms", APPEND, Some("1"))])),
+        ("an unknown operation", change(TOPIC, "set", &[("retention.ms", 9, Some("1"))])),
+        ("an unknown topic", change(TOPIC, "gone", &[("retention.ms", SET, Some("1"))])),
+        (
+            "the same name twice",
+            change(TOPIC, "set", &[("retention.ms", SET, Some("1")), ("retention.ms", DELETE, None)]),
+        ),
+        ("another broker", change(BROKER, "9", &[("log.retention.ms", SET, Some("1"))])),
+        ("a read-only config", change(BROKER, "1", &[("broker.id", SET, Some("2"))])),
+        ("an unknown type", change(99, "x", &[("a", SET, Some("1"))])),
+        ("no changes", change(TOPIC, "set", &[])),
+    ] {
+        player.ask_each(case, api, 0..=1, |_| body.clone())?;
+    }
+    Ok(())
+}
+
+fn list(player: &mut Player<'_>) -> Result<()> {
+    player.ask_each("all", "ListConfigResources", 0..=1, |_| json!({}))?;
+    player.ask("topics", "ListConfigResources", 1, &json!({ "resourceTypes": [TOPIC] }))?;
+    player.ask("brokers", "ListConfigResources", 1, &json!({ "resourceTypes": [BROKER] }))?;
+    player.ask("an unknown type", "ListConfigResources", 1, &json!({ "resourceTypes": [99] }))?;
+    Ok(())
+}

@@ -1,0 +1,431 @@
+//! Produce, Fetch, ListOffsets, OffsetForLeaderEpoch, InitProducerId, DescribeProducers.
+
+use anyhow::Result;
+use serde_json::{Value, json};
+
+use super::player::Player;
+use super::topics::{create, create_with};
+
+const UNKNOWN_ID: &str = "BBBBBBBBBBBBBBBBBBBBBA";
+
+pub fn play(player: &mut Player<'_>) -> Result<()> {
+    let id = create(player, "log", 2)?;
+    produce(player, &id)?;
+    bad_batches(player)?;
+    limits(player)?;
+    idempotence(player)?;
+    fetch(player, &id)?;
+    fetch_sessions(player, &id)?;
+    list_offsets(player)?;
+    leader_epochs(player)?;
+    producers(player)
+}
+
+/// A record batch to be sent; what a case wants to break is a field.
+#[derive(Clone)]
+struct Batch {
+    records: Vec<(Option<&'static [u8]>, Option<&'static [u8]>)>,
+    timestamp: i64,
+    attributes: i16,
+    magic: u8,
+    producer: (i64, i16, i32),
+    count: Option<i32>,
+    crc: Option<u32>,
+}
+
+impl Default for Batch {
+    fn default() -> Batch {
+        Batch {
+            records: vec![(Some(b"key"), Some(b"value"))],
+            timestamp: 1_760_000_000_000,
+            attributes: 0,
+            magic: 2,
+            producer: (-1, -1, -1),
+            count: None,
+            crc: None,
+        }
+    }
+}
+
+impl Batch {
+    fn bytes(&self) -> Vec<u8> {
+        let mut body = Vec::new();
+        let count = i32::try_from(self.records.len()).expect("a few records");
+        body.extend_from_slice(&self.attributes.to_be_bytes());
+        body.extend_from_slice(&(count - 1).max(0).to_be_bytes());
+        body.extend_from_slice(&self.timestamp.to_be_bytes());
+        body.extend_from_slice(&self.timestamp.to_be_bytes());
+        body.extend_from_slice(&self.producer.0.to_be_bytes());
+        body.extend_from_slice(&self.producer.1.to_be_bytes());
+        body.extend_from_slice(&self.producer.2.to_be_bytes());
+        body.extend_from_slice(&self.count.unwrap_or(count).to_be_bytes());
+        for (index, (key, value)) in (0..).zip(&self.records) {
+            put_record(&mut body, index, *key, *value);
+        }
+        let mut batch = Vec::new();
+        batch.extend_from_slice(&0i64.to_be_bytes());
+        batch.extend_from_slice(&i32::try_from(body.len() + 9).expect("small").to_be_bytes());
+        batch.extend_from_slice(&(-1i32).to_be_bytes());
+        batch.push(self.magic);
+        batch.extend_from_slice(&self.crc.unwrap_or_else(|| crc32c::crc32c(&body)).to_be_bytes());
+        batch.extend_from_slice(&body);
+        batch
+    }
+
+    fn hex(&self) -> String {
+        hex(&self.bytes())
+    }
+}
+
+fn put_record(body: &mut Vec<u8>, index: i64, key: Option<&[u8]>, value: Option<&[u8]>) {
+    let mut record = vec![0];
+    put_varint(&mut record, 0);
+    put_varint(&mut record, index);
+    for part in [key, value] {
+        put_varint(&mut record, part.map_or(-1, |part| part.len() as i64));
+        record.extend_from_slice(part.unwrap_or_default());
+    }
+    put_varint(&mut record, 0);
+    put_varint(body, record.len() as i64);
+    body.extend_from_slice(&record);
+}
+
+fn put_varint(bytes: &mut Vec<u8>, value: i64) {
+    let mut zigzag = ((value << 1) ^ (value >> 63)) as u64;
+    while zigzag >= 0x80 {
+        bytes.push(zigzag as u8 | 0x80);
+        zigzag >>= 7;
+    }
+    bytes.push(zigzag as u8);
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("hex:{digits}")
+}
+
+/// A Produce request for one partition; from v13 on topics go by id.
+fn request(version: i16, topic: (&str, &str), partition: i32, acks: i16, records: &Value) -> Value {
+    let partitions = json!([{ "index": partition, "records": records }]);
+    let data = if version >= 13 {
+        json!({ "topicId": topic.1, "partitionData": partitions })
+    } else {
+        json!({ "name": topic.0, "partitionData": partitions })
+    };
+    json!({ "acks": acks, "timeoutMs": 5000, "topicData": [data] })
+}
+
+fn produce(player: &mut Player<'_>, id: &str) -> Result<()> {
+    let batch = json!(Batch::default().hex());
+    let log = ("log", id);
+    player.ask_each("one record, acks=1", "Produce", 3..=13, |version| request(version, log, 0, 1, &batch))?;
+    player.ask_each("one record, acks=all", "Produce", 3..=13, |version| request(version, log, 0, -1, &batch))?;
+    player.ask_each("acks=2", "Produce", 3..=13, |version| request(version, log, 0, 2, &batch))?;
+    player.ask_each("an unknown topic", "Produce", 3..=13, |version| {
+        request(version, ("gone", UNKNOWN_ID), 0, 1, &batch)
+    })?;
+    player.ask_each("an unknown partition", "Produce", 3..=13, |version| request(version, log, 7, 1, &batch))?;
+    player.ask_each("a negative partition", "Produce", 3..=13, |version| request(version, log, -1, 1, &batch))?;
+    player.ask_each("null records", "Produce", 3..=13, |version| request(version, log, 0, 1, &Value::Null))?;
+    player.ask_each("no records", "Produce", 3..=13, |version| request(version, log, 0, 1, &json!("hex:")))?;
+    player.ask_each("no topics", "Produce", 3..=13, |_| json!({ "acks": 1, "timeoutMs": 100, "topicData": [] }))?;
+    player.ask_each("a transactional id", "Produce", 3..=13, |version| {
+        let mut body = request(version, log, 0, -1, &batch);
+        body["transactionalId"] = json!("a-transaction");
+        body
+    })?;
+    Ok(())
+}
+
+fn bad_batches(player: &mut Player<'_>) -> Result<()> {
+    let good = Batch::default();
+    let mut cut = good.bytes();
+    cut.truncate(70);
+    let mut two = good.bytes();
+    two.extend_from_slice(&good.bytes());
+    let mut trailing = good.bytes();
+    trailing.extend_from_slice(&[1, 2, 3]);
+    let mut long = good.bytes();
+    long[8..12].copy_from_slice(&i32::MAX.to_be_bytes());
+    let mut short = good.bytes();
+    short[8..12].copy_from_slice(&20i32.to_be_bytes());
+    let cases: Vec<(&str, Vec<u8>)> = vec![
+        ("a wrong CRC", Batch { crc: Some(1), ..good.clone() }.bytes()),
+        ("magic 0", Batch { magic: 0, ..good.clone() }.bytes()),
+        ("magic 1", Batch { magic: 1, ..good.clone() }.bytes()),
+        ("magic 3", Batch { magic: 3, ..good.clone() }.bytes()),
+        ("an unknown codec", Batch { attributes: 5, ..good.clone() }.bytes()),
+        ("codec 7", Batch { attributes: 7, ..good.clone() }.bytes()),
+        ("gzip that is none", Batch { attributes: 1, ..good.clone() }.bytes()),
+        ("a count above the records", Batch { count: Some(2), ..good.clone() }.bytes()),
+        ("a count of zero", Batch { count: Some(0), ..good.clone() }.bytes()),
+        ("a negative count", Batch { count: Some(-1), ..good.clone() }.bytes()),
+        ("a batch without records", Batch { records: vec![], ..good.clone() }.bytes()),
+        ("a control batch", Batch { attributes: 0x20, ..good.clone() }.bytes()),
+        ("a transactional batch", Batch { attributes: 0x10, producer: (77, 0, 0), ..good.clone() }.bytes()),
+        ("a producer id without a sequence", Batch { producer: (77, 0, -1), ..good.clone() }.bytes()),
+        ("the log append time bit", Batch { attributes: 8, ..good.clone() }.bytes()),
+        ("a timestamp of the far future", Batch { timestamp: i64::MAX / 2, ..good.clone() }.bytes()),
+        ("a negative timestamp", Batch { timestamp: -5, ..good.clone() }.bytes()),
+        ("a cut batch", cut),
+        ("two batches", two),
+        ("bytes behind the batch", trailing),
+        ("a length beyond the end", long),
+        ("a length below the header", short),
+        ("ten bytes", vec![0; 10]),
+        ("null key and value", Batch { records: vec![(None, None)], ..good.clone() }.bytes()),
+    ];
+    for (case, bytes) in cases {
+        create(player, &format!("bad-{}", case.replace(' ', "-")), 1)?;
+        let name = format!("bad-{}", case.replace(' ', "-"));
+        for version in [3, 8, 11] {
+            player.ask(case, "Produce", version, &request(version, (&name, UNKNOWN_ID), 0, 1, &json!(hex(&bytes))))?;
+        }
+        // Whatever was refused must not be in the log.
+        let body = offsets_request(6, &name, 0, -1);
+        player.ask(&format!("end of the log after {case}"), "ListOffsets", 6, &body)?;
+    }
+    Ok(())
+}
+
+fn limits(player: &mut Player<'_>) -> Result<()> {
+    create_with(player, "small", 1, &[("max.message.bytes", "100")])?;
+    let large = Batch { records: vec![(None, Some(&[b'x'; 200]))], ..Batch::default() };
+    let body = request(9, ("small", UNKNOWN_ID), 0, 1, &json!(large.hex()));
+    player.ask("a batch over max.message.bytes", "Produce", 9, &body)?;
+    create_with(player, "compact", 1, &[("cleanup.policy", "compact")])?;
+    let unkeyed = Batch { records: vec![(Some(b"k"), Some(b"v")), (None, Some(b"v"))], ..Batch::default() };
+    for version in [7, 8, 9] {
+        let body = request(version, ("compact", UNKNOWN_ID), 0, 1, &json!(unkeyed.hex()));
+        player.ask("a record without a key on a compacted topic", "Produce", version, &body)?;
+    }
+    create_with(player, "append-time", 1, &[("message.timestamp.type", "LogAppendTime")])?;
+    let body = request(9, ("append-time", UNKNOWN_ID), 0, 1, &json!(Batch::default().hex()));
+    player.ask("a topic of append time", "Produce", 9, &body)?;
+    create_with(player, "timely", 1, &[("message.timestamp.before.max.ms", "1000")])?;
+    for version in [7, 8, 9] {
+        let body = request(version, ("timely", UNKNOWN_ID), 0, 1, &json!(Batch::default().hex()));
+        player.ask("a timestamp before the limit", "Produce", version, &body)?;
+    }
+    Ok(())
+}
+
+fn idempotence(player: &mut Player<'_>) -> Result<()> {
+    create(player, "once", 1)?;
+    let mut send = |case: &str, producer: (i64, i16, i32), records: usize| {
+        let record: (Option<&'static [u8]>, Option<&'static [u8]>) = (None, Some(b"v"));
+        let batch = Batch { producer, records: vec![record; records], ..Batch::default() };
+        player.ask(case, "Produce", 9, &request(9, ("once", UNKNOWN_ID), 0, -1, &json!(batch.hex())))
+    };
+    send("an unknown producer with any first sequence", (500, 0, 7), 3)?;
+    send("the next sequence", (500, 0, 10), 1)?;
+    send("a duplicate of the last batch", (500, 0, 10), 1)?;
+    send("a duplicate of an older batch", (500, 0, 7), 3)?;
+    send("a part of an older batch", (500, 0, 8), 1)?;
+    send("a gap", (500, 0, 20), 1)?;
+    send("a newer epoch that does not begin at 0", (500, 1, 4), 1)?;
+    send("a newer epoch", (500, 1, 0), 1)?;
+    send("the older epoch", (500, 0, 11), 1)?;
+    for sequence in 1..=6 {
+        send("one of six batches", (500, 1, sequence), 1)?;
+    }
+    send("the oldest of the last five", (500, 1, 2), 1)?;
+    send("one older than the last five", (500, 1, 1), 1)?;
+    send("a sequence before the end of the numbers", (501, 0, i32::MAX - 1), 2)?;
+    send("the sequence after the end of the numbers", (501, 0, 0), 1)?;
+    send("a batch over the end of the numbers", (502, 0, i32::MAX), 2)?;
+    send("what follows on it", (502, 0, 1), 1)?;
+    send("a negative epoch", (503, -1, 0), 1)?;
+    Ok(())
+}
+
+/// A Fetch of one partition; from v13 on topics go by id.
+fn fetch_request(version: i16, id: &str, partition: Value) -> Value {
+    let topic = if version >= 13 { json!({ "topicId": id }) } else { json!({ "topic": "log" }) };
+    let mut topic = topic;
+    topic["partitions"] = json!([partition]);
+    json!({ "maxWaitMs": 0, "minBytes": 0, "maxBytes": 1_000_000, "topics": [topic] })
+}
+
+fn at(offset: i64) -> Value {
+    json!({ "partition": 0, "fetchOffset": offset, "partitionMaxBytes": 1_000_000 })
+}
+
+fn fetch(player: &mut Player<'_>, id: &str) -> Result<()> {
+    player.ask_each("from the start", "Fetch", 4..=18, |version| fetch_request(version, id, at(0)))?;
+    player.ask_each("from the middle", "Fetch", 4..=18, |version| fetch_request(version, id, at(5)))?;
+    player.ask_each("at the end", "Fetch", 4..=18, |version| fetch_request(version, id, at(22)))?;
+    player.ask_each("beyond the end", "Fetch", 4..=18, |version| fetch_request(version, id, at(1000)))?;
+    player.ask_each("below the start", "Fetch", 4..=18, |version| fetch_request(version, id, at(-5)))?;
+    player.ask_each("committed records only", "Fetch", 4..=18, |version| {
+        let mut body = fetch_request(version, id, at(20));
+        body["isolationLevel"] = json!(1);
+        body
+    })?;
+    player.ask_each("an unknown partition", "Fetch", 4..=18, |version| {
+        fetch_request(version, id, json!({ "partition": 9, "fetchOffset": 0, "partitionMaxBytes": 1000 }))
+    })?;
+    player.ask_each("an unknown topic", "Fetch", 4..=18, |version| {
+        let mut body = fetch_request(version, UNKNOWN_ID, at(0));
+        if version < 13 {
+            body["topics"][0]["topic"] = json!("gone");
+        }
+        body
+    })?;
+    player.ask_each("one byte a partition", "Fetch", 4..=18, |version| {
+        fetch_request(version, id, json!({ "partition": 0, "fetchOffset": 0, "partitionMaxBytes": 1 }))
+    })?;
+    player.ask_each("one byte in all", "Fetch", 4..=18, |version| {
+        let mut body = fetch_request(version, id, at(0));
+        body["maxBytes"] = json!(1);
+        body
+    })?;
+    player.ask_each("a newer leader epoch", "Fetch", 9..=18, |version| {
+        let mut partition = at(0);
+        partition["currentLeaderEpoch"] = json!(99);
+        fetch_request(version, id, partition)
+    })?;
+    player.ask_each("a last fetched epoch from the future", "Fetch", 12..=18, |version| {
+        let mut partition = at(5);
+        partition["lastFetchedEpoch"] = json!(99);
+        fetch_request(version, id, partition)
+    })?;
+    player.ask_each("no topics", "Fetch", 4..=18, |_| json!({ "maxWaitMs": 0, "minBytes": 0, "topics": [] }))?;
+    player.ask_each("at the end, waiting", "Fetch", 4..=18, |version| {
+        let mut body = fetch_request(version, id, at(22));
+        body["maxWaitMs"] = json!(20);
+        body["minBytes"] = json!(1);
+        body
+    })
+}
+
+fn fetch_sessions(player: &mut Player<'_>, id: &str) -> Result<()> {
+    for version in [7, 12, 13, 18] {
+        let mut open = fetch_request(version, id, at(0));
+        open["sessionEpoch"] = json!(0);
+        let answer = player.ask("a new session", "Fetch", version, &open)?;
+        let session = answer["sessionId"].clone();
+        let mut next = json!({ "maxWaitMs": 0, "minBytes": 0, "sessionId": session, "sessionEpoch": 1, "topics": [] });
+        player.ask("an incremental fetch", "Fetch", version, &next)?;
+        next["sessionEpoch"] = json!(9);
+        player.ask("a wrong session epoch", "Fetch", version, &next)?;
+        let forgotten = if version >= 13 { json!({ "topicId": id }) } else { json!({ "topic": "log" }) };
+        let mut forgotten = forgotten;
+        forgotten["partitions"] = json!([0]);
+        next["sessionEpoch"] = json!(2);
+        next["forgottenTopicsData"] = json!([forgotten]);
+        player.ask("a forgotten partition", "Fetch", version, &next)?;
+        let mut unknown = fetch_request(version, id, at(0));
+        unknown["sessionId"] = json!(12345);
+        unknown["sessionEpoch"] = json!(1);
+        player.ask("an unknown session", "Fetch", version, &unknown)?;
+        let mut close =
+            json!({ "maxWaitMs": 0, "minBytes": 0, "sessionId": session, "sessionEpoch": -1, "topics": [] });
+        player.ask("a closed session", "Fetch", version, &close)?;
+        close["sessionEpoch"] = json!(3);
+        player.ask("a session that was closed", "Fetch", version, &close)?;
+    }
+    Ok(())
+}
+
+fn offsets_request(version: i16, topic: &str, partition: i32, timestamp: i64) -> Value {
+    let mut body = json!({
+        "replicaId": -1,
+        "topics": [{ "name": topic, "partitions": [{ "partitionIndex": partition, "timestamp": timestamp }] }]
+    });
+    if version >= 10 {
+        body["timeoutMs"] = json!(1000);
+    }
+    body
+}
+
+fn list_offsets(player: &mut Player<'_>) -> Result<()> {
+    for (case, timestamp) in [
+        ("latest", -1),
+        ("earliest", -2),
+        ("of the largest timestamp", -3),
+        ("earliest local", -4),
+        ("latest tiered", -5),
+        ("earliest pending upload", -6),
+        ("of a time that no API names", -7),
+        ("of time 0", 0),
+        ("of the records' time", 1_760_000_000_000),
+        ("of a later time", 1_760_000_000_001),
+    ] {
+        player.ask_each(case, "ListOffsets", 1..=11, |version| offsets_request(version, "log", 0, timestamp))?;
+        player.ask_each(&format!("{case}, empty"), "ListOffsets", 1..=11, |version| {
+            offsets_request(version, "log", 1, timestamp)
+        })?;
+    }
+    player.ask_each("an unknown topic", "ListOffsets", 1..=11, |version| offsets_request(version, "gone", 0, -1))?;
+    player.ask_each("an unknown partition", "ListOffsets", 1..=11, |version| offsets_request(version, "log", 9, -1))?;
+    player.ask_each("the same partition twice", "ListOffsets", 1..=11, |version| {
+        let mut body = offsets_request(version, "log", 0, -1);
+        let partition = body["topics"][0]["partitions"][0].clone();
+        body["topics"][0]["partitions"] = json!([partition, partition]);
+        body
+    })?;
+    player.ask_each("a newer leader epoch", "ListOffsets", 4..=11, |version| {
+        let mut body = offsets_request(version, "log", 0, -1);
+        body["topics"][0]["partitions"][0]["currentLeaderEpoch"] = json!(99);
+        body
+    })?;
+    player.ask_each("committed records only", "ListOffsets", 2..=11, |version| {
+        let mut body = offsets_request(version, "log", 0, -1);
+        body["isolationLevel"] = json!(1);
+        body
+    })
+}
+
+fn leader_epochs(player: &mut Player<'_>) -> Result<()> {
+    let ask = |topic: &str, partition: i32, current: i32, epoch: i32| {
+        let partition = json!({ "partition": partition, "currentLeaderEpoch": current, "leaderEpoch": epoch });
+        json!({ "replicaId": -1, "topics": [{ "topic": topic, "partitions": [partition] }] })
+    };
+    let api = "OffsetForLeaderEpoch";
+    for (case, body) in [
+        ("epoch 0", ask("log", 0, -1, 0)),
+        ("an epoch from the future", ask("log", 0, -1, 50)),
+        ("a negative epoch", ask("log", 0, -1, -1)),
+        ("of an empty partition", ask("log", 1, -1, 0)),
+        ("an unknown topic", ask("gone", 0, -1, 0)),
+        ("an unknown partition", ask("log", 9, -1, 0)),
+        ("a newer leader epoch", ask("log", 0, 99, 0)),
+    ] {
+        player.ask_each(case, api, 2..=4, |_| body.clone())?;
+    }
+    Ok(())
+}
+
+fn producers(player: &mut Player<'_>) -> Result<()> {
+    player.ask_each(
+        "an idempotent producer",
+        "InitProducerId",
+        0..=5,
+        |_| json!({ "transactionalId": null, "transactionTimeoutMs": 60000 }),
+    )?;
+    player.ask_each(
+        "an id and epoch to be bumped",
+        "InitProducerId",
+        3..=5,
+        |_| json!({ "transactionalId": null, "transactionTimeoutMs": 60000, "producerId": 4, "producerEpoch": 2 }),
+    )?;
+    player.ask_each(
+        "an id without an epoch",
+        "InitProducerId",
+        3..=5,
+        |_| json!({ "transactionalId": null, "transactionTimeoutMs": 60000, "producerId": 4, "producerEpoch": -1 }),
+    )?;
+    player.ask_each(
+        "an empty transactional id",
+        "InitProducerId",
+        0..=5,
+        |_| json!({ "transactionalId": "", "transactionTimeoutMs": 60000 }),
+    )?;
+    let ask = |topic: &str, partition: i32| json!({ "topics": [{ "name": topic, "partitionIndexes": [partition] }] });
+    player.ask("of a partition", "DescribeProducers", 0, &ask("once", 0))?;
+    player.ask("of a partition without producers", "DescribeProducers", 0, &ask("log", 1))?;
+    player.ask("of an unknown topic", "DescribeProducers", 0, &ask("gone", 0))?;
+    player.ask("of an unknown partition", "DescribeProducers", 0, &ask("log", 9))?;
+    Ok(())
+}
