@@ -83,6 +83,12 @@ impl Ottla {
         for setting in &self.settings {
             command.args(["--set", setting]);
         }
+        for (name, _) in std::env::vars_os() {
+            // The environment is a layer of its settings, and not of these tests.
+            if name.to_string_lossy().starts_with("OTTLA_") || name.to_string_lossy().starts_with("KAFKA_") {
+                command.env_remove(name);
+            }
+        }
         // In its own folder, so that no config.yaml of the caller's directory is found.
         command.current_dir(self.folder.path()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
         let mut process = Process::spawn("ottla", &mut command)?;

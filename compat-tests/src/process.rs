@@ -107,11 +107,14 @@ pub fn free_port() -> anyhow::Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
-/// The last lines of a log file, for error messages.
+/// The longest line that is shown of a log.
+const LINE_CHARACTERS: usize = 300;
+
+/// The last lines of a log file, each cut to a bearable length, for error messages.
 pub fn tail(path: &Path, lines: usize) -> String {
     let bytes = std::fs::read(path).unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
-    let all: Vec<&str> = text.lines().collect();
+    let all: Vec<String> = text.lines().map(|line| line.chars().take(LINE_CHARACTERS).collect()).collect();
     all[all.len().saturating_sub(lines)..].join("\n")
 }
 

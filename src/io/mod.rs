@@ -10,4 +10,5 @@ pub mod net;
 pub mod pool;
 pub mod random;
 pub mod round_trip;
+pub mod sim_disk;
 pub mod threads;

@@ -3,17 +3,15 @@
 //! The ticket is taken under the lock, run on another thread, and its outcome handed back under the lock. Several may be on
 //! their way. What the ticket covers was captured when it was taken; a cut of the log in between makes it worthless.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-
-use tracing::warn;
 
 use crate::log::checkpoint;
 use crate::log::error::LogError;
 use crate::log::log_dir::LogDir;
 use crate::log::partition_log::{DurableEnd, Log};
 use crate::log::segment::Segment;
-use crate::log::snapshots;
+use crate::log::snapshots::{self, Snapshot};
 use crate::model::Offset;
 
 pub(crate) const LEADER_EPOCH_CHECKPOINT: &str = "leader-epoch-checkpoint";
@@ -28,7 +26,7 @@ pub struct FlushTicket {
     log_dir: Arc<LogDir>,
     dir: Arc<Path>,
     segments: Vec<Arc<Segment>>,
-    sidecars: Vec<(PathBuf, Vec<u8>)>,
+    snapshots: Vec<Snapshot>,
     obsolete_snapshot: Option<Offset>,
     epochs: Option<(u64, String)>,
     sync_parent: bool,
@@ -42,6 +40,7 @@ struct Covers {
     truncation_generation: u64,
     dir_version: u64,
     epochs_version: u64,
+    snapshot_offset: Option<Offset>,
 }
 
 /// What became of a ticket; goes back to [`Log::flushed`].
@@ -80,10 +79,12 @@ impl FlushTicket {
                 segment.sync_indexes()?;
             }
         }
-        for (path, content) in &self.sidecars {
-            self.write_sidecar(path, content);
+        for snapshot in &self.snapshots {
+            snapshot.write(&self.log_dir, &self.dir)?;
         }
         if let Some(offset) = self.obsolete_snapshot {
+            // The newer one must be there for good before the older one goes.
+            self.log_dir.sync_dir(&self.dir)?;
             snapshots::remove(&self.log_dir, &self.dir, offset)?;
         }
         if let Some((_, text)) = &self.epochs {
@@ -100,17 +101,6 @@ impl FlushTicket {
         }
         Ok(())
     }
-
-    /// A snapshot that is lost or torn is seen by its CRC and rebuilt: it needs no flush of its own.
-    fn write_sidecar(&self, path: &Path, content: &[u8]) {
-        let written = self.log_dir.disk().open(path, true).and_then(|file| {
-            file.truncate(0)?;
-            file.write_all_at(&mut [std::io::IoSlice::new(content)], 0)
-        });
-        if let Err(error) = written {
-            warn!(path = %path.display(), %error, "producer snapshot could not be written");
-        }
-    }
 }
 
 impl Log {
@@ -121,7 +111,7 @@ impl Log {
             || unflushed.dir_synced < unflushed.dir_version
             || unflushed.epochs_synced < self.epochs.version()
             || !unflushed.parent_synced
-            || !unflushed.sidecars.is_empty()
+            || !unflushed.snapshots.is_empty()
     }
 
     /// Captures what is not on stable storage now.
@@ -139,7 +129,7 @@ impl Log {
             log_dir: self.log_dir.clone(),
             dir: self.dir.clone(),
             segments: self.segments[first..].to_vec(),
-            sidecars: std::mem::take(&mut unflushed.sidecars),
+            snapshots: unflushed.snapshots.clone(),
             obsolete_snapshot: unflushed.obsolete_snapshot.take(),
             epochs,
             sync_parent: !unflushed.parent_synced,
@@ -149,6 +139,7 @@ impl Log {
                 truncation_generation: unflushed.truncation_generation,
                 dir_version: unflushed.dir_version,
                 epochs_version,
+                snapshot_offset: unflushed.snapshot_offset,
             },
         }
     }
@@ -162,6 +153,7 @@ impl Log {
         if covers.truncation_generation == unflushed.truncation_generation {
             unflushed.epochs_synced = unflushed.epochs_synced.max(covers.epochs_version);
             unflushed.durable_end = unflushed.durable_end.max(covers.end);
+            unflushed.snapshots.retain(|snapshot| Some(snapshot.offset) > covers.snapshot_offset);
         }
         self.invariants();
         Ok(self.durable_end())

@@ -43,14 +43,27 @@ pub struct LogDir {
     path: PathBuf,
     poisoned: AtomicBool,
     lock: Mutex<Option<Box<dyn DiskLock>>>,
+    /// The recovery points written last, by the name of the log's directory.
+    recovery_points: Mutex<BTreeMap<String, Offset>>,
 }
 
 impl LogDir {
     /// A log directory, created when missing.
     pub fn open(disk: Arc<dyn Disk>, path: &Path) -> Result<Arc<LogDir>, LogError> {
+        let missing: Vec<&Path> = path.ancestors().take_while(|ancestor| !disk.exists(ancestor)).collect();
         disk.create_dir_all(path).map_err(LogError::io("create", path))?;
-        let dir = LogDir { disk, path: path.to_owned(), poisoned: AtomicBool::new(false), lock: Mutex::new(None) };
-        Ok(Arc::new(dir))
+        // The names that lead here must survive as surely as what lies here.
+        for parent in missing.iter().filter_map(|missing| missing.parent()) {
+            let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+            disk.sync_dir(parent).map_err(LogError::io("flush directory", parent))?;
+        }
+        Ok(Arc::new(LogDir {
+            disk,
+            path: path.to_owned(),
+            poisoned: AtomicBool::new(false),
+            lock: Mutex::new(None),
+            recovery_points: Mutex::new(BTreeMap::new()),
+        }))
     }
 
     /// Takes the lock that Kafka takes, held as long as this `LogDir` lives.
@@ -131,7 +144,17 @@ impl LogDir {
 
     /// One of the three checkpoints; a missing one is empty. Write only offsets that a finished flush covers.
     pub fn write_offsets(&self, name: &str, offsets: &BTreeMap<TopicPartition, Offset>) -> Result<(), LogError> {
-        self.write_atomically(&self.path.join(name), checkpoint::encode_offsets(offsets).as_bytes())
+        self.write_atomically(&self.path.join(name), checkpoint::encode_offsets(offsets).as_bytes())?;
+        if name == RECOVERY_POINT_CHECKPOINT {
+            *self.recovery_points.lock() =
+                offsets.iter().map(|(partition, offset)| (partition.to_string(), *offset)).collect();
+        }
+        Ok(())
+    }
+
+    /// The recovery point of a log that was written last in this process's life, by its directory's name.
+    pub(crate) fn recovery_point(&self, name: &str) -> Option<Offset> {
+        self.recovery_points.lock().get(name).copied()
     }
 
     /// Reads a checkpoint. A malformed one is an error that names it: the caller decides whether it can do without.

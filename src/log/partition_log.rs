@@ -8,7 +8,7 @@
 //! segment's end after the write.
 
 use std::io::{self, IoSlice};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -19,10 +19,10 @@ use crate::log::error::AppendError;
 use crate::log::leader_epoch::LeaderEpochs;
 use crate::log::log_dir::LogDir;
 use crate::log::options::LogOptions;
-use crate::log::producer_snapshot::{SIDECAR_SUFFIX, SNAPSHOT_SUFFIX, encode_sidecar, encode_snapshot};
 use crate::log::producers::{ProducerBatch, Producers, Undo, Verdict};
 use crate::log::reader::LogReader;
-use crate::log::segment::{Segment, file_path};
+use crate::log::segment::Segment;
+use crate::log::snapshots::Snapshot;
 use crate::log::validate::{Origin, ValidatedBatches};
 use crate::model::{LeaderEpoch, Now, Offset, TopicId};
 use crate::protocol::record_batch::{BatchHeader, PATCHED_BYTES};
@@ -70,6 +70,8 @@ pub struct Log {
     /// Set when a failed write could not be cut back: what the file holds behind the end is not known.
     pub(crate) failed: bool,
     pub(crate) last_retention: Option<Now>,
+    /// What the recovery point checkpoint said when the log was opened.
+    pub(crate) opened_recovery_point: Offset,
     patched: Vec<[u8; PATCHED_BYTES]>,
     staged: Vec<BatchHeader>,
 }
@@ -85,8 +87,8 @@ pub(crate) struct Unflushed {
     /// Whether the partition's directory itself is on stable storage.
     pub parent_synced: bool,
     pub epochs_synced: u64,
-    /// Sidecars to be written by the next flush: lost with a crash, and rebuilt.
-    pub sidecars: Vec<(PathBuf, Vec<u8>)>,
+    /// Producer snapshots that no finished flush has written yet.
+    pub snapshots: Vec<Snapshot>,
     /// The newest snapshot that is written or waits to be.
     pub snapshot_offset: Option<Offset>,
     /// How large the active segment was then.
@@ -109,6 +111,7 @@ pub(crate) struct LogParts {
     pub epochs: LeaderEpochs,
     pub producers: Producers,
     pub unflushed: Unflushed,
+    pub opened_recovery_point: Offset,
 }
 
 impl Log {
@@ -132,6 +135,7 @@ impl Log {
             unflushed: parts.unflushed,
             failed: false,
             last_retention: None,
+            opened_recovery_point: parts.opened_recovery_point,
             patched: Vec::new(),
             staged: Vec::new(),
         };
@@ -446,11 +450,8 @@ impl Log {
         unflushed.snapshot_size_bytes = self.segments.last().expect("a log has a segment").size_bytes();
         let is_base = |offset: &Offset| self.segments.iter().any(|segment| segment.base_offset == *offset);
         unflushed.obsolete_snapshot = previous.filter(|offset| !is_base(offset)).or(unflushed.obsolete_snapshot);
-        let snapshot = encode_snapshot(&self.producers);
-        let sidecar = encode_sidecar(&self.producers, &snapshot);
-        let path = |suffix| file_path(&self.dir, self.log_end_offset, suffix);
-        self.unflushed.sidecars.push((path(SIDECAR_SUFFIX), sidecar));
-        self.unflushed.sidecars.push((path(SNAPSHOT_SUFFIX), snapshot));
+        unflushed.snapshots.push(Snapshot::new(&self.producers, self.log_end_offset));
+        unflushed.dir_version += 1;
     }
 
     pub(crate) fn invariants(&self) {

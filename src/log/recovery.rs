@@ -169,11 +169,14 @@ impl Loader<'_> {
         Ok(())
     }
 
-    /// Behind the recovery point a removed segment may be missing while a later one is still there. Only compaction makes
-    /// gaps that are none.
+    /// Behind the recovery point the name of a new segment may be lost, or a removal have happened, while a later segment is
+    /// there. Below it a hole is what retention has left. Only compaction makes gaps behind it that are no holes.
     fn is_behind_a_hole(&self, base_offset: Offset) -> bool {
         let Some(previous) = self.segments.last() else { return false };
-        previous.end_offset() < base_offset && !self.open.options.cleanup_compact
+        previous.end_offset() < base_offset
+            && base_offset > self.open.recovery_point
+            && !self.open.clean_shutdown
+            && !self.open.options.cleanup_compact
     }
 
     /// A segment that lies below the recovery point and gets no more batches: its size and the ends of its indexes suffice.
@@ -350,8 +353,13 @@ impl Loader<'_> {
         self.epochs.truncate_from_end(end_offset);
         let log_start_offset = self.open.log_start_offset.max(self.segments[0].base_offset).min(end_offset);
         let limit = self.scan_start().min(end_offset);
-        let (mut producers, snapshot_offset) =
-            snapshots::rebuild(self.log_dir, &self.dir, &self.segments, limit, log_start_offset)?;
+        let snapshots::Rebuilt { mut producers, snapshot_offset, at_segments } =
+            snapshots::rebuild(self.log_dir, &self.dir, &self.segments, limit)?;
+        for snapshot in &at_segments {
+            snapshot.write(self.log_dir, &self.dir)?;
+            self.changed = true;
+        }
+        let snapshot_offset = snapshot_offset.max(at_segments.last().map(|at| at.offset));
         producers.expire(self.open.now, self.open.options.producer_id_expiration_ms);
         if !self.recovered.created && (self.changed || !self.open.clean_shutdown) {
             self.flush_all()?;
@@ -366,7 +374,7 @@ impl Loader<'_> {
             dir_synced: u64::from(existed),
             parent_synced: existed,
             epochs_synced: if existed { self.epochs.version() } else { 0 },
-            sidecars: Vec::new(),
+            snapshots: Vec::new(),
             snapshot_offset,
             snapshot_size_bytes: active.size_bytes(),
             obsolete_snapshot: None,
@@ -384,6 +392,7 @@ impl Loader<'_> {
             epochs: self.epochs,
             producers,
             unflushed,
+            opened_recovery_point: self.open.recovery_point,
         }))
     }
 

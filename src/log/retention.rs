@@ -48,12 +48,17 @@ impl std::fmt::Debug for LogDir {
 }
 
 impl Log {
-    /// Takes what retention allows out of the log: never a record at or above the high watermark. Renames files, so that it
-    /// belongs on a thread that may block a little. If even the active segment is too old, a new one is begun.
+    /// Takes what retention allows out of the log: never a record at or above the high watermark, nor above the recovery
+    /// point that was checkpointed last, because a power cut may bring back an older segment and not the one behind it, and
+    /// only below the recovery point is such a hole known to be retention's. Renames files, so that it belongs on a thread
+    /// that may block a little. If even the active segment is too old, a new one is begun.
     pub fn delete_old_segments(&mut self, now: Now, high_watermark: Offset) -> io::Result<DeletedSegments> {
+        let name = self.dir.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let recovery_point = self.log_dir.recovery_point(name).unwrap_or(self.opened_recovery_point);
+        let high_watermark = high_watermark.min(recovery_point);
         let by_time = self.count_older(now, high_watermark);
         let by_size = self.count_oversized(high_watermark);
-        let by_start = self.count_below_start();
+        let by_start = self.count_below_start(high_watermark);
         let count = by_time.max(by_size).max(by_start);
         if count == self.segments.len() {
             self.roll(now)?;
@@ -114,8 +119,9 @@ impl Log {
         })
     }
 
-    fn count_below_start(&self) -> usize {
-        self.segments.windows(2).take_while(|pair| pair[1].base_offset <= self.log_start_offset).count()
+    fn count_below_start(&self, high_watermark: Offset) -> usize {
+        let end_offset = self.log_start_offset.min(high_watermark);
+        self.segments.windows(2).take_while(|pair| pair[1].base_offset <= end_offset).count()
     }
 
     fn remove_first(&mut self, count: usize) -> io::Result<DeletedSegments> {

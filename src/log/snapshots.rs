@@ -1,5 +1,6 @@
 //! Finds and removes the producer snapshots of a log.
 
+use std::io::IoSlice;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -7,7 +8,9 @@ use tracing::warn;
 
 use crate::log::error::{LogError, ReadError};
 use crate::log::log_dir::LogDir;
-use crate::log::producer_snapshot::{SIDECAR_SUFFIX, SNAPSHOT_SUFFIX, apply_sidecar, decode_snapshot};
+use crate::log::producer_snapshot::{
+    SIDECAR_SUFFIX, SNAPSHOT_SUFFIX, apply_sidecar, decode_snapshot, encode_sidecar, encode_snapshot,
+};
 use crate::log::producers::Producers;
 use crate::log::segment::{LOG_SUFFIX, Segment, file_path};
 use crate::model::Offset;
@@ -37,21 +40,65 @@ pub(crate) fn remove(log_dir: &LogDir, dir: &Path, offset: Offset) -> Result<(),
     Ok(())
 }
 
-/// Producer state as of the end of the segments: from the newest whole snapshot at or below `limit` (its offset is answered
-/// too), and the batches behind it. Snapshots behind the end speak of a log that is no more, and are removed.
+/// A snapshot and what belongs to it, as bytes that wait to be written.
+#[derive(Clone, Debug)]
+pub(crate) struct Snapshot {
+    pub offset: Offset,
+    snapshot: Arc<[u8]>,
+    sidecar: Arc<[u8]>,
+}
+
+impl Snapshot {
+    /// The producers' state as of an offset.
+    pub fn new(producers: &Producers, offset: Offset) -> Snapshot {
+        let snapshot = encode_snapshot(producers);
+        let sidecar = encode_sidecar(producers, &snapshot);
+        Snapshot { offset, snapshot: snapshot.into(), sidecar: sidecar.into() }
+    }
+
+    /// Writes and flushes both files; their names need a flush of the directory. Without them the state is rebuilt from the
+    /// batches behind an older snapshot, but only as long as retention has left those.
+    pub fn write(&self, log_dir: &LogDir, dir: &Path) -> Result<(), LogError> {
+        for (suffix, content) in [(SIDECAR_SUFFIX, &self.sidecar), (SNAPSHOT_SUFFIX, &self.snapshot)] {
+            let path = file_path(dir, self.offset, suffix);
+            let file = log_dir.disk().open(&path, true).map_err(LogError::io("open", &path))?;
+            let written = file.truncate(0).and_then(|()| file.write_all_at(&mut [IoSlice::new(content)], 0));
+            written.map_err(LogError::io("write", &path))?;
+            log_dir.sync_file(&*file, &path)?;
+        }
+        Ok(())
+    }
+}
+
+/// What [`rebuild`] has found.
+pub(crate) struct Rebuilt {
+    pub producers: Producers,
+    /// The snapshot that the state was rebuilt from.
+    pub snapshot_offset: Option<Offset>,
+    /// The state at the start of each segment that was walked from its first batch on, and is not the first of the log.
+    pub at_segments: Vec<Snapshot>,
+}
+
+/// Producer state as of the end of the segments: from the newest whole snapshot at or below `limit`, and the batches behind
+/// it. Snapshots behind the end speak of a log that is no more, and are removed.
 pub(crate) fn rebuild(
     log_dir: &LogDir,
     dir: &Path,
     segments: &[Arc<Segment>],
     limit: Offset,
-    log_start_offset: Offset,
-) -> Result<(Producers, Option<Offset>), LogError> {
+) -> Result<Rebuilt, LogError> {
     let end_offset = segments.last().expect("a log has a segment").end_offset();
     let newest = load_newest(log_dir, dir, limit, end_offset)?;
     let snapshot_offset = newest.as_ref().map(|newest| newest.1);
-    let (mut producers, from) = newest.unwrap_or((Producers::default(), log_start_offset));
-    let first = segments.partition_point(|segment| segment.end_offset() <= from);
-    for segment in &segments[first..] {
+    let (mut producers, from) = newest.unwrap_or((Producers::default(), segments[0].base_offset));
+    let mut at_segments = Vec::new();
+    for segment in segments {
+        if segment.base_offset > from {
+            at_segments.push(Snapshot::new(&producers, segment.base_offset));
+        }
+        if segment.end_offset() <= from {
+            continue;
+        }
         let failed = |error: ReadError| LogError::io("read", segment.path(LOG_SUFFIX))(std::io::Error::other(error));
         let Some(located) = segment.locate(from).map_err(failed)? else { continue };
         let mut scan = segment.scan_from(located.position).map_err(|error| failed(error.into()))?;
@@ -59,7 +106,7 @@ pub(crate) fn rebuild(
             producers.note(&batch.header);
         }
     }
-    Ok((producers, snapshot_offset))
+    Ok(Rebuilt { producers, snapshot_offset, at_segments })
 }
 
 /// The newest whole snapshot at or below `limit`, with its offset. Those behind `end_offset` speak of a log that is no more,

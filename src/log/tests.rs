@@ -223,6 +223,7 @@ fn old_segments_go_by_size_by_time_and_below_the_start() {
     let root = tempfile::tempdir().unwrap();
     let mut at = At::new(root.path());
     at.options.segment_bytes = 150;
+    at.recovery_point = 20;
     let (mut log, _) = at.open();
     let check = |log: &mut Log, now, high_watermark, count, start| {
         let deleted = log.delete_old_segments(now, Offset(high_watermark)).unwrap();
@@ -260,6 +261,7 @@ fn a_wall_clock_that_jumps_deletes_one_segment() {
     let root = tempfile::tempdir().unwrap();
     let mut at = At::new(root.path());
     at.options.segment_bytes = 150;
+    at.recovery_point = 20;
     let (mut log, _) = at.open();
     for _ in 0..20 {
         append(&mut log, batch(&["v"])).unwrap();

@@ -72,12 +72,14 @@ impl Log {
         self.epochs.truncate_from_end(end_offset);
         let unflushed = &mut self.unflushed;
         unflushed.durable_end = unflushed.durable_end.min(end_offset);
-        unflushed.sidecars.clear();
+        unflushed.snapshots.clear();
         unflushed.obsolete_snapshot = None;
-        let (producers, snapshot_offset) =
-            snapshots::rebuild(&self.log_dir, &self.dir, &self.segments, end_offset, self.log_start_offset)?;
-        self.producers = producers;
-        self.unflushed.snapshot_offset = snapshot_offset;
+        let rebuilt = snapshots::rebuild(&self.log_dir, &self.dir, &self.segments, end_offset)?;
+        for snapshot in &rebuilt.at_segments {
+            snapshot.write(&self.log_dir, &self.dir)?;
+        }
+        self.producers = rebuilt.producers;
+        self.unflushed.snapshot_offset = rebuilt.snapshot_offset.max(rebuilt.at_segments.last().map(|at| at.offset));
         self.unflushed.snapshot_size_bytes = active.size_bytes();
         active.sync_log()?;
         active.sync_indexes()?;

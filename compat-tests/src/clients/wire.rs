@@ -31,7 +31,8 @@ pub fn await_group(bootstrap: &str, group: &str, topic: &str, partitions: usize,
             return Ok(());
         }
         if Instant::now() > until {
-            bail!("the group did not become stable with {members} members, but: {seen:?}");
+            let seen = seen.map_or_else(|error| format!("{error:#}"), |shares| format!("{shares:?}"));
+            bail!("the group did not become stable with {members} members: {seen}");
         }
         std::thread::sleep(Duration::from_millis(50));
     }

@@ -133,9 +133,9 @@ pub(super) const COORDINATORS: &[Key] = &[
     key("offset.metadata.max.bytes", Int, Some("4096"), High)
         .effective("Longest metadata text a client may commit with an offset, in bytes."),
     key("offsets.commit.timeout.ms", Int, Some("5000"), High).at_least(1)
-        .stored("Time an offset commit may wait to be replicated, in ms."),
+        .effective("Time an offset commit may wait to be replicated, in ms."),
     key("offsets.load.buffer.size", Int, Some("5242880"), High).at_least(1)
-        .stored("Batch size for reading offsets into memory when a partition is loaded, in bytes."),
+        .effective("Batch size for reading offsets into memory when a partition is loaded, in bytes."),
     key("offsets.retention.check.interval.ms", Long, Some("600000"), High).at_least(1)
         .effective("Time between two searches for expired offsets, in ms."),
     key("offsets.retention.minutes", Int, Some("10080"), High).at_least(1)

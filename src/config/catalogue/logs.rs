@@ -17,7 +17,7 @@ pub(super) const LOGS: &[Key] = &[
     key("compression.lz4.level", Int, Some("9"), Medium).between(1, 17).cluster_wide()
         .stored("Level of lz4 when the broker itself compresses."),
     key("compression.type", String, Some("producer"), High).one_of(&["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"]).cluster_wide()
-        .effective("Codec that topics are stored in; producer keeps what the producer chose."),
+        .stored("Codec that topics are stored in; producer keeps what the producer chose."),
     key("compression.zstd.level", Int, Some("3"), Medium).between(-131072, 22).cluster_wide()
         .stored("Level of zstd when the broker itself compresses."),
     key("cordoned.log.dirs", List, Some(""), Medium).list().per_broker()
@@ -95,9 +95,9 @@ pub(super) const LOGS: &[Key] = &[
     key("log.roll.hours", Int, Some("168"), High).at_least(1)
         .effective("Age at which a segment is closed, in hours, when ms is not set."),
     key("log.roll.jitter.hours", Int, Some("0"), High).at_least(0)
-        .effective("Largest random cut from log.roll.hours."),
+        .stored("Largest random cut from log.roll.hours."),
     key("log.roll.jitter.ms", Long, None, High).cluster_wide()
-        .effective("Largest random cut from log.roll.ms, in ms."),
+        .stored("Largest random cut from log.roll.ms, in ms."),
     key("log.roll.ms", Long, None, High).cluster_wide()
         .effective("Age at which a segment is closed and a new one begun, in ms."),
     key("log.segment.bytes", Int, Some("1073741824"), High).at_least(1048576).cluster_wide()
@@ -111,7 +111,7 @@ pub(super) const LOGS: &[Key] = &[
     key("num.partitions", Int, Some("1"), Medium).at_least(1)
         .effective("Partitions of a topic whose creator does not say."),
     key("num.recovery.threads.per.data.dir", Int, Some("2"), High).at_least(1).cluster_wide()
-        .effective("Threads that recover and flush logs, for each directory."),
+        .stored("Threads that recover and flush logs, for each directory."),
     key("num.replica.alter.log.dirs.threads", Int, None, High)
         .stored("Threads that move replicas between directories."),
     key("num.replica.fetchers", Int, Some("1"), High).at_least(1).cluster_wide()

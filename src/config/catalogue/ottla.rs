@@ -13,8 +13,6 @@ pub(super) const BROKER: &[Key] = &[
         .effective("What an acknowledged record has survived: flushed counts stable storage only, page-cache is Kafka's rule."),
     key("server.threads", Int, Some("0"), High).between(0, 1024).ours()
         .effective("Threads that read and answer requests; 0 is one for each core."),
-    key("disk.threads", Int, Some("4"), Medium).between(1, 256).ours()
-        .effective("Threads for what waits for the disk: flushes, rolls, recovery, cold reads."),
     key("request.memory.max.bytes", Long, Some("268435456"), High).at_least(1_048_576).ours()
         .effective("Memory for requests in flight and their answers over all connections, in bytes."),
     key("connection.memory.max.bytes", Long, Some("134217728"), Medium).at_least(65_536).ours()

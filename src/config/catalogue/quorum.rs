@@ -67,7 +67,7 @@ pub(super) const QUORUM: &[Key] = &[
     key("leader.imbalance.check.interval.seconds", Long, Some("300"), High).at_least(1)
         .stored("Time between two checks for leadership away from preferred replicas, in seconds."),
     key("metadata.log.dir", String, None, High)
-        .stored("Directory of the metadata log, when not the first of log.dirs."),
+        .effective("Directory of the metadata log, when not the first of log.dirs."),
     key("metadata.log.max.record.bytes.between.snapshots", Long, Some("20971520"), High).at_least(1)
         .stored("Bytes of metadata records after which a snapshot is taken."),
     key("metadata.log.max.snapshot.interval.ms", Long, Some("3600000"), High).at_least(0)

@@ -21,7 +21,7 @@ pub(super) const TOPIC: &[Key] = &[
         .stored("Level of lz4 when the broker itself compresses."),
     key("compression.type", String, Some("producer"), Medium).one_of(&["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"])
         .synonyms(&[("compression.type", 1)])
-        .effective("Codec the topic is stored in; producer keeps what the producer chose."),
+        .stored("Codec the topic is stored in; producer keeps what the producer chose."),
     key("compression.zstd.level", Int, Some("3"), Medium).between(-131072, 22)
         .synonyms(&[("compression.zstd.level", 1)])
         .stored("Level of zstd when the broker itself compresses."),
@@ -99,7 +99,7 @@ pub(super) const TOPIC: &[Key] = &[
         .effective("Largest offset index of a segment, in bytes."),
     key("segment.jitter.ms", Long, Some("0"), Medium).at_least(0)
         .synonyms(&[("log.roll.jitter.ms", 1), ("log.roll.jitter.hours", 3600000)])
-        .effective("Largest random cut from segment.ms, in ms."),
+        .stored("Largest random cut from segment.ms, in ms."),
     key("segment.ms", Long, Some("604800000"), Medium).at_least(1)
         .synonyms(&[("log.roll.ms", 1), ("log.roll.hours", 3600000)])
         .effective("Age at which a segment is closed and a new one begun, in ms."),
