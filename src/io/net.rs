@@ -23,7 +23,7 @@ pub const SLICES_MAX: usize = 64;
 /// Binds and listens, but accepts nothing yet. An IPv6 wildcard takes IPv4 too.
 ///
 /// Never shares its port: a second server on it must fail, not take half of the connections.
-pub fn listen(address: SocketAddr, backlog: i32) -> io::Result<std::net::TcpListener> {
+pub fn listen(address: SocketAddr, backlog: i32) -> io::Result<Listening> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if let IpAddr::V6(ip) = address.ip() {
         socket.set_only_v6(!ip.is_unspecified())?;
@@ -33,7 +33,19 @@ pub fn listen(address: SocketAddr, backlog: i32) -> io::Result<std::net::TcpList
     socket.bind(&address.into())?;
     socket.listen(backlog)?;
     socket.set_nonblocking(true)?;
-    Ok(socket.into())
+    Ok(Listening { inner: socket.into() })
+}
+
+/// A socket that listens, on no runtime yet.
+pub struct Listening {
+    inner: std::net::TcpListener,
+}
+
+impl Listening {
+    /// With the port that the system chose.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.inner.local_addr()
+    }
 }
 
 /// The addresses of a host to listen on: itself when it is an address, else what the system's resolver says.
@@ -80,9 +92,9 @@ pub struct Listener {
 
 impl Listener {
     /// Must be called on a runtime.
-    pub fn from_std(listener: std::net::TcpListener) -> io::Result<Listener> {
+    pub fn new(listening: Listening) -> io::Result<Listener> {
         // SAFETY: the descriptor is the listener's own and lives as long as it does.
-        let inner = unsafe { AsyncFd::register_with_interest(listener, Interest::READABLE) };
+        let inner = unsafe { AsyncFd::register_with_interest(listening.inner, Interest::READABLE) };
         Ok(Listener { inner: inner.map_err(io::Error::from)? })
     }
 

@@ -61,8 +61,9 @@ impl Share {
         Ok(())
     }
 
-    pub fn held_bytes(&self) -> usize {
-        self.held_bytes
+    /// As [`Share::hold`], of so much beside what is held already.
+    pub fn hold_more(&mut self, bytes: usize) -> Result<(), Spent> {
+        self.hold(self.held_bytes.saturating_add(bytes))
     }
 
     fn release(&mut self, bytes: usize) {

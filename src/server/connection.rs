@@ -7,7 +7,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
@@ -49,10 +49,37 @@ pub enum End {
 /// What others may know of and do to a connection.
 pub struct Peer {
     pub home: Arc<SlotHome>,
-    /// Bytes a second of a frame that is not whole; `u64::MAX` without one.
-    pub bytes_per_second: AtomicU64,
+    /// Bytes that have arrived of a frame that is not whole; 0 without one.
+    begun_bytes: AtomicUsize,
+    /// When that frame began.
+    begun_ms: AtomicU64,
     /// Set to have it closed because memory is spent.
-    pub is_evicted: std::sync::atomic::AtomicBool,
+    is_evicted: AtomicBool,
+}
+
+impl Peer {
+    pub fn new(home: Arc<SlotHome>) -> Arc<Peer> {
+        Arc::new(Peer {
+            home,
+            begun_bytes: AtomicUsize::new(0),
+            begun_ms: AtomicU64::new(0),
+            is_evicted: AtomicBool::new(false),
+        })
+    }
+
+    /// How fast a frame that is not whole comes in; `None` without one, or when the connection is closing for it already.
+    pub fn bytes_per_second(&self, now_ms: u64) -> Option<u64> {
+        let begun = u64::try_from(self.begun_bytes.load(Ordering::Relaxed)).ok().filter(|bytes| *bytes > 0)?;
+        let elapsed_ms = now_ms.saturating_sub(self.begun_ms.load(Ordering::Relaxed)).max(1);
+        let is_judged = self.is_evicted.load(Ordering::Relaxed);
+        (!is_judged).then(|| begun.saturating_mul(1_000) / elapsed_ms)
+    }
+
+    /// Has the connection closed.
+    pub fn evict(&self) {
+        self.is_evicted.store(true, Ordering::Relaxed);
+        self.home.interrupt();
+    }
 }
 
 /// See the head of this file. The future of a connection is its whole life.
@@ -158,8 +185,8 @@ impl Connection {
         }
         let started = if self.stopping_ms.is_none() { self.start(now, &mut scratch)? } else { 0 };
         drop(scratch);
-        let written = self.write(cx, now)?;
-        Ok(read + started + written > 0)
+        self.write(cx, now)?;
+        Ok(read + started > 0)
     }
 
     fn wants_to_read(&self) -> bool {
@@ -210,11 +237,16 @@ impl Connection {
                 Err(End::Closed("a request needs more memory than one connection may have".into()))
             }
             Err(Spent::Total) => {
-                self.is_starved = true;
-                self.shared.evict_slowest();
+                self.starve();
                 Ok(false)
             }
         }
+    }
+
+    /// Waits for memory, and makes the slowest sender pay for it.
+    fn starve(&mut self) {
+        self.is_starved = true;
+        self.shared.evict_slowest();
     }
 
     fn start(&mut self, now: Now, scratch: &mut Scratch) -> Result<usize, End> {
@@ -225,13 +257,18 @@ impl Connection {
             output: &mut self.output,
             buffers: &self.core.buffers,
             cx: &cx,
+            share: &mut self.share,
             decode_bytes_max: options.decode_bytes_max,
             in_flight_max: options.requests_in_flight_max,
             queued_answer_bytes_max: options.queued_answer_bytes_max,
+            is_starved: false,
         };
         let input = &mut self.input;
         let started = start.run(scratch, || input.next_frame().map_err(|error| error.to_string().into()));
         let started = started.map_err(End::Closed)?;
+        if start.is_starved {
+            self.starve();
+        }
         if started > 0 {
             self.active_ms = now.monotonic_ms;
             self.shared.metrics.requests.add(started);
@@ -239,11 +276,11 @@ impl Connection {
         Ok(started)
     }
 
-    fn write(&mut self, cx: &mut TaskContext<'_>, now: Now) -> Result<usize, End> {
-        let mut written = 0;
+    fn write(&mut self, cx: &mut TaskContext<'_>, now: Now) -> Result<(), End> {
         if self.output.is_empty() {
-            return Ok(0);
+            return Ok(());
         }
+        let mut written = 0;
         let flushed = self.output.poll_flush(cx, &mut self.stream, &self.core.buffers, &mut written);
         if written > 0 {
             self.active_ms = now.monotonic_ms;
@@ -251,7 +288,7 @@ impl Connection {
         }
         match flushed {
             Poll::Ready(Err(error)) => Err(End::Broken(error.kind())),
-            Poll::Ready(Ok(())) | Poll::Pending => Ok(0),
+            Poll::Ready(Ok(())) | Poll::Pending => Ok(()),
         }
     }
 
@@ -268,8 +305,9 @@ impl Connection {
             self.input.watch(now_ms);
         }
         self.check_clock(now_ms)?;
-        let rate = self.input.bytes_per_second(now_ms).unwrap_or(u64::MAX);
-        self.peer.bytes_per_second.store(rate, Ordering::Relaxed);
+        let (begun_bytes, begun_ms) = self.input.begun().unwrap_or_default();
+        self.peer.begun_ms.store(begun_ms, Ordering::Relaxed);
+        self.peer.begun_bytes.store(begun_bytes, Ordering::Relaxed);
         self.set_alarm(cx, now_ms);
         Ok(())
     }
@@ -299,8 +337,7 @@ impl Connection {
                 Err(End::Closed("its requests and answers take more memory than one connection may have".into()))
             }
             Err(Spent::Total) => {
-                self.is_starved = true;
-                self.shared.evict_slowest();
+                self.starve();
                 Ok(())
             }
         }

@@ -4,7 +4,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context as TaskContext, Poll};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -151,11 +151,7 @@ impl Core {
         };
         let id = shared.next_connection();
         let info = ConnectionInfo { id, listener, peer: peer_address, local, principal: shared.anonymous.clone() };
-        let peer = Arc::new(Peer {
-            home: SlotHome::new(Arc::clone(&self.completions)),
-            bytes_per_second: AtomicU64::new(u64::MAX),
-            is_evicted: AtomicBool::new(false),
-        });
+        let peer = Peer::new(SlotHome::new(Arc::clone(&self.completions)));
         shared.enter(id, Arc::clone(&peer));
         let connection = Connection::new(stream, shared, self, info, peer, place);
         let guard = Leave { core: Arc::clone(self), shared: Arc::clone(shared), id };

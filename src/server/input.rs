@@ -129,10 +129,8 @@ impl Input {
         false
     }
 
-    /// Bytes a second of the incomplete frame, for finding the slowest sender; `None` without one.
-    pub fn bytes_per_second(&self, now_ms: u64) -> Option<u64> {
-        let progress = self.progress?;
-        let elapsed_ms = now_ms.saturating_sub(progress.frame_start_ms).max(1);
-        Some(u64::try_from(self.buffer.len()).unwrap_or(u64::MAX).saturating_mul(1_000) / elapsed_ms)
+    /// The bytes of an incomplete frame and the moment it began.
+    pub fn begun(&self) -> Option<(usize, u64)> {
+        Some((self.buffer.len(), self.progress?.frame_start_ms))
     }
 }

@@ -22,7 +22,7 @@ const BOTH_FAMILIES_TRIES: usize = 16;
 pub struct Bound {
     pub name: Arc<str>,
     pub address: SocketAddr,
-    listener: std::net::TcpListener,
+    listening: net::Listening,
 }
 
 /// Binds a listener: several sockets where its host means several addresses, all on one port.
@@ -48,12 +48,11 @@ fn bind_hosts(config: &ListenerConfig, hosts: &[&str], port: u16, backlog: i32) 
         let port = bound.first().map_or(port, |first| first.address.port());
         for address in net::resolve(host, port).with_context(|| format!("listener {config}: unknown host {host:?}"))? {
             match listen(address, backlog) {
-                // Two names of one address; and a family that the machine lacks, when another is there.
-                Err(error) if !bound.is_empty() && is_passable(&error) => {}
-                Err(error) if hosts.len() > 1 && net::is_family_missing(&error) => {}
+                // `localhost` and host names mean both families; the machine may lack one.
+                Err(error) if net::is_family_missing(&error) && !is_only_address(hosts, host) => {}
                 Err(error) => return Err(explain(error, address)),
-                Ok((listener, address)) => {
-                    bound.push(Bound { name: config.name.as_str().into(), address, listener });
+                Ok((listening, address)) => {
+                    bound.push(Bound { name: config.name.as_str().into(), address, listening });
                 }
             }
         }
@@ -64,19 +63,20 @@ fn bind_hosts(config: &ListenerConfig, hosts: &[&str], port: u16, backlog: i32) 
     Ok(bound)
 }
 
-fn is_passable(error: &std::io::Error) -> bool {
-    net::is_family_missing(error)
+/// Whether the user wrote this very address: then it must work, or the server must not start.
+fn is_only_address(hosts: &[&str], host: &str) -> bool {
+    hosts.len() == 1 && host.parse::<std::net::IpAddr>().is_ok()
 }
 
-fn listen(address: SocketAddr, backlog: i32) -> std::io::Result<(std::net::TcpListener, SocketAddr)> {
-    let listener = match net::listen(address, backlog) {
+fn listen(address: SocketAddr, backlog: i32) -> std::io::Result<(net::Listening, SocketAddr)> {
+    let listening = match net::listen(address, backlog) {
         Err(error) if address.is_ipv6() && net::is_unspecified(address.ip()) && net::is_family_missing(&error) => {
             net::listen(net::any_v4(address.port()), backlog)?
         }
         other => other?,
     };
-    let address = listener.local_addr()?;
-    Ok((listener, address))
+    let address = listening.address()?;
+    Ok((listening, address))
 }
 
 fn explain(error: std::io::Error, address: SocketAddr) -> anyhow::Error {
@@ -92,7 +92,7 @@ fn explain(error: std::io::Error, address: SocketAddr) -> anyhow::Error {
 impl Bound {
     /// Accepts until `stop` changes. Runs on the first core.
     pub async fn accept(self, shared: Arc<Shared>, cores: Arc<[Arc<Core>]>, mut stop: watch::Receiver<bool>) {
-        let listener = match net::Listener::from_std(self.listener) {
+        let listener = match net::Listener::new(self.listening) {
             Ok(listener) => listener,
             Err(error) => {
                 tracing::error!(address = %self.address, %error, "cannot accept connections");

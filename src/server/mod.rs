@@ -19,5 +19,8 @@ mod run;
 mod serve;
 mod shared;
 
+#[cfg(test)]
+mod tests;
+
 pub use run::{Running, Server};
 pub use serve::serve;

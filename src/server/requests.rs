@@ -19,6 +19,7 @@ use crate::protocol::api_key::ApiKey;
 use crate::protocol::guard;
 use crate::protocol::header::RequestHeader;
 
+use super::budget::{Share, Spent};
 use super::buffers::Buffers;
 use super::output::Output;
 
@@ -159,6 +160,9 @@ pub struct Start<'a> {
     pub output: &'a mut Output,
     pub buffers: &'a Buffers,
     pub cx: &'a BurstContext<'a>,
+    pub share: &'a mut Share,
+    /// Set when a request waits for memory.
+    pub is_starved: bool,
     pub decode_bytes_max: usize,
     pub in_flight_max: usize,
     pub queued_answer_bytes_max: usize,
@@ -172,7 +176,7 @@ impl Start<'_> {
         mut next_frame: impl FnMut() -> Result<Option<Bytes>, CloseReason>,
     ) -> Result<usize, CloseReason> {
         let mut started = 0;
-        while self.has_room() {
+        while self.has_room() && !self.is_starved {
             let Some(parsed) = self.next(&mut next_frame)? else { break };
             match parsed {
                 Parsed::Answered(answer) => {
@@ -218,6 +222,17 @@ impl Start<'_> {
             Handler::Decoded(handle) => {
                 let charge = guard::check_within(header.api_key, header.api_version, &body, self.decode_bytes_max)
                     .map_err(|error| error.to_string())?;
+                match self.share.hold_more(charge.decoded_bytes) {
+                    Ok(()) => {}
+                    Err(Spent::Connection) => {
+                        return Err("decoding a request takes more than one connection may have".into());
+                    }
+                    Err(Spent::Total) => {
+                        self.requests.next = Some(Parsed::Request(RawRequest { header, body }, row));
+                        self.is_starved = true;
+                        return Ok(0);
+                    }
+                }
                 self.call_one(handle, &header, body, row.order)?;
                 self.requests.decoded_bytes = if self.requests.is_waiting() { charge.decoded_bytes } else { 0 };
                 Ok(1)

@@ -58,16 +58,14 @@ impl Shared {
         self.peers.lock().remove(&id);
     }
 
-    /// Has the connection closed whose begun request comes in slowest: memory is spent, and it holds it longest.
+    /// Has the connection closed whose begun request comes in slowest: memory is spent, and it would hold it longest. When
+    /// no request has begun, what holds the memory is at work and will end by itself.
     pub fn evict_slowest(&self) {
+        let now_ms = self.clock.now().monotonic_ms;
         let peers = self.peers.lock();
-        let rated = peers.values().filter(|peer| !peer.is_evicted.load(Ordering::Relaxed));
-        let rated = rated.map(|peer| (peer.bytes_per_second.load(Ordering::Relaxed), peer));
-        let Some((rate, peer)) = rated.min_by_key(|(rate, _)| *rate) else { return };
-        // Without a begun request nobody is to blame: what holds the memory is at work, and will end.
-        if rate < u64::MAX {
-            peer.is_evicted.store(true, Ordering::Relaxed);
-            peer.home.interrupt();
+        let rated = peers.values().filter_map(|peer| Some((peer.bytes_per_second(now_ms)?, peer)));
+        if let Some((_, slowest)) = rated.min_by_key(|(bytes_per_second, _)| *bytes_per_second) {
+            slowest.evict();
         }
     }
 

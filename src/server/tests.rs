@@ -1,0 +1,335 @@
+//! A server on a real socket, and clients that misbehave. The server must close or answer as Kafka does, and serve the others.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use crate::config::{self, Inputs};
+
+use super::run::{Running, Server};
+
+/// Longer than anything here takes; a test that reaches it fails.
+const LIMIT: Duration = Duration::from_secs(20);
+
+struct Fixture {
+    running: Option<Running>,
+    _folder: tempfile::TempDir,
+}
+
+impl Fixture {
+    fn start(more: &[(&str, &str)]) -> Fixture {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut settings = vec![
+            ("listeners", "PLAINTEXT://127.0.0.1:0"),
+            ("log.dirs", folder.path().to_str().expect("a name in UTF-8")),
+            ("server.threads", "2"),
+        ];
+        settings.extend_from_slice(more);
+        let flags = settings.into_iter().map(|(key, value)| ("--set".to_owned(), key.to_owned(), value.to_owned()));
+        let inputs = Inputs { flags: flags.collect(), ..Inputs::default() };
+        let loaded = config::load(&inputs).expect("settings that hold");
+        let running = Server::start(loaded.settings).expect("a server");
+        Fixture { running: Some(running), _folder: folder }
+    }
+
+    fn running(&self) -> &Running {
+        self.running.as_ref().expect("it runs")
+    }
+
+    fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.running().addresses()[0]).expect("a connection");
+        stream.set_read_timeout(Some(LIMIT)).expect("a socket");
+        stream
+    }
+
+    /// Others are served, and what went wrong holds nothing any more.
+    fn assert_serves(&self) {
+        let mut stream = self.connect();
+        stream.write_all(&frame(&API_VERSIONS_V0)).expect("a request");
+        assert_eq!(&answer(&mut stream).expect("an answer")[..6], &[0, 0, 0, 7, 0, 0]);
+        drop(stream);
+        self.eventually("no connection is left", |running| running.connections() == 0);
+        self.eventually("no memory is held", |running| running.request_memory_bytes() == 0);
+    }
+
+    fn eventually(&self, what: &str, mut holds: impl FnMut(&Running) -> bool) {
+        let start = Instant::now();
+        while !holds(self.running()) {
+            assert!(start.elapsed() < LIMIT, "{what}");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+/// ApiVersions v0, correlation id 7, client id null.
+const API_VERSIONS_V0: [u8; 10] = [0, 18, 0, 0, 0, 0, 0, 7, 0xff, 0xff];
+
+fn frame(content: &[u8]) -> Vec<u8> {
+    let length = i32::try_from(content.len()).expect("a short frame");
+    [&length.to_be_bytes(), content].concat()
+}
+
+/// The next answer without its length; `None` when the server has closed the connection.
+fn answer(stream: &mut TcpStream) -> Option<Vec<u8>> {
+    let mut length = [0; 4];
+    match stream.read_exact(&mut length) {
+        Ok(()) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => panic!("neither an answer nor an end"),
+        Err(_) => return None,
+    }
+    let mut content = vec![0; usize::try_from(i32::from_be_bytes(length)).expect("a length")];
+    stream.read_exact(&mut content).expect("a whole answer");
+    Some(content)
+}
+
+fn assert_closes(fixture: &Fixture, what: &str, bytes: &[u8]) {
+    let mut stream = fixture.connect();
+    // The server may have closed it before everything was sent.
+    let _ = stream.write_all(bytes);
+    assert_eq!(answer(&mut stream), None, "{what}");
+    drop(stream);
+    fixture.assert_serves();
+}
+
+#[test]
+fn lengths_of_nothing_below_nothing_and_too_much_close_the_connection() {
+    let fixture = Fixture::start(&[("socket.request.max.bytes", "1000")]);
+    assert_closes(&fixture, "length 0", &[0, 0, 0, 0]);
+    assert_closes(&fixture, "length -1", &[0xff, 0xff, 0xff, 0xff]);
+    assert_closes(&fixture, "length -2^31", &[0x80, 0, 0, 0]);
+    assert_closes(&fixture, "length 2 GB", &[0x7f, 0xff, 0xff, 0xff]);
+    assert_closes(&fixture, "one byte over the limit", &1001_i32.to_be_bytes());
+}
+
+#[test]
+fn a_request_as_long_as_the_limit_is_answered() {
+    let fixture = Fixture::start(&[("socket.request.max.bytes", "1000")]);
+    let mut stream = fixture.connect();
+    let mut content = API_VERSIONS_V0.to_vec();
+    content.resize(1000, 0);
+    stream.write_all(&frame(&content)).expect("a request");
+    assert!(answer(&mut stream).is_some());
+}
+
+#[test]
+fn headers_that_nobody_can_read_close_the_connection() {
+    let fixture = Fixture::start(&[]);
+    assert_closes(&fixture, "an unknown API", &frame(&[0x7f, 0xff, 0, 0, 0, 0, 0, 7, 0xff, 0xff]));
+    assert_closes(&fixture, "an API that is not offered", &frame(&[0, 52, 0, 0, 0, 0, 0, 7, 0xff, 0xff, 0]));
+    assert_closes(&fixture, "a version that is not offered", &frame(&[0, 3, 0, 99, 0, 0, 0, 7, 0xff, 0xff, 0]));
+    assert_closes(&fixture, "a header that breaks off", &frame(&[0, 18, 0]));
+    assert_closes(&fixture, "a client id beyond the frame", &frame(&[0, 18, 0, 0, 0, 0, 0, 7, 0x7f, 0xff]));
+}
+
+#[test]
+fn four_byte_bodies_of_every_api_and_version_do_no_harm() {
+    let fixture = Fixture::start(&[]);
+    for row in crate::api::rows() {
+        for version in row.advertised.clone() {
+            for body in [[0xff; 4], [0x7f, 0xff, 0xff, 0xff], [0; 4], [0x80, 0, 0, 0]] {
+                let mut content = Vec::new();
+                content.extend_from_slice(&row.key.key().to_be_bytes());
+                content.extend_from_slice(&version.to_be_bytes());
+                content.extend_from_slice(&[0, 0, 0, 7, 0xff, 0xff]);
+                if row.key.is_flexible(version) {
+                    content.push(0);
+                }
+                content.extend_from_slice(&body);
+                let mut stream = fixture.connect();
+                stream.write_all(&frame(&content)).expect("a request");
+                // No more comes: whatever this request is, it is answered or closed.
+                stream.shutdown(std::net::Shutdown::Write).expect("a socket");
+                let _ = answer(&mut stream);
+            }
+        }
+    }
+    fixture.assert_serves();
+}
+
+#[test]
+fn a_count_beyond_the_frame_closes_the_connection() {
+    let fixture = Fixture::start(&[]);
+    // Metadata v1: 2^31-1 topics, in four bytes.
+    let metadata = [0, 3, 0, 1, 0, 0, 0, 7, 0xff, 0xff, 0x7f, 0xff, 0xff, 0xff];
+    assert_closes(&fixture, "a count beyond the frame", &frame(&metadata));
+}
+
+#[test]
+fn an_unknown_version_of_api_versions_is_answered_so_that_the_client_can_ask_again() {
+    let fixture = Fixture::start(&[]);
+    let mut stream = fixture.connect();
+    stream.write_all(&frame(&[0, 18, 0, 99, 0, 0, 0, 7, 0xff, 0xff, 0])).expect("a request");
+    let unsupported = [0, 0, 0, 7, 0, 35, 0, 0, 0, 1, 0, 18, 0, 0, 0, 4];
+    assert_eq!(answer(&mut stream).as_deref(), Some(&unsupported[..]));
+    stream.write_all(&frame(&API_VERSIONS_V0)).expect("a request");
+    assert!(answer(&mut stream).is_some(), "the connection is kept");
+}
+
+#[test]
+fn every_request_of_one_packet_is_answered_in_order() {
+    let fixture = Fixture::start(&[]);
+    let mut stream = fixture.connect();
+    let mut packet = Vec::new();
+    for id in 0..100_u8 {
+        packet.extend_from_slice(&frame(&[0, 18, 0, 0, 0, 0, 0, id, 0xff, 0xff]));
+    }
+    // The last one is cut in two.
+    let cut = packet.len() - 5;
+    stream.write_all(&packet[..cut]).expect("requests");
+    for id in 0..99 {
+        assert_eq!(answer(&mut stream).expect("an answer")[3], id);
+    }
+    stream.write_all(&packet[cut..]).expect("the rest");
+    assert_eq!(answer(&mut stream).expect("an answer")[3], 99);
+}
+
+#[test]
+fn a_client_that_closes_its_side_still_gets_its_answers() {
+    let fixture = Fixture::start(&[]);
+    let mut stream = fixture.connect();
+    stream.write_all(&frame(&API_VERSIONS_V0).repeat(3)).expect("requests");
+    stream.shutdown(std::net::Shutdown::Write).expect("a socket");
+    for _ in 0..3 {
+        assert!(answer(&mut stream).is_some());
+    }
+    assert_eq!(answer(&mut stream), None);
+    fixture.assert_serves();
+}
+
+#[test]
+fn a_begun_request_must_make_progress() {
+    let fixture = Fixture::start(&[("request.progress.timeout.ms", "200")]);
+    // Nothing after the first bytes: the length alone, then a truncated frame.
+    assert_closes(&fixture, "half a length", &[0, 0]);
+    assert_closes(&fixture, "a truncated frame", &[0, 0, 0, 100, 0, 18]);
+    // A byte at a time is no progress either.
+    let mut stream = fixture.connect();
+    let sender = stream.try_clone().expect("a socket");
+    let trickle = std::thread::spawn(move || {
+        let mut sender = sender;
+        sender.write_all(&[0, 0, 1, 0]).expect("a length");
+        while sender.write_all(&[0]).is_ok() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    });
+    assert_eq!(answer(&mut stream), None);
+    trickle.join().expect("it ends with the connection");
+    fixture.assert_serves();
+}
+
+#[test]
+fn a_large_request_on_a_slow_line_may_take_longer_than_the_window() {
+    let fixture = Fixture::start(&[("request.progress.timeout.ms", "200")]);
+    let mut content = API_VERSIONS_V0.to_vec();
+    content.resize(20 * 2048, 0);
+    let mut stream = fixture.connect();
+    for part in frame(&content).chunks(2048) {
+        stream.write_all(part).expect("a part");
+        std::thread::sleep(Duration::from_millis(30));
+    }
+    assert!(answer(&mut stream).is_some());
+}
+
+#[test]
+fn a_silent_connection_is_closed_when_it_has_idled_enough() {
+    let fixture = Fixture::start(&[("connections.max.idle.ms", "200")]);
+    assert_closes(&fixture, "silence", &[]);
+    let mut stream = fixture.connect();
+    stream.write_all(&frame(&API_VERSIONS_V0)).expect("a request");
+    assert!(answer(&mut stream).is_some());
+    assert_eq!(answer(&mut stream), None);
+}
+
+#[test]
+fn when_memory_is_spent_the_slowest_sender_goes_and_the_others_are_served() {
+    let fixture = Fixture::start(&[
+        ("request.memory.max.bytes", "1048576"),
+        ("connection.memory.max.bytes", "1048576"),
+        ("socket.request.max.bytes", "1000000"),
+    ]);
+    // Ten begun requests of 300 KB, of which all but the last bytes have come: 3 MB, and 1 MB may be held.
+    let mut content = API_VERSIONS_V0.to_vec();
+    content.resize(300_000, 0);
+    let bytes = frame(&content);
+    let (begin, end) = bytes.split_at(bytes.len() - 10);
+    let senders: Vec<_> = (0..10)
+        .map(|_| {
+            let mut stream = fixture.connect();
+            let begin = begin.to_vec();
+            std::thread::spawn(move || stream.write_all(&begin).map(|()| stream))
+        })
+        .collect();
+    fixture.eventually("somebody had to go", |running| {
+        assert!(running.request_memory_bytes() <= 1_048_576);
+        running.connections() > 0 && running.connections() <= 3
+    });
+    let left = senders.into_iter().filter_map(|sender| sender.join().expect("no panic").ok());
+    let answered = left.filter_map(|mut stream| {
+        stream.write_all(end).ok()?;
+        answer(&mut stream)
+    });
+    assert!(answered.count() > 0, "who stayed is served");
+    fixture.assert_serves();
+}
+
+#[test]
+fn a_client_that_takes_no_answers_is_not_read_for_ever() {
+    let fixture = Fixture::start(&[]);
+    let mut stream = fixture.connect();
+    stream.set_nonblocking(true).expect("a socket");
+    let packet = frame(&API_VERSIONS_V0).repeat(1000);
+    let (mut sent, mut pauses) = (0, 0);
+    // Until the sockets of both sides are full and the server has stopped reading.
+    while pauses < 50 {
+        match stream.write(&packet[sent % packet.len()..]) {
+            Ok(count) => (sent, pauses) = (sent + count, 0),
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                pauses += 1;
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            Err(error) => panic!("{error}"),
+        }
+        assert!(fixture.running().request_memory_bytes() < 32 << 20);
+    }
+    drop(stream);
+    fixture.assert_serves();
+}
+
+#[test]
+fn connections_over_the_limit_are_refused_until_one_ends() {
+    let fixture = Fixture::start(&[("max.connections", "3")]);
+    let mut held: Vec<TcpStream> = (0..3).map(|_| fixture.connect()).collect();
+    fixture.eventually("three are open", |running| running.connections() == 3);
+    let mut refused = fixture.connect();
+    assert_eq!(answer(&mut refused), None);
+    held[0].write_all(&frame(&API_VERSIONS_V0)).expect("a request");
+    assert!(answer(&mut held[0]).is_some(), "who is in is served");
+    drop(held);
+    fixture.eventually("none is open", |running| running.connections() == 0);
+    fixture.assert_serves();
+}
+
+#[test]
+fn a_port_in_use_is_named() {
+    let fixture = Fixture::start(&[]);
+    let taken = fixture.running().addresses()[0];
+    let folder = tempfile::tempdir().expect("a folder");
+    let flags = [("listeners", format!("PLAINTEXT://{taken}")), ("log.dirs", folder.path().display().to_string())];
+    let flags = flags.into_iter().map(|(key, value)| ("--set".to_owned(), key.to_owned(), value));
+    let inputs = Inputs { flags: flags.collect(), ..Inputs::default() };
+    let settings = config::load(&inputs).expect("settings that hold").settings;
+    let error = Server::start(settings).err().expect("the port is taken");
+    let text = format!("{error:#}");
+    assert!(text.contains(&taken.to_string()) && text.contains("another process listens there"), "{text}");
+}
+
+#[test]
+fn a_stop_ends_connections_and_frees_the_port() {
+    let mut fixture = Fixture::start(&[]);
+    let address = fixture.running().addresses()[0];
+    let mut idle = fixture.connect();
+    fixture.eventually("it is open", |running| running.connections() == 1);
+    fixture.running.take().expect("it runs").stop().expect("an orderly stop");
+    assert_eq!(answer(&mut idle), None);
+    assert!(TcpStream::connect(address).is_err(), "nobody listens any more");
+}
