@@ -293,7 +293,7 @@ impl Log {
             }
             round.outcomes.push(match verdict {
                 Err(error) => Err(error),
-                Ok(Verdict::Duplicate(batch)) => Ok(self.duplicate(request, batch)),
+                Ok(Verdict::Duplicate(batch)) => Ok(self.duplicate(batch)),
                 Ok(Verdict::Next) => {
                     let first_offset = next_offset;
                     for header in &request.headers {
@@ -332,12 +332,12 @@ impl Log {
         Ok(Verdict::Next)
     }
 
-    fn duplicate(&self, request: &ValidatedBatches, batch: ProducerBatch) -> AppendInfo {
-        let stamped = request.log_append_time_ms >= 0;
+    fn duplicate(&self, batch: ProducerBatch) -> AppendInfo {
         AppendInfo {
             first_offset: batch.first_offset(),
             last_offset: batch.last_offset,
-            log_append_time_ms: if stamped { batch.timestamp_ms } else { -1 },
+            // Kafka gives the original's time here, whoever set it (`UnifiedLog.append`).
+            log_append_time_ms: batch.timestamp_ms,
             log_start_offset: self.log_start_offset,
             duplicate: true,
         }

@@ -4,7 +4,7 @@
 //!
 //! Sources: `KafkaApis.handleFetchRequest`, `ReplicaManager.fetchMessages` and `readFromLog`, `DelayedFetch`. Records are not
 //! read here: the answer names regions of segment files, which the server sends by `sendfile`.
-//! Only consumers are served: a request that claims to be a follower's is refused as Kafka refuses one without CLUSTER_ACTION,
+//! Only consumers are served: a request that claims to be a follower's is answered as Kafka answers one that is no replica,
 //! since whoever names a replica id moves its high watermark (CVE-2018-1288).
 
 mod read;

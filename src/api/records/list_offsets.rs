@@ -43,6 +43,10 @@ impl Api for ListOffsets {
 
     fn handle(cx: &Context<'_>, request: ListOffsetsRequest) -> Reply<ListOffsetsResponse> {
         let repeated = repeated(&request);
+        // `IsolationLevel.forId` throws.
+        if !(0..=READ_COMMITTED).contains(&request.isolation_level) {
+            return Reply::Now(Self::refuse(&request, ErrorCode::UnknownServerError));
+        }
         let committed_only = request.isolation_level == READ_COMMITTED;
         Reply::Now(answer_each(&request, |topic, asked| {
             if repeated.contains(&(topic, asked.partition_index)) {

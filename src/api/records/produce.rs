@@ -18,12 +18,13 @@ use crate::api::{Answer, BurstApi, BurstContext, RawReply, RawRequest, SlotToken
 use crate::broker::Broker;
 use crate::broker::replica::{AppendRefused, Appended, Replica};
 use crate::broker::waiter::{Complete, Waiter};
-use crate::log::{Origin, ValidatedBatches};
+use crate::log::{AppendError, LogOptions, Origin, ValidatedBatches};
 use crate::model::{ErrorCode, Now, Offset, PartitionIndex, is_internal_topic};
 use crate::partition::RequiredAcks;
 use crate::protocol::api_key::ApiKey;
 use crate::protocol::leader::CurrentLeader;
 use crate::protocol::produce::{self, PartitionResponse, Request, ResponseWriter};
+use crate::protocol::record_batch::BatchError;
 use crate::protocol::topic_ref::TopicRef;
 use crate::security::{Access, Operation, ResourceType};
 
@@ -84,6 +85,7 @@ struct Entry {
 struct Outcome {
     code: ErrorCode,
     message: Option<String>,
+    record_errors: Vec<(i32, Option<String>)>,
     base_offset: Offset,
     log_append_time_ms: i64,
     log_start: Offset,
@@ -96,6 +98,7 @@ impl Outcome {
         Outcome {
             code,
             message: None,
+            record_errors: Vec::new(),
             base_offset: Offset::NONE,
             log_append_time_ms: -1,
             log_start: Offset::NONE,
@@ -103,7 +106,7 @@ impl Outcome {
         }
     }
 
-    fn of(result: Result<Appended, AppendRefused>, acks: RequiredAcks) -> Outcome {
+    fn of(result: Result<Appended, AppendRefused>, acks: RequiredAcks, log_start: Offset) -> Outcome {
         match result {
             Ok(appended) => Outcome {
                 base_offset: appended.info.first_offset,
@@ -112,20 +115,58 @@ impl Outcome {
                 required: (acks == RequiredAcks::All && !appended.is_committed).then_some(appended.required),
                 ..Outcome::refused(ErrorCode::None)
             },
-            Err(error) => {
-                let code = error.code();
-                Outcome { message: told_message(code, &error), ..Outcome::refused(code) }
-            }
+            Err(AppendRefused::Replica(code)) => Outcome::refused(code),
+            Err(AppendRefused::Log(error)) => Outcome::refused_by_log(&error, log_start, None),
         }
+    }
+
+    /// What the log refuses is answered with the log start offset, unless the form of the records or their size is wrong
+    /// (`ProduceRequest.validateRecords`, `ReplicaManager.appendToLocalLog`); and with a text only where Kafka has one.
+    fn refused_by_log(error: &AppendError, log_start: Offset, options: Option<&LogOptions>) -> Outcome {
+        let code = error.code();
+        let is_of_form = matches!(
+            error,
+            AppendError::NoBatch
+                | AppendError::NoTransaction { .. }
+                | AppendError::Batch(BatchError::Truncated { .. } | BatchError::UnsupportedMagic { .. })
+        );
+        let is_unknown = matches!(
+            code,
+            ErrorCode::CorruptMessage
+                | ErrorCode::MessageTooLarge
+                | ErrorCode::RecordListTooLarge
+                | ErrorCode::KafkaStorageError
+        );
+        let mut outcome = Outcome::refused(code);
+        if !is_of_form && !is_unknown {
+            outcome.log_start = log_start;
+        }
+        match error {
+            // There is no coordinator that could know of the transaction: as fatal as the refusal of its id.
+            AppendError::NoTransaction { .. } => outcome.code = ErrorCode::TransactionalIdAuthorizationFailed,
+            AppendError::Batch(BatchError::InvalidMagic { magic }) => {
+                outcome.message = Some(format!("Invalid magic found in record: {magic}"));
+            }
+            AppendError::InvalidTimestamp { timestamp_ms, now_ms } => {
+                outcome.message = Some("One or more records have been rejected due to invalid timestamp".to_owned());
+                outcome.record_errors =
+                    options.map(|options| timestamp_error(*timestamp_ms, *now_ms, options)).into_iter().collect();
+            }
+            _ => {}
+        }
+        outcome
     }
 }
 
-/// Kafka tells the text of an error only where the record itself is wrong (`ReplicaManager.appendRecords`).
-fn told_message(code: ErrorCode, error: &dyn std::fmt::Display) -> Option<String> {
-    match code {
-        ErrorCode::InvalidRecord | ErrorCode::InvalidTimestamp => Some(error.to_string()),
-        _ => None,
-    }
+/// `LogValidator.validateTimestamp`. Only the first and the greatest timestamp of a batch are looked at, so the index is 0.
+fn timestamp_error(timestamp_ms: i64, now_ms: i64, options: &LogOptions) -> (i32, Option<String>) {
+    let earliest_ms = now_ms.wrapping_sub(options.message_timestamp_before_max_ms);
+    let latest_ms = now_ms.wrapping_add(options.message_timestamp_after_max_ms);
+    let text = format!(
+        "Timestamp {timestamp_ms} of message with offset 0 is out of range. The timestamp should be within \
+         [{earliest_ms}, {latest_ms}]"
+    );
+    (0, Some(text))
 }
 
 impl Burst {
@@ -200,7 +241,8 @@ fn append_run(entries: &mut [Entry], run: &[usize], staged: &mut Staged, now: No
     if let [index] = run {
         let entry = &mut entries[*index];
         let batches = entry.batches.take().expect("an entry with a replica has batches");
-        entry.outcome = Outcome::of(replica.append(now, &batches, entry.acks), entry.acks);
+        entry.outcome =
+            Outcome::of(replica.append(now, &batches, entry.acks), entry.acks, replica.published().log_start);
         return;
     }
     for index in run {
@@ -208,10 +250,11 @@ fn append_run(entries: &mut [Entry], run: &[usize], staged: &mut Staged, now: No
         staged.batches.push(entry.batches.take().expect("an entry with a replica has batches"));
         staged.acks.push(entry.acks);
     }
+    let log_start = replica.published().log_start;
     let mut indexes = run.iter();
     replica.append_many(now, &staged.batches, &staged.acks, |result| {
         let entry = &mut entries[*indexes.next().expect("one result for each append")];
-        entry.outcome = Outcome::of(result, entry.acks);
+        entry.outcome = Outcome::of(result, entry.acks, log_start);
     });
     staged.batches.clear();
     staged.acks.clear();
@@ -233,9 +276,13 @@ fn check(
     let replica = replica.map_err(Outcome::refused)?;
     let acks = acks.map_err(Outcome::refused);
     let records = records.unwrap_or_default();
-    let validated = replica.validate(now, records, Origin::Client).map_err(|error| {
-        let code = error.code();
-        Outcome { message: told_message(code, &error), ..Outcome::refused(code) }
+    let validated = replica
+        .validate(now, records, Origin::Client)
+        .map_err(|error| Outcome::refused_by_log(&error, replica.published().log_start, Some(&replica.settings().log)));
+    // Of a client's request each partition has one batch (`ProduceRequest.validateRecords`).
+    let validated = validated.and_then(|batches| match batches.headers() {
+        [_] => Ok(batches),
+        _ => Err(Outcome::refused(ErrorCode::InvalidRecord)),
     });
     acks?;
     // Only the admin client of Kafka itself may write there (`ReplicaManager.appendToLocalLog`).
@@ -286,7 +333,7 @@ fn write<'a>(correlation_id: i32, request: &Request, mut outcomes: impl Iterator
                 base_offset: outcome.base_offset.0,
                 log_append_time_ms: outcome.log_append_time_ms,
                 log_start_offset: outcome.log_start.0,
-                record_errors: &[],
+                record_errors: &outcome.record_errors,
                 error_message: outcome.message.as_deref(),
                 current_leader: CurrentLeader::NONE,
             });

@@ -75,6 +75,7 @@ impl Found {
 /// The partitions of a fetch and what was found in them, in the order of its context.
 pub(super) struct Reading {
     isolation: Isolation,
+    is_follower: bool,
     replicas: Vec<Result<Arc<Replica>, ErrorCode>>,
     pub(super) found: Vec<Found>,
     bytes: usize,
@@ -84,7 +85,7 @@ impl Reading {
     pub(super) fn new(broker: &Broker, context: &FetchContext, isolation: Isolation, is_follower: bool) -> Reading {
         let find = |asked: &FetchPartition| {
             if is_follower {
-                return Err(ErrorCode::TopicAuthorizationFailed);
+                return Err(ErrorCode::NotLeaderOrFollower);
             }
             let partition = PartitionIndex(asked.partition);
             match &asked.topic {
@@ -93,7 +94,7 @@ impl Reading {
             }
         };
         let replicas = context.partitions.iter().map(find).collect();
-        Reading { isolation, replicas, found: Vec::new(), bytes: 0 }
+        Reading { isolation, is_follower, replicas, found: Vec::new(), bytes: 0 }
     }
 
     pub(super) fn isolation(&self) -> Isolation {
@@ -113,7 +114,7 @@ impl Reading {
                     let read = read_one(replica, asked, self.isolation, max_bytes, self.bytes == 0);
                     read.unwrap_or_else(Found::refused)
                 }
-                Err(code) => Found { is_unknown: true, ..Found::refused(*code) },
+                Err(code) => Found { is_unknown: !self.is_follower, ..Found::refused(*code) },
             };
             self.bytes += found.region.as_ref().map_or(0, |region| region.len);
             self.found.push(found);
@@ -170,6 +171,10 @@ fn read_one(
     // Kafka answers out of range by the log's end, not by what this reader may see of it: ahead of that there is just nothing.
     if asked.fetch_offset < published.log_start || asked.fetch_offset > published.log_end {
         return Err(ErrorCode::OffsetOutOfRange);
+    }
+    // `LogSegment.read` throws.
+    if asked.max_bytes < 0 {
+        return Err(ErrorCode::UnknownServerError);
     }
     let bound = isolation.bound(&published);
     let region = if diverging.is_some() || asked.fetch_offset >= bound {
