@@ -174,10 +174,10 @@ impl Quorum {
     pub async fn died(&self) -> String {
         let mut metrics: watch::Receiver<RaftMetrics<_, _>> = self.raft.metrics();
         loop {
-            if let Err(fatal) = &metrics.borrow_and_update().running_state {
-                if !matches!(fatal, openraft::error::Fatal::Stopped) {
-                    return fatal.to_string();
-                }
+            if let Err(fatal) = &metrics.borrow_and_update().running_state
+                && !matches!(fatal, openraft::error::Fatal::Stopped)
+            {
+                return fatal.to_string();
             }
             if metrics.changed().await.is_err() {
                 std::future::pending::<()>().await;

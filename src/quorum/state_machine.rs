@@ -169,13 +169,12 @@ impl SnapshotFile {
         Ok(Some(content.to_vec()))
     }
 
-    fn replace(&self, content: &[u8]) -> Result<(), StorageError> {
+    fn replace(&self, content: &[u8]) -> io::Result<()> {
         let mut bytes = Vec::with_capacity(content.len() + 8);
         bytes.extend_from_slice(&MAGIC);
         bytes.extend_from_slice(&crc32c::crc32c(content).to_be_bytes());
         bytes.extend_from_slice(content);
-        let written = self.disk.write_atomically(&self.path, &bytes);
-        written.map_err(|error| StorageIOError::write_snapshot(None, AnyError::new(&error)).into())
+        self.disk.write_atomically(&self.path, &bytes)
     }
 }
 
@@ -189,7 +188,8 @@ pub struct SnapshotBuilder {
 impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
     async fn build_snapshot(&mut self) -> Result<Snapshot<TypeConfig>, StorageError> {
         let content = write_snapshot(&self.applied, &self.image);
-        self.storage.replace(&content)?;
+        let written = self.storage.replace(&content);
+        written.map_err(|error| StorageIOError::write_snapshot(None, AnyError::new(&error)))?;
         Ok(Snapshot { meta: meta_of(&self.applied), snapshot: Box::new(content) })
     }
 }
@@ -226,7 +226,8 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         let content = read_snapshot(&snapshot);
         let (applied, records) =
             content.map_err(|error| StorageIOError::read_snapshot(Some(meta.signature()), AnyError::new(&error)))?;
-        self.storage.replace(&snapshot)?;
+        let written = self.storage.replace(&snapshot);
+        written.map_err(|error| StorageIOError::write_snapshot(Some(meta.signature()), AnyError::new(&error)))?;
         self.restore(applied, &records);
         Ok(())
     }
