@@ -299,3 +299,33 @@ fn the_architecture_page_has_every_room() {
     let breaches = rooms.iter().filter(|(room, floor)| !page.contains(&format!("| {floor} | `{room}` |")));
     report(breaches.map(|(room, floor)| format!("src/ARCHITECTURE.md: no row `| {floor} | `{room}` |`")).collect());
 }
+
+const MATRIX_HEAD: &str = "| API | versions |\n|---|---|\n";
+
+/// The README's table of APIs, as the rows have it.
+fn matrix() -> String {
+    let row = |row: &crate::api::Row| {
+        let served = format!("{}–{}", row.versions.start(), row.versions.end());
+        let refused = match row.versions.start() - row.advertised.start() {
+            0 => String::new(),
+            _ => format!(" ({}–{} are offered and refused, as by Kafka)", row.advertised.start(), row.versions.start() - 1),
+        };
+        format!("| {} | {served}{refused} |\n", row.key)
+    };
+    crate::api::rows().map(row).collect()
+}
+
+#[test]
+fn the_readme_offers_what_the_rows_offer() {
+    let path = repository().join("README.md");
+    let page = fs::read_to_string(&path).expect("README.md");
+    let (before, rest) = page.split_once(MATRIX_HEAD).expect("the head of the table");
+    let after = rest.find("\n\n").map_or("", |end| &rest[end + 1..]);
+    let after = if rest.starts_with('\n') { rest } else { after };
+    let expected = format!("{before}{MATRIX_HEAD}{}{after}", matrix());
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        fs::write(&path, &expected).expect("README.md can be written");
+        return;
+    }
+    assert!(page == expected, "the table differs from the rows; UPDATE_EXPECT=1 cargo test readme rewrites it");
+}
