@@ -10,8 +10,8 @@ use crate::config::Settings;
 /// Sets up logging for the whole process. Errors: `logging.level` is no filter.
 pub(super) fn start(settings: &Settings) -> Result<(), Failure> {
     let level = settings.get_str("logging.level");
-    // The consensus library tells its life at this level; who wants it says openraft=info.
-    let filter = EnvFilter::try_new(format!("openraft=warn,{level}")).map_err(|error| {
+    // The consensus library tells its life at this level. Later directives win, so a user who names it hears it.
+    let filter = EnvFilter::try_new(format!("{},{level}", crate::quorum::QUIET_LOGS)).map_err(|error| {
         let origin = settings.origin("logging.level");
         Failure::Usage(format!("{origin}: logging.level = {level}: {error}; such as info, or warn,ottla::log=debug"))
     })?;

@@ -43,6 +43,9 @@ pub use state_machine::SnapshotError;
 /// that is started on the same directory takes it for a log.
 pub const DIRECTORY: &str = "__ottla_metadata";
 
+/// A filter for log lines: of the consensus library, only what a person should know.
+pub const QUIET_LOGS: &str = "openraft=warn";
+
 /// The period of a leader's heartbeats to its followers, in ms; it is also how often an idle quorum wakes up.
 const HEARTBEAT_MS: u64 = 500;
 /// A follower that hears nothing for 1 to 2 of these, in ms, stands for election (`controller.quorum.election.timeout.ms`).
