@@ -308,7 +308,11 @@ fn matrix() -> String {
         let served = format!("{}–{}", row.versions.start(), row.versions.end());
         let refused = match row.versions.start() - row.advertised.start() {
             0 => String::new(),
-            _ => format!(" ({}–{} are offered and refused, as by Kafka)", row.advertised.start(), row.versions.start() - 1),
+            _ => format!(
+                " ({}–{} are offered and refused, as by Kafka)",
+                row.advertised.start(),
+                row.versions.start() - 1
+            ),
         };
         format!("| {} | {served}{refused} |\n", row.key)
     };

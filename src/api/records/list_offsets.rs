@@ -57,7 +57,7 @@ impl Api for ListOffsets {
             }
             let replica = cx.broker.replica(topic, PartitionIndex(asked.partition_index))?;
             replica.check_serving(LeaderEpoch(asked.current_leader_epoch))?;
-            find(&replica, asked.timestamp, committed_only)
+            find(&replica, asked.timestamp, committed_only).map(|found| as_told_in(cx.version, found))
         }))
     }
 
@@ -106,6 +106,11 @@ fn is_supported(timestamp: i64, version: i16) -> bool {
     version >= since
 }
 
+/// Versions below 4 have no room for the leader epoch, and the codec refuses to leave out one that is known.
+fn as_told_in(version: i16, found: TimestampOffset) -> TimestampOffset {
+    if version < 4 { TimestampOffset { leader_epoch: LeaderEpoch(-1), ..found } } else { found }
+}
+
 /// Partitions that are named more than once; each of their answers is INVALID_REQUEST.
 fn repeated(request: &ListOffsetsRequest) -> HashSet<(&str, i32)> {
     let mut seen = HashSet::new();
@@ -140,6 +145,16 @@ fn answer_each(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_version_has_room_for_what_it_is_told() {
+        let found = TimestampOffset { timestamp_ms: 7, offset: Offset(3), leader_epoch: LeaderEpoch(5) };
+        for version in ListOffsets::VERSIONS {
+            let told = as_told_in(version, found);
+            assert_eq!((told.timestamp_ms, told.offset), (7, Offset(3)));
+            assert_eq!(told.leader_epoch, LeaderEpoch(if version < 4 { -1 } else { 5 }), "v{version}");
+        }
+    }
 
     #[test]
     fn each_place_has_its_first_version() {
