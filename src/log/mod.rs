@@ -36,6 +36,8 @@ mod truncate;
 mod validate;
 
 #[cfg(test)]
+mod power_loss;
+#[cfg(test)]
 mod tests;
 
 pub use error::{AppendError, LogError, ReadError};

@@ -16,7 +16,7 @@ pub(crate) const SIDECAR_SUFFIX: &str = "producers";
 const VERSION: i16 = 1;
 const CRC_POSITION: usize = 2;
 const ENTRIES_POSITION: usize = 6;
-const ENTRY_BYTES: usize = 42;
+const ENTRY_BYTES: usize = 46;
 /// Kafka's "no transaction".
 const NO_TRANSACTION: i64 = -1;
 
@@ -161,5 +161,72 @@ impl<'a> Reader<'a> {
 
     fn i64(&mut self) -> Option<i64> {
         self.take().map(i64::from_be_bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn producers() -> Producers {
+        let mut producers = Producers::default();
+        for id in 0..3i32 {
+            let batches = (0..=id * 2).map(|number| ProducerBatch {
+                last_sequence: Sequence(number * 2 + 1),
+                last_offset: Offset(i64::from(number * 10 + id)),
+                offset_delta: 1,
+                timestamp_ms: 1000 + i64::from(number),
+            });
+            let entry = ProducerEntry {
+                epoch: ProducerEpoch(4),
+                batches: batches.collect(),
+                coordinator_epoch: -1,
+                last_timestamp_ms: 1000 + i64::from(id) * 2,
+            };
+            producers.insert(ProducerId(i64::from(id)), entry);
+        }
+        producers
+    }
+
+    #[test]
+    fn a_snapshot_keeps_the_last_batch_and_its_sidecar_the_last_five() {
+        let producers = producers();
+        let snapshot = encode_snapshot(&producers);
+        let mut read = decode_snapshot(&snapshot).unwrap();
+        for (id, entry) in producers.iter() {
+            let last = entry.batches[entry.batches.len() - 1..].into();
+            assert_eq!(read.get(id), Some(&ProducerEntry { batches: last, ..entry.clone() }));
+        }
+        let alone = read.clone();
+        apply_sidecar(&mut read, &snapshot, &encode_sidecar(&producers, &snapshot));
+        assert_eq!(read, producers);
+        // A sidecar of another snapshot is not believed.
+        let other = encode_snapshot(&Producers::default());
+        let mut read = alone.clone();
+        apply_sidecar(&mut read, &snapshot, &encode_sidecar(&producers, &other));
+        assert_eq!(read, alone);
+    }
+
+    #[test]
+    fn every_cut_and_every_flipped_bit_is_seen() {
+        let producers = producers();
+        let snapshot = encode_snapshot(&producers);
+        let sidecar = encode_sidecar(&producers, &snapshot);
+        let alone = decode_snapshot(&snapshot).unwrap();
+        for cut in 0..snapshot.len() {
+            assert_eq!(decode_snapshot(&snapshot[..cut]), None);
+        }
+        for bit in 0..sidecar.len() * 8 {
+            let mut flipped = sidecar.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            let mut read = alone.clone();
+            apply_sidecar(&mut read, &snapshot, &flipped);
+            assert_eq!(read, alone);
+        }
+        for bit in 0..snapshot.len() * 8 {
+            let mut flipped = snapshot.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(decode_snapshot(&flipped), None);
+        }
     }
 }
