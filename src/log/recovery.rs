@@ -107,6 +107,9 @@ fn check_partition_metadata(log_dir: &LogDir, dir: &Path, topic_id: TopicId) -> 
     written.map_err(LogError::io("write", &path))
 }
 
+/// Offset index and time index of one segment.
+type IndexPair = (SparseIndex<OffsetEntry>, SparseIndex<TimeEntry>);
+
 struct Loader<'a> {
     log_dir: &'a Arc<LogDir>,
     dir: Arc<Path>,
@@ -417,11 +420,7 @@ impl Loader<'_> {
     }
 
     /// The indexes of a finished segment by their last entries; `None` when they are missing or cannot be right.
-    fn light_indexes(
-        &self,
-        base_offset: Offset,
-        size: u64,
-    ) -> Result<Option<(SparseIndex<OffsetEntry>, SparseIndex<TimeEntry>)>, LogError> {
+    fn light_indexes(&self, base_offset: Offset, size: u64) -> Result<Option<IndexPair>, LogError> {
         let offsets = self.read_index_end::<OffsetEntry>(base_offset, INDEX_SUFFIX)?;
         let times = self.read_index_end::<TimeEntry>(base_offset, TIME_INDEX_SUFFIX)?;
         let (Some(offsets), Some(times), true) = (offsets, times, self.epochs_known) else { return Ok(None) };
