@@ -41,7 +41,9 @@ impl Names {
             Value::Array(elements) => {
                 let mut elements: Vec<Value> =
                     elements.iter().map(|element| self.replace_field(field, element)).collect();
-                if UNORDERED.contains(&field) {
+                // Kafka collects the results of DeleteGroups by partition, in the order of a hash map.
+                let of_groups = field == "results" && elements.iter().all(|element| element.get("groupId").is_some());
+                if of_groups || UNORDERED.contains(&field) {
                     elements.sort_by_key(Value::to_string);
                 }
                 Value::Array(elements)

@@ -25,6 +25,10 @@ use crate::security::{Access, Operation, ResourceType};
 const FIRST_VERSION_WITH_MESSAGE: i16 = 1;
 const FIRST_VERSION_WITH_KEYS: i16 = 4;
 
+/// Kafka's own texts for the two codes.
+const INVALID_REQUEST: &str = "This most likely occurs because of a request being malformed by the client library or the \
+                               message was sent to an incompatible broker. See the broker logs for more details.";
+const NOT_AVAILABLE: &str = "The coordinator is not available.";
 const NO_TRANSACTIONS: &str = "This server does not offer transactions.";
 
 pub struct FindCoordinator;
@@ -44,7 +48,7 @@ impl Api for FindCoordinator {
         let version = cx.version;
         let refusal = match KeyType::of(request.key_type) {
             // Kafka's reader of this byte throws on any other (`CoordinatorType.forId`).
-            None => Some(Found::error(ErrorCode::InvalidRequest)),
+            None => Some(Found { message: Some(INVALID_REQUEST), ..Found::error(ErrorCode::InvalidRequest) }),
             Some(KeyType::Transaction) => {
                 let message = Some(NO_TRANSACTIONS);
                 Some(Found { message, ..Found::error(ErrorCode::TransactionalIdAuthorizationFailed) })
@@ -129,6 +133,8 @@ fn respond(request: &FindCoordinatorRequest, version: i16, find: impl Fn(&str) -
         // Of a success Kafka says "NONE", and of an error its text.
         let message = match found.error {
             ErrorCode::None => Some("NONE"),
+            ErrorCode::CoordinatorNotAvailable => Some(NOT_AVAILABLE),
+            ErrorCode::InvalidRequest => Some(INVALID_REQUEST),
             _ => found.message,
         };
         return FindCoordinatorResponse::default()
@@ -146,11 +152,7 @@ fn respond(request: &FindCoordinatorRequest, version: i16, find: impl Fn(&str) -
             .with_key(wire(text(key)))
             .with_error_code(found.error.code())
             // Kafka leaves it empty, save where it fails the request as a whole.
-            .with_error_message(
-                found
-                    .message
-                    .map_or_else(|| Some(StrBytes::default()), |message| Some(StrBytes::from_static_str(message))),
-            )
+            .with_error_message(Some(StrBytes::from_static_str(found.message.unwrap_or_default())))
             .with_node_id(found.id)
             .with_host(found.host)
             .with_port(found.port)

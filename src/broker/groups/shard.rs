@@ -40,7 +40,7 @@ pub(super) struct Shard {
 enum State {
     /// With the topics that were deleted meanwhile.
     Loading(Vec<(String, TopicId)>),
-    Active(Active),
+    Active(Box<Active>),
     Ended,
 }
 
@@ -113,7 +113,7 @@ impl Shard {
             machine.loaded(now, end);
             machine.topics_deleted(now, deleted);
             self.publish_deadline(&machine);
-            *state = State::Active(Active { machine, is_waiting: false });
+            *state = State::Active(Box::new(Active { machine, is_waiting: false }));
         }
         self.timers.wake_for(self.deadline_ms());
     }
