@@ -65,6 +65,13 @@ impl Source {
     }
 }
 
+impl Source {
+    /// Written by a program, and said so in its head.
+    fn is_generated(&self) -> bool {
+        self.lines.iter().take(5).any(|line| line.starts_with("//!") && line.contains("enerated"))
+    }
+}
+
 fn floor(room: &str) -> Option<u8> {
     FLOORS.iter().find(|(name, _)| *name == room).map(|(_, floor)| *floor)
 }
@@ -171,7 +178,7 @@ fn every_file_opens_with_what_it_is_for() {
 fn files_fit_in_the_head() {
     let all = sources("src").into_iter().chain(sources("compat-tests"));
     let breaches = all
-        .filter(|source| !source.lines.iter().take(3).any(|line| line.contains("generated")))
+        .filter(|source| !source.is_generated())
         .filter(|source| !LONG_FILES.contains(&source.path.as_str()))
         .filter(|source| source.tests_from > FILE_LINES_MAX)
         .map(|source| {
@@ -187,7 +194,7 @@ const LONG_FILES: &[&str] = &[];
 fn functions_fit_a_screen() {
     let mut breaches = Vec::new();
     for source in sources("src").into_iter().chain(sources("compat-tests")) {
-        if source.is_test() {
+        if source.is_test() || source.is_generated() {
             continue;
         }
         for (name, line, length) in functions(&source.lines[..source.tests_from]) {
