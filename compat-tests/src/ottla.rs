@@ -54,7 +54,6 @@ pub struct Ottla {
     folder: tempfile::TempDir,
     settings: Vec<String>,
     address: String,
-    ready_line: String,
     process: Option<Process>,
 }
 
@@ -67,7 +66,6 @@ impl Ottla {
             folder,
             settings: settings.iter().map(ToString::to_string).collect(),
             address: "127.0.0.1:0".to_string(),
-            ready_line: String::new(),
             process: None,
         };
         ottla.resume()?;
@@ -93,8 +91,7 @@ impl Ottla {
         command.current_dir(self.folder.path()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
         let mut process = Process::spawn("ottla", &mut command)?;
         let stdout = process.take_pipes().1.expect("it was asked for");
-        self.ready_line = self.await_ready_line(stdout)?;
-        self.address = address_in(&self.ready_line)?;
+        self.address = address_in(&self.await_ready_line(stdout)?)?;
         self.process = Some(process);
         Ok(())
     }
@@ -115,11 +112,6 @@ impl Ottla {
     /// `127.0.0.1:PORT`, the same over restarts.
     pub fn address(&self) -> &str {
         &self.address
-    }
-
-    /// The line it printed when it was ready.
-    pub fn ready_line(&self) -> &str {
-        &self.ready_line
     }
 
     /// The data directory.

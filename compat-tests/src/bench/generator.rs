@@ -199,7 +199,7 @@ impl Connection {
         Ok(())
     }
 
-    fn receive(&mut self, load: &Load, scratch: &mut [u8], mut outcome: Option<&mut Outcome>) -> Result<()> {
+    fn receive(&mut self, load: &Load, scratch: &mut [u8], outcome: Option<&mut Outcome>) -> Result<()> {
         if self.skip > 0 {
             return self.drop_records(scratch);
         }
@@ -217,7 +217,7 @@ impl Connection {
         self.answer.extend_from_slice(&scratch[..count]);
         match &self.work {
             Work::Produce { .. } => self.produce_answers(load, outcome),
-            Work::Fetch { .. } => self.fetch_answer(load, outcome.as_deref_mut()),
+            Work::Fetch { .. } => self.fetch_answer(load, outcome),
         }
     }
 

@@ -21,10 +21,13 @@ pub fn play(player: &mut Player<'_>) -> Result<()> {
     producers(player)
 }
 
+/// A key or a value; `None` is null.
+type Part = Option<&'static [u8]>;
+
 /// A record batch to be sent; what a case wants to break is a field.
 #[derive(Clone)]
 struct Batch {
-    records: Vec<(Option<&'static [u8]>, Option<&'static [u8]>)>,
+    records: Vec<(Part, Part)>,
     timestamp: i64,
     attributes: i16,
     magic: u8,
@@ -213,7 +216,7 @@ fn limits(player: &mut Player<'_>) -> Result<()> {
 fn idempotence(player: &mut Player<'_>) -> Result<()> {
     create(player, "once", 1)?;
     let mut send = |case: &str, producer: (i64, i16, i32), records: usize| {
-        let record: (Option<&'static [u8]>, Option<&'static [u8]>) = (None, Some(b"v"));
+        let record: (Part, Part) = (None, Some(b"v"));
         let batch = Batch { producer, records: vec![record; records], ..Batch::default() };
         player.ask(case, "Produce", 9, &request(9, ("once", UNKNOWN_ID), 0, -1, &json!(batch.hex())))
     };

@@ -34,7 +34,7 @@ fn by_name(id: i32, epoch: i32) -> SessionRequest {
 /// A session over partitions 0 to `count`, each with high watermark 5.
 fn open(sessions: &FetchSessions, now: Now, count: i32, id: i32) -> i32 {
     let asked = (0..count).map(|partition| ask(partition, 0)).collect();
-    let context = sessions.begin(now, by_name(0, 0), asked, &[]).ok().expect("a full fetch");
+    let context = sessions.begin(now, by_name(0, 0), asked, &[]).expect("a full fetch");
     let outcomes = vec![outcome(5, false); usize::try_from(count).expect("small")];
     sessions.finish(now, context, &outcomes, || id).expect("a full fetch").0
 }
@@ -44,13 +44,13 @@ fn only_what_changed_is_answered() {
     let sessions = FetchSessions::new(10);
     let id = open(&sessions, at(0), 3, 77);
     assert_eq!(id, 77);
-    let context = sessions.begin(at(1), by_name(id, 1), vec![], &[]).ok().expect("the session");
+    let context = sessions.begin(at(1), by_name(id, 1), vec![], &[]).expect("the session");
     assert_eq!(context.partitions, [ask(0, 0), ask(1, 0), ask(2, 0)]);
     let outcomes = [outcome(5, false), outcome(6, true), outcome(5, false)];
     let answer = sessions.finish(at(1), context, &outcomes, || 1).expect("the session");
     assert_eq!(answer, (77, vec![false, true, false]));
     // The one that had records goes to the end, with what the client now asks of it.
-    let context = sessions.begin(at(2), by_name(id, 2), vec![ask(1, 6)], &[]).ok().expect("the session");
+    let context = sessions.begin(at(2), by_name(id, 2), vec![ask(1, 6)], &[]).expect("the session");
     assert_eq!(context.partitions, [ask(0, 0), ask(2, 0), ask(1, 6)]);
     let outcomes = [outcome(5, false), outcome(5, false), outcome(6, false)];
     assert_eq!(sessions.finish(at(2), context, &outcomes, || 1).expect("the session"), (77, vec![false; 3]));
@@ -64,7 +64,7 @@ fn an_error_is_answered_each_time_and_its_end_too() {
     for (epoch, told, expected) in
         [(1, failed, true), (2, failed, true), (3, outcome(5, false), true), (4, outcome(5, false), false)]
     {
-        let context = sessions.begin(at(1), by_name(id, epoch), vec![], &[]).ok().expect("the session");
+        let context = sessions.begin(at(1), by_name(id, epoch), vec![], &[]).expect("the session");
         assert_eq!(sessions.finish(at(1), context, &[told], || 1), Ok((77, vec![expected])), "epoch {epoch}");
     }
 }
@@ -74,9 +74,9 @@ fn forgotten_partitions_leave_and_an_empty_session_ends() {
     let sessions = FetchSessions::new(10);
     let id = open(&sessions, at(0), 3, 77);
     let gone = |partition| (FetchTopic::Name("t".into()), partition);
-    let context = sessions.begin(at(1), by_name(id, 1), vec![ask(3, 9)], &[gone(1), gone(8)]).ok().expect("ours");
+    let context = sessions.begin(at(1), by_name(id, 1), vec![ask(3, 9)], &[gone(1), gone(8)]).expect("ours");
     assert_eq!(context.partitions, [ask(0, 0), ask(2, 0), ask(3, 9)]);
-    let context = sessions.begin(at(1), by_name(id, 2), vec![], &[gone(0), gone(2), gone(3)]).ok().expect("ours");
+    let context = sessions.begin(at(1), by_name(id, 2), vec![], &[gone(0), gone(2), gone(3)]).expect("ours");
     assert!(context.partitions.is_empty() && context.is_full());
     let lost = sessions.begin(at(1), by_name(id, 3), vec![], &[]).err();
     assert_eq!((lost, sessions.session_count()), (Some(ErrorCode::FetchSessionIdNotFound), 0));
@@ -94,8 +94,8 @@ fn a_request_that_does_not_fit_its_session_is_refused() {
     check(by_name(id, 2), ErrorCode::InvalidFetchSessionEpoch);
     check(SessionRequest { uses_topic_ids: true, ..by_name(id, 1) }, ErrorCode::FetchSessionTopicIdError);
     // While a fetch waits, the client gives up on it and goes on: the late answer must not count as told.
-    let late = sessions.begin(at(1), by_name(id, 1), vec![], &[]).ok().expect("the session");
-    let next = sessions.begin(at(2), by_name(id, 2), vec![], &[]).ok().expect("the session");
+    let late = sessions.begin(at(1), by_name(id, 1), vec![], &[]).expect("the session");
+    let next = sessions.begin(at(2), by_name(id, 2), vec![], &[]).expect("the session");
     let told = sessions.finish(at(3), late, &[outcome(9, true)], || 1);
     assert_eq!(told, Err(ErrorCode::InvalidFetchSessionEpoch));
     assert_eq!(sessions.finish(at(3), next, &[outcome(9, true)], || 1), Ok((77, vec![true])));
@@ -105,7 +105,7 @@ fn a_request_that_does_not_fit_its_session_is_refused() {
 fn a_final_epoch_closes_the_session() {
     let sessions = FetchSessions::new(10);
     let id = open(&sessions, at(0), 2, 77);
-    let context = sessions.begin(at(1), by_name(id, -1), vec![ask(0, 0)], &[]).ok().expect("without a session");
+    let context = sessions.begin(at(1), by_name(id, -1), vec![ask(0, 0)], &[]).expect("without a session");
     let answer = sessions.finish(at(1), context, &[outcome(5, false)], || 1);
     assert_eq!((answer, sessions.session_count()), (Ok((NO_SESSION, vec![true])), 0));
 }
@@ -119,7 +119,7 @@ fn a_full_cache_gives_a_slot_only_to_who_deserves_it() {
     assert_eq!(open(&sessions, at(EVICTION_MS), 9, 3), NO_SESSION);
     // Both were used lately, and had their time: the smaller gives way to a larger one, and to no other.
     for id in [1, 2] {
-        sessions.begin(at(EVICTION_MS), by_name(id, 1), vec![], &[]).ok().expect("the session");
+        sessions.begin(at(EVICTION_MS), by_name(id, 1), vec![], &[]).expect("the session");
     }
     assert_eq!(open(&sessions, at(EVICTION_MS + 1), 2, 3), NO_SESSION);
     assert_eq!(open(&sessions, at(EVICTION_MS + 1), 3, 3), 3);
