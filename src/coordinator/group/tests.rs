@@ -1,6 +1,7 @@
 //! The coordinator as text dialogues, and its properties.
 
 mod dialogue;
+mod liveness;
 mod parse;
 mod properties;
 mod show;
