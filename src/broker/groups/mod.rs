@@ -211,16 +211,4 @@ fn partition_of(group_id: &str, count: usize) -> PartitionIndex {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn groups_fall_on_the_partitions_that_java_finds() {
-        // Of `Utils.abs(name.hashCode()) % 50`; the last has the hash -2³¹, whose absolute value Kafka takes for 0.
-        for (name, partition) in
-            [("", 0), ("g", 3), ("my-group", 12), ("console-consumer-1", 24), ("größe", 7), ("polygenelubricants", 0)]
-        {
-            assert_eq!(partition_of(name, 50), PartitionIndex(partition), "{name}");
-        }
-    }
-}
+mod tests;

@@ -186,7 +186,8 @@ impl<T> Group<T> {
         self.leader_id.get_or_insert_with(|| member.member_id.clone());
         self.awaiting_join_count += usize::from(member.awaiting_join.is_some());
         self.pending_join_members.remove(&member.member_id);
-        self.members.insert(member.member_id.clone(), member);
+        let existing = self.members.insert(member.member_id.clone(), member);
+        assert!(existing.is_none(), "a member id is given once");
     }
 
     /// Takes a member, or an id that was only given out, from the group; the oldest member left succeeds a leader.

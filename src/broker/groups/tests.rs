@@ -1,0 +1,261 @@
+//! Coordinators over real logs in a directory: killed, reloaded, broken, deleted under them.
+
+use std::path::Path;
+
+use tokio::sync::oneshot::Receiver;
+use uuid::Uuid;
+
+use super::*;
+use crate::broker::StartOptions;
+use crate::config::{Inputs, load};
+use crate::coordinator::group::{
+    Assignment, CommitPartition, CommitRequest, CommitTopic, FetchRequest, JoinReply, JoinRequest, MemberIdentity,
+    Protocol, SyncRequest,
+};
+use crate::io::clock::SystemClock;
+use crate::io::disk::SystemDisk;
+use crate::metadata::{Partition, Record};
+use crate::model::{BrokerId, TopicId};
+
+fn start(dir: &Path) -> Arc<Broker> {
+    let dir = dir.display().to_string();
+    let pairs =
+        [("log.dirs", dir.as_str()), ("group.initial.rebalance.delay.ms", "0"), ("group.min.session.timeout.ms", "20")];
+    let flags = pairs.map(|(key, value)| ("--set".into(), key.to_owned(), value.to_owned())).to_vec();
+    let settings = load(&Inputs { flags, ..Inputs::default() }).expect("settings").settings;
+    let options = StartOptions {
+        settings: Arc::new(settings),
+        clock: Arc::new(SystemClock::new()),
+        disk: Arc::new(SystemDisk),
+        endpoints: Vec::new(),
+    };
+    Broker::start(options).expect("a broker")
+}
+
+fn submit(broker: &Broker, record: Record) {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    runtime.block_on(broker.quorum().submit(vec![record])).expect("a quorum of one");
+}
+
+fn create(broker: &Broker, name: &str) -> TopicId {
+    let id = TopicId(Uuid::new_v4());
+    let partitions = vec![Partition::created([BrokerId(1)].as_slice().into()); 3];
+    submit(broker, Record::TopicCreated { name: name.to_owned(), id, partitions });
+    id
+}
+
+/// The reply of the coordinator of `group`, once it has loaded.
+fn ask(
+    broker: &Broker,
+    group: &str,
+    event: impl Fn(&mut Coordinator<Token>, Token) -> Outcome<Token>,
+) -> Result<Reply, ErrorCode> {
+    loop {
+        match broker.groups().call(broker, broker.now(), group, &event) {
+            Err(ErrorCode::CoordinatorLoadInProgress) => std::thread::yield_now(),
+            Err(error) => return Err(error),
+            Ok(receiver) => return Ok(receiver.blocking_recv().expect("a reply")),
+        }
+    }
+}
+
+fn join_request(version: i16, member_id: &str) -> JoinRequest {
+    JoinRequest {
+        version,
+        client_id: "c".into(),
+        client_host: "/h".into(),
+        new_member_uuid: Uuid::new_v4(),
+        group_id: "g".into(),
+        member_id: member_id.into(),
+        group_instance_id: None,
+        protocol_type: "consumer".into(),
+        protocols: vec![Protocol { name: "range".into(), metadata: bytes::Bytes::from_static(b"\0\0\0\0\0\0") }],
+        session_timeout_ms: 30_000,
+        rebalance_timeout_ms: 30_000,
+    }
+}
+
+/// A group of one member in generation 1; returns the member's id.
+fn form_group(broker: &Broker) -> String {
+    let now = broker.now();
+    let joined = ask(broker, "g", |machine, token| machine.join(now, &join_request(3, ""), token));
+    let Ok(Reply::Join(JoinReply { error: ErrorCode::None, generation_id: 1, member_id, .. })) = joined else {
+        panic!("{joined:?}");
+    };
+    let assignment = Assignment { member_id: member_id.clone(), assignment: bytes::Bytes::from_static(b"mine") };
+    let request = SyncRequest {
+        group_id: "g".into(),
+        generation_id: 1,
+        member_id: member_id.clone(),
+        group_instance_id: None,
+        protocol_type: None,
+        protocol_name: None,
+        assignments: vec![assignment],
+    };
+    let synced = ask(broker, "g", |machine, token| machine.sync(now, &request, token));
+    assert!(matches!(synced, Ok(Reply::Sync(reply)) if reply.assignment == "mine"));
+    member_id
+}
+
+fn commit(
+    broker: &Broker,
+    group: &str,
+    topic_id: TopicId,
+    member: (&str, i32),
+    offset: i64,
+) -> Result<Reply, ErrorCode> {
+    ask(broker, group, |machine, token| {
+        let partition = CommitPartition { partition: 0, offset, leader_epoch: -1, metadata: None };
+        let topic = CommitTopic { name: "t".into(), topic_id, partitions: vec![partition] };
+        let request = CommitRequest {
+            version: 9,
+            group_id: group.into(),
+            member_id: member.0.into(),
+            group_instance_id: None,
+            generation_id: member.1,
+            retention_time_ms: -1,
+            topics: vec![topic],
+        };
+        machine.commit_offsets(broker.now(), request, token)
+    })
+}
+
+fn heartbeat(broker: &Broker, member_id: &str) -> Result<Reply, ErrorCode> {
+    ask(broker, "g", |machine, token| {
+        let identity = MemberIdentity { member_id, group_instance_id: None, generation_id: 1 };
+        machine.heartbeat(broker.now(), "g", identity, token)
+    })
+}
+
+/// The committed offset of partition 0 of topic t; -1 for none.
+fn fetch(broker: &Broker, group: &str) -> i64 {
+    let request = FetchRequest { group_id: group.into(), topics: None };
+    loop {
+        match broker.groups().read(broker, broker.now(), group, |machine| machine.fetch_offsets(&request)) {
+            Err(ErrorCode::CoordinatorLoadInProgress) => std::thread::yield_now(),
+            result => {
+                let topics = result.expect("a coordinator");
+                return topics.first().map_or(-1, |topic| topic.partitions[0].offset);
+            }
+        }
+    }
+}
+
+fn copy(from: &Path) -> tempfile::TempDir {
+    let to = tempfile::tempdir().expect("a directory");
+    let status = std::process::Command::new("cp").arg("-a").arg(from.join(".")).arg(to.path()).status();
+    assert!(status.expect("cp").success());
+    to
+}
+
+#[test]
+fn members_and_offsets_are_there_after_a_kill_and_after_a_stop() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let broker = start(dir.path());
+    create(&broker, OFFSETS_TOPIC);
+    let topic_id = create(&broker, "t");
+    let member_id = form_group(&broker);
+    for offset in 1..=50 {
+        assert!(matches!(commit(&broker, "g", topic_id, (&member_id, 1), offset), Ok(Reply::OffsetCommit(_))));
+    }
+    // The directory as a killed process leaves it: it was answered, so it is there.
+    let killed = copy(dir.path());
+    broker.close();
+    drop(broker);
+    for dir in [&killed, &dir] {
+        let broker = start(dir.path());
+        assert_eq!(fetch(&broker, "g"), 50);
+        assert_eq!(heartbeat(&broker, &member_id), Ok(Reply::Heartbeat(ErrorCode::None)));
+        assert_eq!(heartbeat(&broker, "other"), Ok(Reply::Heartbeat(ErrorCode::UnknownMemberId)));
+        broker.close();
+    }
+}
+
+#[test]
+fn a_broken_machine_is_read_anew_from_its_log() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let broker = start(dir.path());
+    create(&broker, OFFSETS_TOPIC);
+    let topic_id = create(&broker, "t");
+    assert!(commit(&broker, "g", topic_id, ("", -1), 7).is_ok());
+    let broken = broker.groups().call(&broker, broker.now(), "g", |_, _| panic!("a test of what follows a panic"));
+    assert_eq!(broken.err(), Some(ErrorCode::CoordinatorNotAvailable));
+    assert_eq!(fetch(&broker, "g"), 7);
+    assert!(commit(&broker, "g", topic_id, ("", -1), 8).is_ok());
+    assert_eq!(fetch(&broker, "g"), 8);
+    broker.close();
+}
+
+#[test]
+fn offsets_go_with_their_topic_and_all_of_them_with_the_coordinators_own() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let broker = start(dir.path());
+    assert_eq!(commit(&broker, "g", TopicId::ZERO, ("", -1), 1), Err(ErrorCode::NotCoordinator));
+    let offsets_topic_id = create(&broker, OFFSETS_TOPIC);
+    let topic_id = create(&broker, "t");
+    let other_id = TopicId(Uuid::new_v4());
+    assert!(commit(&broker, "g", topic_id, ("", -1), 7).is_ok());
+    assert!(commit(&broker, "h", other_id, ("", -1), 9).is_ok());
+    submit(&broker, Record::TopicDeleted { id: topic_id });
+    while fetch(&broker, "g") != -1 {
+        std::thread::yield_now();
+    }
+    assert_eq!(fetch(&broker, "h"), 9);
+    submit(&broker, Record::TopicDeleted { id: offsets_topic_id });
+    assert_eq!(commit(&broker, "h", other_id, ("", -1), 1), Err(ErrorCode::NotCoordinator));
+    create(&broker, OFFSETS_TOPIC);
+    assert_eq!(fetch(&broker, "h"), -1);
+    assert!(commit(&broker, "h", other_id, ("", -1), 2).is_ok());
+    assert_eq!(fetch(&broker, "h"), 2);
+    broker.close();
+}
+
+#[test]
+fn timers_go_off_without_requests() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let broker = start(dir.path());
+    create(&broker, OFFSETS_TOPIC);
+    let member_id = form_group(&broker);
+    // Leaves nobody but one that joins and never comes back with its id: only the clock ends its wait.
+    let now = broker.now();
+    let request = JoinRequest { session_timeout_ms: 20, ..join_request(5, "") };
+    let given = ask(&broker, "g", |machine, token| machine.join(now, &request, token));
+    assert!(matches!(given, Ok(Reply::Join(JoinReply { error: ErrorCode::MemberIdRequired, .. }))));
+    let waiting: Receiver<Reply> = broker
+        .groups()
+        .call(&broker, now, "g", |machine, token| {
+            let protocols = vec![Protocol { name: "range".into(), metadata: "x".into() }];
+            let again = JoinRequest { protocols, ..join_request(3, &member_id) };
+            machine.join(now, &again, token)
+        })
+        .expect("a coordinator");
+    let reply = waiting.blocking_recv().expect("a reply");
+    assert!(matches!(reply, Reply::Join(JoinReply { error: ErrorCode::None, generation_id: 2, .. })));
+    broker.close();
+}
+
+#[test]
+fn whoever_waits_when_the_broker_stops_is_sent_elsewhere() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let broker = start(dir.path());
+    create(&broker, OFFSETS_TOPIC);
+    form_group(&broker);
+    let now = broker.now();
+    let call = broker.groups().call(&broker, now, "g", |machine, token| machine.join(now, &join_request(3, ""), token));
+    let waiting = call.expect("a coordinator");
+    broker.close();
+    let reply = waiting.blocking_recv().expect("a reply");
+    assert!(matches!(reply, Reply::Join(JoinReply { error: ErrorCode::NotCoordinator, .. })));
+    let late = broker.groups().call(&broker, now, "g", |machine, token| machine.join(now, &join_request(3, ""), token));
+    assert_eq!(late.err(), Some(ErrorCode::NotCoordinator));
+}
+
+#[test]
+fn groups_fall_on_the_partitions_that_java_finds() {
+    // Of `Utils.abs(name.hashCode()) % 50`; the last has the hash -2³¹, whose absolute value Kafka takes for 0.
+    for (name, partition) in
+        [("", 0), ("g", 3), ("my-group", 12), ("console-consumer-1", 24), ("größe", 7), ("polygenelubricants", 0)]
+    {
+        assert_eq!(partition_of(name, 50), PartitionIndex(partition), "{name}");
+    }
+}
