@@ -9,8 +9,11 @@ use crate::log::{ProducerEntry, Producers};
 use crate::model::{ErrorCode, LeaderEpoch, PartitionIndex, ProducerId};
 use crate::protocol::api_key::ApiKey;
 use crate::protocol::message::describe_producers_response::{PartitionResponse, ProducerState, TopicResponse};
-use crate::protocol::message::{DescribeProducersRequest, DescribeProducersResponse, WireProducerId};
+use crate::protocol::message::{DescribeProducersRequest, DescribeProducersResponse, StrBytes, WireProducerId};
 use crate::security::{Access, Operation, ResourceType};
+
+/// Kafka's text for UNKNOWN_TOPIC_OR_PARTITION.
+const UNKNOWN_TOPIC: &str = "This server does not host this topic-partition.";
 
 /// See the head of this file.
 pub struct DescribeProducers;
@@ -23,15 +26,20 @@ impl Api for DescribeProducers {
     const ACCESS: Access<DescribeProducersRequest> = Access::Each(&[(Operation::Read, ResourceType::Topic)]);
 
     fn handle(cx: &Context<'_>, request: DescribeProducersRequest) -> Reply<DescribeProducersResponse> {
+        let image = cx.broker.image();
         Reply::Now(answer_each(&request, |topic, partition| {
-            let replica = cx.broker.replica(topic, partition)?;
-            replica.check_serving(LeaderEpoch(-1))?;
+            // A topic that is not there is answered with a text, a partition that is not there without one.
+            if image.topic(topic).is_none() {
+                return Err((ErrorCode::UnknownTopicOrPartition, Some(UNKNOWN_TOPIC)));
+            }
+            let replica = cx.broker.replica(topic, partition).map_err(|code| (code, None))?;
+            replica.check_serving(LeaderEpoch(-1)).map_err(|code| (code, None))?;
             Ok(replica.with_log(|log, _| states(log.producers())))
         }))
     }
 
     fn refuse(request: &DescribeProducersRequest, code: ErrorCode) -> DescribeProducersResponse {
-        answer_each(request, |_, _| Err(code))
+        answer_each(request, |_, _| Err((code, None)))
     }
 }
 
@@ -52,14 +60,16 @@ fn state(id: ProducerId, entry: &ProducerEntry) -> ProducerState {
 
 fn answer_each(
     request: &DescribeProducersRequest,
-    describe: impl Fn(&str, PartitionIndex) -> Result<Vec<ProducerState>, ErrorCode>,
+    describe: impl Fn(&str, PartitionIndex) -> Result<Vec<ProducerState>, (ErrorCode, Option<&'static str>)>,
 ) -> DescribeProducersResponse {
     let topics = request.topics.iter().map(|topic| {
         let partitions = topic.partition_indexes.iter().map(|index| {
             let response = PartitionResponse::default().with_partition_index(*index);
             match describe(&topic.name, PartitionIndex(*index)) {
                 Ok(producers) => response.with_active_producers(producers),
-                Err(code) => response.with_error_code(code.code()),
+                Err((code, message)) => {
+                    response.with_error_code(code.code()).with_error_message(message.map(StrBytes::from_static_str))
+                }
             }
         });
         TopicResponse::default().with_name(topic.name.clone()).with_partitions(partitions.collect())

@@ -125,9 +125,13 @@ fn answer_each(
     request: &ListOffsetsRequest,
     find: impl Fn(&str, &ListOffsetsPartition) -> Result<TimestampOffset, ErrorCode>,
 ) -> ListOffsetsResponse {
+    // A partition that is named twice is answered once: Kafka answers from a map.
+    let mut answered = HashSet::new();
     let topics = request.topics.iter().map(|topic| {
-        let partitions = topic.partitions.iter().map(|asked| {
-            let found = find(&topic.name, asked);
+        let name = topic.name.as_str();
+        let first = topic.partitions.iter().filter(|asked| answered.insert((name, asked.partition_index)));
+        let partitions = first.map(|asked| {
+            let found = find(name, asked);
             let code = found.err().unwrap_or(ErrorCode::None);
             let TimestampOffset { timestamp_ms, offset, leader_epoch } = found.unwrap_or(NOWHERE);
             ListOffsetsPartitionResponse::default()
@@ -145,6 +149,8 @@ fn answer_each(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::message::list_offsets_request::ListOffsetsTopic;
+    use crate::protocol::message::{StrBytes, TopicName};
 
     #[test]
     fn every_version_has_room_for_what_it_is_told() {
@@ -173,5 +179,19 @@ mod tests {
         check(EARLIEST_PENDING_UPLOAD, 11);
         check(-7, 12);
         check(i64::MIN, 12);
+    }
+
+    #[test]
+    fn a_partition_named_twice_is_answered_once() {
+        let partition = |index| ListOffsetsPartition::default().with_partition_index(index);
+        let topic = ListOffsetsTopic::default()
+            .with_name(TopicName(StrBytes::from_static_str("t")))
+            .with_partitions(vec![partition(0), partition(1), partition(0)]);
+        let request = ListOffsetsRequest::default().with_topics(vec![topic]);
+        let repeated = repeated(&request);
+        assert_eq!(repeated, HashSet::from([("t", 0)]));
+        let response = answer_each(&request, |_, _| Ok(NOWHERE));
+        let answered: Vec<i32> = response.topics[0].partitions.iter().map(|found| found.partition_index).collect();
+        assert_eq!(answered, [0, 1]);
     }
 }
