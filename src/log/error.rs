@@ -62,8 +62,9 @@ pub enum AppendError {
     InvalidSequence { sequence: Sequence },
     #[error("timestamp {timestamp_ms} is out of the allowed range around {now_ms}")]
     InvalidTimestamp { timestamp_ms: i64, now_ms: i64 },
-    #[error("a compacted topic takes no record without a key")]
-    NoKey,
+    /// `indexes` are the first of the records without a key, counted within their batch.
+    #[error("a compacted topic takes no record without a key, and {count} have none")]
+    NoKey { count: usize, indexes: Vec<i32> },
     /// Transactions are refused at InitProducerId; a batch that claims one has no coordinator that knows of it.
     #[error("no transaction of producer {producer_id} is ongoing")]
     NoTransaction { producer_id: ProducerId },
@@ -87,7 +88,7 @@ impl AppendError {
             AppendError::NoBatch
             | AppendError::BaseOffsetNotZero { .. }
             | AppendError::ControlBatch
-            | AppendError::NoKey
+            | AppendError::NoKey { .. }
             | AppendError::InvalidSequence { .. } => ErrorCode::InvalidRecord,
             AppendError::BatchTooLarge { .. } => ErrorCode::MessageTooLarge,
             AppendError::RequestTooLarge { .. } => ErrorCode::RecordListTooLarge,

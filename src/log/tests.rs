@@ -91,6 +91,22 @@ pub(super) fn read_all(log: &Log, from: i64) -> Vec<(i64, String)> {
 }
 
 #[test]
+fn a_compacted_log_names_the_records_without_a_key() {
+    let options = LogOptions { cleanup_compact: true, ..LogOptions::default() };
+    let mut builder = RecordBatchBuilder::new(LeaderEpoch(-1), NOW.wall_ms);
+    for key in [Some(&b"k"[..]), None, Some(b""), None] {
+        builder.append(NOW.wall_ms, key, Some(b"v"));
+    }
+    let refused = validate(builder.build(), Origin::Client, &options, NOW).unwrap_err();
+    assert_eq!(refused, AppendError::NoKey { count: 2, indexes: vec![1, 3] });
+    let many = batch(&["v"; 1001]);
+    let AppendError::NoKey { count, indexes } = validate(many, Origin::Client, &options, NOW).unwrap_err() else {
+        panic!("it has no keys")
+    };
+    assert_eq!((count, indexes.len(), indexes.last()), (1001, 1000, Some(&999)));
+}
+
+#[test]
 fn what_is_appended_is_read_and_survives_a_restart() {
     let root = tempfile::tempdir().unwrap();
     let (mut log, recovered) = At::new(root.path()).open();

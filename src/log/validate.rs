@@ -13,6 +13,9 @@ use crate::log::records::for_each_record;
 use crate::model::Now;
 use crate::protocol::record_batch::{BatchHeader, BatchIter, BatchView, TimestampType, set_log_append_time};
 
+/// Of how many refused records a producer is told the index; Kafka has no limit, and one batch can hold millions.
+const NAMED_RECORDS_MAX: usize = 1000;
+
 /// Who wants to append.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
@@ -133,13 +136,19 @@ fn check_timestamps(header: &BatchHeader, options: &LogOptions, now: Now) -> Res
 }
 
 fn check_keys(batch: &BatchView<'_>) -> Result<(), AppendError> {
-    let mut without_key = false;
+    let (mut index, mut count, mut indexes) = (0, 0, Vec::new());
     for_each_record(batch, |record| {
-        without_key |= record.key.is_none();
-        !without_key
+        if record.key.is_none() {
+            count += 1;
+            if indexes.len() < NAMED_RECORDS_MAX {
+                indexes.push(index);
+            }
+        }
+        index += 1;
+        true
     })
     .map_err(|error| error.into_append_error())?;
-    if without_key { Err(AppendError::NoKey) } else { Ok(()) }
+    if count == 0 { Ok(()) } else { Err(AppendError::NoKey { count, indexes }) }
 }
 
 fn stamp(validated: ValidatedBatches, now: Now) -> Result<ValidatedBatches, AppendError> {

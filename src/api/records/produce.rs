@@ -19,7 +19,7 @@ use crate::broker::Broker;
 use crate::broker::replica::{AppendRefused, Appended, Replica};
 use crate::broker::waiter::{Complete, Waiter};
 use crate::log::{AppendError, LogOptions, Origin, ValidatedBatches};
-use crate::model::{ErrorCode, Now, Offset, PartitionIndex, is_internal_topic};
+use crate::model::{ErrorCode, Now, Offset, PartitionIndex, TopicPartition, is_internal_topic};
 use crate::partition::RequiredAcks;
 use crate::protocol::api_key::ApiKey;
 use crate::protocol::leader::CurrentLeader;
@@ -122,7 +122,7 @@ impl Outcome {
 
     /// What the log refuses is answered with the log start offset, unless the form of the records or their size is wrong
     /// (`ProduceRequest.validateRecords`, `ReplicaManager.appendToLocalLog`); and with a text only where Kafka has one.
-    fn refused_by_log(error: &AppendError, log_start: Offset, options: Option<&LogOptions>) -> Outcome {
+    fn refused_by_log(error: &AppendError, log_start: Offset, replica: Option<&Replica>) -> Outcome {
         let code = error.code();
         let is_of_form = matches!(
             error,
@@ -149,8 +149,15 @@ impl Outcome {
             }
             AppendError::InvalidTimestamp { timestamp_ms, now_ms } => {
                 outcome.message = Some("One or more records have been rejected due to invalid timestamp".to_owned());
+                outcome.record_errors = replica
+                    .map(|replica| timestamp_error(*timestamp_ms, *now_ms, &replica.settings().log))
+                    .into_iter()
+                    .collect();
+            }
+            AppendError::NoKey { count, indexes } => {
                 outcome.record_errors =
-                    options.map(|options| timestamp_error(*timestamp_ms, *now_ms, options)).into_iter().collect();
+                    replica.map(|replica| key_errors(indexes, replica.topic_partition())).unwrap_or_default();
+                outcome.message = Some(records_rejected(*count, &outcome.record_errors));
             }
             _ => {}
         }
@@ -167,6 +174,25 @@ fn timestamp_error(timestamp_ms: i64, now_ms: i64, options: &LogOptions) -> (i32
          [{earliest_ms}, {latest_ms}]"
     );
     (0, Some(text))
+}
+
+/// `LogValidator.validateKey`.
+fn key_errors(indexes: &[i32], partition: &TopicPartition) -> Vec<(i32, Option<String>)> {
+    let text = format!("Compacted topic cannot accept message without key in topic partition {partition}");
+    indexes.iter().map(|index| (*index, Some(text.clone()))).collect()
+}
+
+/// `LogValidator.processRecordErrors`: all are counted, three are told.
+fn records_rejected(count: usize, errors: &[(i32, Option<String>)]) -> String {
+    let told = errors.iter().take(3).map(|(index, text)| {
+        let text = text.as_deref().unwrap_or_default();
+        format!("RecordError(batchIndex={index}, message='{text}')")
+    });
+    format!(
+        "One or more records have been rejected due to {count} record errors in total, and only showing the first three \
+         errors at most: [{}]",
+        told.collect::<Vec<String>>().join(", ")
+    )
 }
 
 impl Burst {
@@ -278,7 +304,7 @@ fn check(
     let records = records.unwrap_or_default();
     let validated = replica
         .validate(now, records, Origin::Client)
-        .map_err(|error| Outcome::refused_by_log(&error, replica.published().log_start, Some(&replica.settings().log)));
+        .map_err(|error| Outcome::refused_by_log(&error, replica.published().log_start, Some(&replica)));
     // Of a client's request each partition has one batch (`ProduceRequest.validateRecords`).
     let validated = validated.and_then(|batches| match batches.headers() {
         [_] => Ok(batches),
@@ -398,5 +424,23 @@ impl crate::broker::delayed_produce::Expire for PendingProduce {
 
     fn is_done(&self) -> bool {
         self.state.lock().is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_refused_records_are_counted_and_three_are_told() {
+        let partition = TopicPartition::new("t", PartitionIndex(0));
+        let text = records_rejected(4, &key_errors(&[0, 2, 3, 5], &partition));
+        let one = "message='Compacted topic cannot accept message without key in topic partition t-0')";
+        let expected = format!(
+            "One or more records have been rejected due to 4 record errors in total, and only showing the first three \
+             errors at most: [RecordError(batchIndex=0, {one}, RecordError(batchIndex=2, {one}, \
+             RecordError(batchIndex=3, {one}]"
+        );
+        assert_eq!(text, expected);
     }
 }
