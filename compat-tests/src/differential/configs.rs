@@ -1,6 +1,8 @@
 //! DescribeConfigs, IncrementalAlterConfigs, ListConfigResources.
 
-use anyhow::Result;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
 use super::player::Player;
@@ -70,14 +72,25 @@ fn alter(player: &mut Player<'_>) -> Result<()> {
         "resources": [resource(TOPIC, "set", json!(["retention.ms", "cleanup.policy", "segment.bytes"]))],
         "includeSynonyms": true
     });
-    for (case, body) in [
-        ("set", change(TOPIC, "set", &[("retention.ms", SET, Some("70000"))])),
-        ("append", change(TOPIC, "set", &[("cleanup.policy", APPEND, Some("compact"))])),
-        ("subtract", change(TOPIC, "set", &[("cleanup.policy", SUBTRACT, Some("delete"))])),
-        ("delete", change(TOPIC, "set", &[("segment.bytes", DELETE, None)])),
-        ("delete what is not set", change(TOPIC, "set", &[("flush.ms", DELETE, None)])),
+    for (case, body, key, value) in [
+        ("set", change(TOPIC, "set", &[("retention.ms", SET, Some("70000"))]), "retention.ms", "70000"),
+        (
+            "append",
+            change(TOPIC, "set", &[("cleanup.policy", APPEND, Some("compact"))]),
+            "cleanup.policy",
+            "delete,compact",
+        ),
+        (
+            "subtract",
+            change(TOPIC, "set", &[("cleanup.policy", SUBTRACT, Some("delete"))]),
+            "cleanup.policy",
+            "compact",
+        ),
+        ("delete", change(TOPIC, "set", &[("segment.bytes", DELETE, None)]), "segment.bytes", "1073741824"),
+        ("delete what is not set", change(TOPIC, "set", &[("flush.ms", DELETE, None)]), "retention.ms", "70000"),
     ] {
         player.ask_each(case, api, 0..=1, |_| body.clone())?;
+        await_value(player, "set", key, value)?;
         player.ask(&format!("after {case}"), "DescribeConfigs", 4, &shown)?;
     }
     let mut only = change(TOPIC, "set", &[("retention.ms", SET, Some("80000"))]);
@@ -88,8 +101,24 @@ fn alter(player: &mut Player<'_>) -> Result<()> {
     player.ask("of a broker", api, 1, &broker)?;
     let default = change(BROKER, "", &[("log.segment.bytes", SET, Some("3000000"))]);
     player.ask("of all brokers", api, 1, &default)?;
+    await_value(player, "plain", "retention.ms", "90000")?;
+    await_value(player, "plain", "segment.bytes", "3000000")?;
     player.ask("after brokers changed", "DescribeConfigs", 4, &shown)?;
     Ok(())
+}
+
+/// Kafka's broker learns of a change after the controller has answered.
+fn await_value(player: &mut Player<'_>, topic: &str, key: &str, value: &str) -> Result<()> {
+    let body = json!({ "resources": [resource(TOPIC, topic, json!([key]))] });
+    let until = Instant::now() + Duration::from_secs(20);
+    loop {
+        let answer = player.prepare("DescribeConfigs", 4, &body)?;
+        if answer["results"][0]["configs"][0]["value"] == value {
+            return Ok(());
+        }
+        ensure!(Instant::now() < until, "{key} of {topic} is not {value}: {answer}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 fn bad_alterations(player: &mut Player<'_>) -> Result<()> {

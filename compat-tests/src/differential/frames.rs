@@ -1,7 +1,6 @@
 //! Bytes that are no request: both servers answer alike or close the connection.
 
 use anyhow::Result;
-use serde_json::json;
 
 use super::player::Player;
 
@@ -43,25 +42,18 @@ fn headers(player: &mut Player<'_>) -> Result<()> {
     player.send_raw("a client id beyond the frame", &framed(&name))?;
     let mut trailing = header(18, 0);
     trailing.extend_from_slice(&[1, 2, 3]);
-    player.send_raw("bytes behind the request", &framed(&trailing))?;
+    player.send_frame("bytes behind the request", "ApiVersions", 0, &framed(&trailing))?;
     for version in [0, 1, 2] {
-        player
-            .ask("a version before record batches v2", "Produce", version, &json!({}))
-            .map(drop)
-            .or_else(|_| player.send_raw(&format!("Produce of version {version}"), &framed(&header(0, version))))?;
+        // Offered, because old clients look for them, and refused.
+        player.send_raw(&format!("Produce of version {version}"), &framed(&header(0, version)))?;
     }
     Ok(())
 }
 
-/// A body of four bytes 0xff in every version that both offer: a count or length of −1 or of four billion.
+/// A body of four bytes 0xff in every version that is offered: a count or length of −1 or of four billion.
 fn short_bodies(player: &mut Player<'_>) -> Result<()> {
-    let offered = player.prepare("ApiVersions", 0, &json!({}))?;
-    let offered = offered["apiKeys"].as_array().cloned().unwrap_or_default();
     for api in ottla::api::rows() {
         let key = api.key.key();
-        if !offered.iter().any(|entry| entry["apiKey"] == key) {
-            continue;
-        }
         for version in api.versions.clone() {
             let mut frame = Vec::new();
             frame.extend_from_slice(&key.to_be_bytes());
@@ -72,7 +64,7 @@ fn short_bodies(player: &mut Player<'_>) -> Result<()> {
                 frame.push(0);
             }
             frame.extend_from_slice(&[0xff; 4]);
-            player.send_raw(&format!("four bytes as {:?} v{version}", api.key), &framed(&frame))?;
+            player.send_frame("a body of four bytes", api.key.name(), version, &framed(&frame))?;
         }
     }
     Ok(())

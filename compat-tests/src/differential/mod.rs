@@ -6,6 +6,7 @@
 
 mod cluster;
 mod configs;
+mod coverage;
 mod frames;
 mod groups;
 mod known;
@@ -15,6 +16,7 @@ mod records;
 mod topics;
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde_json::Value;
@@ -23,7 +25,7 @@ use crate::report::Report;
 use crate::server::{Against, Server};
 use crate::wire::Schemas;
 use known::KnownDifferences;
-use player::{Player, Transcript};
+use player::{Case, Player, Transcript};
 
 /// Plays the same requests to Ottla and to Apache Kafka and compares the answers.
 #[derive(clap::Args)]
@@ -36,6 +38,9 @@ pub struct Arguments {
     /// Print every difference of a case instead of the first ones.
     #[arg(long)]
     all: bool,
+    /// Keep Kafka's answers in this folder, and take them from there next time; to be emptied when a script has changed.
+    #[arg(long)]
+    recorded: Option<PathBuf>,
 }
 
 type Script = fn(&mut Player<'_>) -> Result<()>;
@@ -58,9 +63,10 @@ const DIFFERENCES_SHOWN: usize = 6;
 pub fn run(arguments: &Arguments, report: &Report) -> Result<()> {
     let schemas = Schemas::load()?;
     let mut known = KnownDifferences::read()?;
+    let mut played = Vec::new();
     let wanted = |name: &str| arguments.scripts.is_empty() || arguments.scripts.iter().any(|script| script == name);
     for (name, script) in SCRIPTS.iter().filter(|(name, _)| wanted(name)) {
-        let expected = transcript(&schemas, Against::Kafka, *script).with_context(|| format!("{name} on Kafka"))?;
+        let expected = expected(&schemas, arguments.recorded.as_deref(), name, *script)?;
         let found = match transcript(&schemas, arguments.against, *script) {
             Ok(found) => found,
             Err(error) => {
@@ -69,13 +75,28 @@ pub fn run(arguments: &Arguments, report: &Report) -> Result<()> {
             }
         };
         compare(arguments, name, &expected, &found, &mut known, report);
+        played.extend(expected);
     }
     if arguments.scripts.is_empty() {
+        report.check("every version of every API was asked well and badly", coverage::check(&schemas, &played));
         for line in known.unused() {
             report.fail(format!("known difference {line:?}"), &anyhow::anyhow!("nothing differs there any more"));
         }
     }
     Ok(())
+}
+
+/// What Kafka answers to a script: asked now, or recorded before.
+fn expected(schemas: &Schemas, recorded: Option<&Path>, name: &str, script: Script) -> Result<Transcript> {
+    let file = recorded.map(|folder| folder.join(format!("{name}.json")));
+    if let Some(file) = file.as_ref().filter(|file| file.exists()) {
+        return Ok(serde_json::from_slice(&std::fs::read(file)?)?);
+    }
+    let transcript = transcript(schemas, Against::Kafka, script).with_context(|| format!("{name} on Kafka"))?;
+    if let Some(file) = file {
+        std::fs::write(&file, serde_json::to_vec(&transcript)?).with_context(|| file.display().to_string())?;
+    }
+    Ok(transcript)
 }
 
 fn transcript(schemas: &Schemas, against: Against, script: Script) -> Result<Transcript> {
@@ -95,9 +116,9 @@ fn compare(
     known: &mut KnownDifferences,
     report: &Report,
 ) {
-    for (case, expected) in expected {
+    for Case { name: case, outcome: expected, .. } in expected {
         let name = format!("{script}: {case}");
-        let Some((_, found)) = found.iter().find(|(other, _)| other == case) else {
+        let Some(Case { outcome: found, .. }) = found.iter().find(|other| other.name == *case) else {
             report.fail(name, &anyhow::anyhow!("the case was played on Kafka only"));
             continue;
         };

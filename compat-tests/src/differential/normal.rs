@@ -3,11 +3,20 @@
 use std::collections::BTreeMap;
 
 use regex::{Captures, Regex};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// Arrays whose order says nothing: Kafka fills them from hash maps.
-const UNORDERED: &[&str] =
-    &["apiKeys", "supportedFeatures", "finalizedFeatures", "configs", "groups", "synonyms", "topics"];
+const UNORDERED: &[&str] = &["configResources", "synonyms", "topics"];
+/// Arrays, unordered too, whose elements are told apart by one field: that field's value becomes their name, so that an
+/// element more or less is one difference and does not shift the others.
+const KEYED: &[(&str, &str)] = &[
+    ("apiKeys", "apiKey"),
+    ("supportedFeatures", "name"),
+    ("finalizedFeatures", "name"),
+    ("configs", "name"),
+    ("groups", "groupId"),
+    ("results", "groupId"),
+];
 /// A clock of today, in ms; the scripts' own timestamps are older.
 const TODAY_FROM_MS: i64 = 1_770_000_000_000;
 const ZERO_ID: &str = "AAAAAAAAAAAAAAAAAAAAAA";
@@ -41,9 +50,10 @@ impl Names {
             Value::Array(elements) => {
                 let mut elements: Vec<Value> =
                     elements.iter().map(|element| self.replace_field(field, element)).collect();
-                // Kafka collects the results of DeleteGroups by partition, in the order of a hash map.
-                let of_groups = field == "results" && elements.iter().all(|element| element.get("groupId").is_some());
-                if of_groups || UNORDERED.contains(&field) {
+                if let Some(keyed) = keyed(field, &elements) {
+                    return Value::Object(keyed);
+                }
+                if UNORDERED.contains(&field) {
                     elements.sort_by_key(Value::to_string);
                 }
                 Value::Array(elements)
@@ -89,4 +99,21 @@ impl Names {
         let next = self.given.values().filter(|name| name.starts_with(&format!("<{kind}-"))).count() + 1;
         self.given.entry(text.to_owned()).or_insert_with(|| format!("<{kind}-{next}>")).clone()
     }
+}
+
+/// The elements of a [`KEYED`] array by their names; `None` when it is another array, or when two elements have one name.
+fn keyed(field: &str, elements: &[Value]) -> Option<Map<String, Value>> {
+    let (_, key) = KEYED.iter().find(|(name, _)| *name == field)?;
+    let mut keyed = Map::new();
+    for element in elements {
+        let name = match &element[key] {
+            Value::Null => return None,
+            Value::String(name) => name.clone(),
+            other => other.to_string(),
+        };
+        if keyed.insert(name, element.clone()).is_some() {
+            return None;
+        }
+    }
+    Some(keyed)
 }

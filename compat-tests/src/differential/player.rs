@@ -1,13 +1,25 @@
 //! Plays the requests of a script and writes down what was answered.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::normal::Names;
 use crate::wire::{Connection, Schemas};
 
-/// Cases in order with their normalised outcome.
-pub type Transcript = Vec<(String, Value)>;
+/// Cases in the order in which they were played.
+pub type Transcript = Vec<Case>;
+
+/// One request and its normalised outcome.
+#[derive(Serialize, Deserialize)]
+pub struct Case {
+    pub name: String,
+    /// API key and version, when the request had a header that names them.
+    pub asked: Option<(i16, i16)>,
+    pub outcome: Value,
+}
 
 /// One server, one connection to it, and the transcript so far.
 pub struct Player<'a> {
@@ -31,7 +43,7 @@ impl<'a> Player<'a> {
 
     /// The transcript and the name of its last case.
     pub fn finish(self) -> (Transcript, String) {
-        let last = self.transcript.last().map(|(case, _)| case.clone()).unwrap_or_default();
+        let last = self.transcript.last().map(|case| case.name.clone()).unwrap_or_default();
         (self.transcript, last)
     }
 
@@ -39,8 +51,19 @@ impl<'a> Player<'a> {
     /// A connection that the server closes is an outcome like any other (`Value::Null` is returned).
     pub fn ask(&mut self, case: &str, api: &str, version: i16, body: &Value) -> Result<Value> {
         let answer = self.exchange(api, version, body)?;
-        self.note(format!("{api} v{version}: {case}"), &answer);
+        let key = self.schemas.request(api)?.api_key;
+        self.note(format!("{api} v{version}: {case}"), (key, version), &answer);
         Ok(answer)
+    }
+
+    /// As [`Player::ask`], where Kafka answers nothing and leaves the connection open: waits for a moment only.
+    pub fn ask_in_vain(&mut self, case: &str, api: &str, version: i16, body: &Value) -> Result<()> {
+        let mut connection = Connection::open(self.schemas, &self.address, "differential")?;
+        connection.set_patience(Duration::from_secs(1))?;
+        self.connection = Some(connection);
+        self.ask(case, api, version, body)?;
+        self.connection = None;
+        Ok(())
     }
 
     /// As [`Player::ask`], for steps that only prepare the next ones.
@@ -64,25 +87,43 @@ impl<'a> Player<'a> {
 
     /// Sends bytes on a connection of their own and writes down whether they are answered, and with what bytes.
     pub fn send_raw(&mut self, case: &str, bytes: &[u8]) -> Result<()> {
-        let mut connection = Connection::open(self.schemas, &self.address, "differential")?;
-        connection.send_bytes(bytes)?;
-        let outcome = match connection.receive_bytes() {
+        let outcome = match self.answer_to(bytes)? {
             Ok(answer) => json!({ "answer": answer }),
-            Err(error) => json!({ "closed": closed(&error)? }),
+            Err(outcome) => outcome,
         };
-        self.transcript.push((case.to_owned(), outcome));
+        self.transcript.push(Case { name: case.to_owned(), asked: None, outcome });
         Ok(())
     }
 
-    /// Writes an outcome down.
-    pub fn note(&mut self, case: String, outcome: &Value) {
+    /// As [`Player::send_raw`], for a frame whose header asks for a version of an API, in which the answer is read.
+    pub fn send_frame(&mut self, case: &str, api: &str, version: i16, bytes: &[u8]) -> Result<()> {
+        let outcome = match self.answer_to(bytes)? {
+            Ok(answer) => self.schemas.response(api)?.read_response(version, &answer)?.1,
+            Err(outcome) => outcome,
+        };
+        let key = self.schemas.request(api)?.api_key;
+        self.note(format!("{api} v{version}: {case}"), (key, version), &outcome);
+        Ok(())
+    }
+
+    /// What bytes on a connection of their own are answered with, or how the connection ended.
+    fn answer_to(&self, bytes: &[u8]) -> Result<std::result::Result<Vec<u8>, Value>> {
+        let mut connection = Connection::open(self.schemas, &self.address, "differential")?;
+        connection.send_bytes(bytes)?;
+        match connection.receive_bytes() {
+            Ok(answer) => Ok(Ok(answer)),
+            Err(error) => Ok(Err(json!({ "closed": closed(&error)? }))),
+        }
+    }
+
+    fn note(&mut self, case: String, asked: (i16, i16), outcome: &Value) {
         let mut name = case;
-        let same = self.transcript.iter().filter(|(other, _)| other.starts_with(&name)).count();
+        let same = self.transcript.iter().filter(|other| other.name.starts_with(&name)).count();
         if same > 0 {
             name = format!("{name} ({})", same + 1);
         }
         let outcome = self.names.replace(outcome);
-        self.transcript.push((name, outcome));
+        self.transcript.push(Case { name, asked: Some(asked), outcome });
     }
 
     /// The schemas, for scripts that build frames by hand.

@@ -41,12 +41,31 @@ pub fn settle(player: &mut Player<'_>, names: &[&str]) -> Result<()> {
             let partitions = topic["partitions"].as_array().map_or(&[][..], Vec::as_slice);
             topic["errorCode"] == 0 && partitions.iter().all(|partition| partition["errorCode"] == 0)
         });
-        if ready {
+        if ready && leaders_answer(player, topics)? {
             return Ok(());
         }
         ensure!(Instant::now() < until, "no leaders: {answer}");
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// Whether every partition tells where its log ends: Kafka announces leaders that do not know of it yet.
+fn leaders_answer(player: &mut Player<'_>, topics: &[Value]) -> Result<bool> {
+    let asked: Vec<Value> = topics
+        .iter()
+        .map(|topic| {
+            let partitions = topic["partitions"].as_array().map_or(&[][..], Vec::as_slice);
+            let partitions: Vec<Value> = partitions
+                .iter()
+                .map(|partition| json!({ "partitionIndex": partition["partitionIndex"], "timestamp": -1 }))
+                .collect();
+            json!({ "name": topic["name"], "partitions": partitions })
+        })
+        .collect();
+    let answer = player.prepare("ListOffsets", 6, &json!({ "replicaId": -1, "topics": asked }))?;
+    let topics = answer["topics"].as_array().context("topics")?;
+    let mut partitions = topics.iter().flat_map(|topic| topic["partitions"].as_array().into_iter().flatten());
+    Ok(partitions.all(|partition| partition["errorCode"] == 0))
 }
 
 fn topic(name: &str, partitions: i32, factor: i16) -> Value {

@@ -15,6 +15,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
+/// How long to wait for an answer.
+const PATIENCE: Duration = Duration::from_secs(20);
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 
 /// A connection that sends one request at a time and waits for its answer.
@@ -29,8 +31,13 @@ impl<'a> Connection<'a> {
     pub fn open(schemas: &'a Schemas, address: &str, client_id: &str) -> Result<Connection<'a>> {
         let stream = TcpStream::connect(address).with_context(|| format!("connecting to {address}"))?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+        stream.set_read_timeout(Some(PATIENCE))?;
         Ok(Connection { schemas, stream, correlation_id: 0, client_id: client_id.to_owned() })
+    }
+
+    /// Waits no longer than this for the answers that follow.
+    pub fn set_patience(&mut self, patience: Duration) -> Result<()> {
+        Ok(self.stream.set_read_timeout(Some(patience))?)
     }
 
     /// Sends a request without waiting.
