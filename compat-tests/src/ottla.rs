@@ -31,7 +31,9 @@ pub fn binary() -> anyhow::Result<PathBuf> {
 fn build() -> anyhow::Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
-        .args(["build", "--release", "--bin", "ottla", "--message-format", "json-render-diagnostics"])
+        // With the runner's own package selected too, both share one build of their dependencies.
+        .args(["build", "--release", "-p", "ottla", "-p", "compat-tests", "--bin", "ottla"])
+        .args(["--message-format", "json-render-diagnostics"])
         .current_dir(cache::repository())
         .stderr(Stdio::inherit())
         .output()?;
