@@ -16,11 +16,10 @@ use ottla::protocol::header::RequestHeader;
 use ottla::protocol::message::{self, RequestMessage, RequestVisitor};
 use ottla::protocol::{fetch, produce};
 
+use crate::random::Random;
 use crate::report::Report;
 
 mod frames;
-
-use frames::Random;
 
 /// One frame in this many has a body of four random bytes.
 const FOUR_BYTES_ONE_IN: u64 = 16;

@@ -9,8 +9,10 @@ mod clients;
 mod differential;
 mod fuzz;
 mod kafka;
+mod kill;
 mod ottla;
 mod process;
+mod random;
 mod report;
 mod server;
 mod shapes;
@@ -44,6 +46,8 @@ enum Suite {
     Bench(bench::Arguments),
     /// The yardstick of `bench`, as a server of its own.
     Floor(bench::FloorArguments),
+    /// Producers under load, the server killed again and again, and what was acknowledged looked for.
+    Kill(kill::Arguments),
     /// Everything: formatting, lints, unit tests, then every suite.
     Verify,
 }
@@ -57,6 +61,7 @@ impl Suite {
             Suite::Differential(arguments) => differential::run(arguments, report),
             Suite::Bench(arguments) => bench::run(arguments, report),
             Suite::Floor(arguments) => bench::run_floor(arguments),
+            Suite::Kill(arguments) => kill::run(arguments, report),
             Suite::Verify => verify::run(report),
         }
     }

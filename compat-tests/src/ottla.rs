@@ -76,6 +76,22 @@ impl Ottla {
 
     /// Starts it again after [`Ottla::stop`] or [`Ottla::kill`], on the same port and data; returns when it is ready.
     pub fn resume(&mut self) -> anyhow::Result<()> {
+        let mut process = self.spawn()?;
+        let stdout = process.take_pipes().1.expect("it was asked for");
+        self.address = address_in(&self.await_ready_line(stdout)?)?;
+        self.process = Some(process);
+        Ok(())
+    }
+
+    /// Starts it and kills it so long after, ready or not.
+    pub fn start_and_kill(&mut self, after: Duration) -> anyhow::Result<()> {
+        let process = self.spawn()?;
+        std::thread::sleep(after);
+        process.kill();
+        Ok(())
+    }
+
+    fn spawn(&self) -> anyhow::Result<Process> {
         ensure!(self.process.is_none(), "ottla runs already");
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log())?;
         let mut command = Command::new(binary()?);
@@ -91,11 +107,7 @@ impl Ottla {
         }
         // In its own folder, so that no config.yaml of the caller's directory is found.
         command.current_dir(self.folder.path()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
-        let mut process = Process::spawn("ottla", &mut command)?;
-        let stdout = process.take_pipes().1.expect("it was asked for");
-        self.address = address_in(&self.await_ready_line(stdout)?)?;
-        self.process = Some(process);
-        Ok(())
+        Process::spawn("ottla", &mut command)
     }
 
     fn await_ready_line(&self, stdout: std::process::ChildStdout) -> anyhow::Result<String> {

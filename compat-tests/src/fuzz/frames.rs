@@ -3,42 +3,10 @@
 use ottla::protocol::api_key::ApiKey;
 use ottla::protocol::guard::{Op, shapes};
 
+use crate::random::Random;
+
 /// Most elements of an array that is made, so that frames stay small and many.
 const COUNT_MAX: u64 = 4;
-
-/// SplitMix64: small, fast, the same on every machine.
-pub struct Random(u64);
-
-impl Random {
-    pub fn new(seed: u64) -> Random {
-        Random(seed)
-    }
-
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// A number under `end`, which is over 0.
-    pub fn below(&mut self, end: u64) -> u64 {
-        self.next() % end
-    }
-
-    fn index(&mut self, length: usize) -> usize {
-        usize::try_from(self.below(length.max(1) as u64)).expect("under a length")
-    }
-
-    fn byte(&mut self) -> u8 {
-        self.next().to_be_bytes()[0]
-    }
-
-    fn one_in(&mut self, count: u64) -> bool {
-        self.below(count) == 0
-    }
-}
 
 /// An API and a version of it that Kafka 4.3.1 reads.
 pub fn pick(random: &mut Random) -> (ApiKey, i16) {
