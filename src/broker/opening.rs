@@ -61,7 +61,7 @@ impl Broker {
             now: self.now(),
         };
         let (log, recovered) = Log::open(directory, &open)?;
-        report(&topic_partition, recovered);
+        report(&topic_partition, found.was_clean, recovered);
         let parts = ReplicaParts {
             broker_id: self.node_id,
             topic_partition,
@@ -109,9 +109,13 @@ impl Broker {
     }
 }
 
-fn report(partition: &TopicPartition, recovered: Recovered) {
-    if recovered.truncated_bytes > 0 || recovered.indexes_rebuilt > 0 {
-        let Recovered { scanned_bytes, truncated_bytes, indexes_rebuilt, .. } = recovered;
-        tracing::warn!(%partition, scanned_bytes, truncated_bytes, indexes_rebuilt, "log was recovered");
+/// Bytes that were cut are told, and anything to do after a clean stop. After a kill the last index entries were still in
+/// memory, so that almost every log has an index to rebuild: a thousand lines of that would hide the one that matters.
+fn report(partition: &TopicPartition, was_clean: bool, recovered: Recovered) {
+    let Recovered { scanned_bytes, truncated_bytes, indexes_rebuilt, .. } = recovered;
+    if truncated_bytes > 0 || (was_clean && indexes_rebuilt > 0) {
+        tracing::warn!(%partition, was_clean, scanned_bytes, truncated_bytes, indexes_rebuilt, "log was recovered");
+    } else if scanned_bytes > 0 || indexes_rebuilt > 0 {
+        tracing::debug!(%partition, scanned_bytes, indexes_rebuilt, "log was recovered whole");
     }
 }
