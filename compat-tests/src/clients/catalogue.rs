@@ -15,6 +15,9 @@ pub struct Client {
     pub idempotent: bool,
     /// Whether what it reads tells empty from null; what it sends does in any case.
     pub tells_null: bool,
+    /// Whether its members stay in the group's generation when their connection breaks. One that joins anew may commit what it
+    /// had fetched before only after it has asked where to go on, and then reads that record twice.
+    pub keeps_generation: bool,
     prepare: fn() -> anyhow::Result<Prepared>,
 }
 
@@ -29,12 +32,17 @@ pub const CLIENTS: &[Client] = &[
     client("aiokafka", || python("aio")),
     client("franz-go", || go("franz")),
     client("sarama", || go("sarama")),
-    Client { idempotent: false, tells_null: false, ..client("segmentio-kafka-go", || go("segmentio")) },
+    Client {
+        idempotent: false,
+        tells_null: false,
+        keeps_generation: false,
+        ..client("segmentio-kafka-go", || go("segmentio"))
+    },
     client("kafkajs", javascript),
 ];
 
 const fn client(name: &'static str, prepare: fn() -> anyhow::Result<Prepared>) -> Client {
-    Client { name, idempotent: true, tells_null: true, prepare }
+    Client { name, idempotent: true, tells_null: true, keeps_generation: true, prepare }
 }
 
 impl Client {

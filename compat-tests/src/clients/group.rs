@@ -22,6 +22,9 @@ const TOPIC: &str = "shared-by-three";
 /// Session timeout of a member that died (6 s), a rebalance, and for real Kafka a restart.
 const ROUND_LIMIT: Duration = Duration::from_secs(60);
 
+/// Three heartbeats: time in which members see that their server was away.
+const REJOIN: Duration = Duration::from_millis(1500);
+
 /// Time in which a record that is read twice would turn up.
 const QUIET: Duration = Duration::from_millis(300);
 
@@ -79,6 +82,10 @@ fn one_dies(session: &mut Session, program: &mut Program, group: &mut Group) -> 
 
 fn server_is_killed(session: &mut Session, program: &mut Program, group: &mut Group) -> Result<()> {
     session.server.kill_and_start()?;
+    if !session.client.keeps_generation {
+        std::thread::sleep(REJOIN);
+        group.await_members(session)?;
+    }
     group.round(program, "after the kill")
 }
 
