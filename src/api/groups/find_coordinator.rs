@@ -4,9 +4,9 @@
 //!
 //! The first question creates `__consumer_offsets`, and is answered when it has leaders; Kafka answers
 //! COORDINATOR_NOT_AVAILABLE meanwhile and lets the client ask again. There is no transaction coordinator and none for
-//! share partitions: the first is refused with TRANSACTIONAL_ID_AUTHORIZATION_FAILED, the only error on which Java,
-//! librdkafka and franz-go all give up instead of asking for ever; the second with INVALID_REQUEST, as by a Kafka whose
-//! client is too old for it. Source: `KafkaApis.getCoordinator`.
+//! share partitions: the first is refused with TRANSACTIONAL_ID_AUTHORIZATION_FAILED, on which every client gives up
+//! instead of asking for ever (which ones and how is at the head of `init_producer_id.rs`); the second with INVALID_REQUEST,
+//! as by a Kafka whose client is too old for it. Source: `KafkaApis.getCoordinator`.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
