@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::player::Player;
 use super::topics::create;
 
+const COORDINATOR_NOT_AVAILABLE: i16 = 15;
 const UNKNOWN_ID: &str = "BBBBBBBBBBBBBBBBBBBBBA";
 /// A consumer's subscription, version 0: topic `log`, no user data.
 const SUBSCRIPTION: &str = "hex:0000000000010003 6c6f67 ffffffff";
@@ -45,6 +46,19 @@ fn find_coordinator(player: &mut Player<'_>) -> Result<()> {
     player.ask_each("of an empty group id", "FindCoordinator", 4..=6, |_| json!({ "coordinatorKeys": [""] }))?;
     player.ask_each("of nothing", "FindCoordinator", 4..=6, |_| json!({ "coordinatorKeys": [] }))?;
     player.ask_each("of an unknown type", "FindCoordinator", 1..=3, |_| json!({ "key": "g", "keyType": 9 }))?;
+    let transaction = json!({ "key": "t", "keyType": 1 });
+    let until = Instant::now() + Duration::from_secs(30);
+    while player.prepare("FindCoordinator", 1, &transaction)?["errorCode"] == COORDINATOR_NOT_AVAILABLE {
+        ensure!(Instant::now() < until, "no coordinator of transactions");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    player.ask_each("of a transaction", "FindCoordinator", 1..=3, |_| transaction.clone())?;
+    player.ask_each(
+        "of a transaction",
+        "FindCoordinator",
+        4..=6,
+        |_| json!({ "coordinatorKeys": ["t"], "keyType": 1 }),
+    )?;
     player.ask_each(
         "of an unknown type",
         "FindCoordinator",

@@ -438,6 +438,13 @@ fn producers(player: &mut Player<'_>) -> Result<()> {
         0..=5,
         |_| json!({ "transactionalId": "", "transactionTimeoutMs": 60000 }),
     )?;
+    // Nobody has asked for the coordinator of transactions here, and so it is on no broker.
+    player.ask_each(
+        "a transactional id",
+        "InitProducerId",
+        0..=5,
+        |_| json!({ "transactionalId": "a-transaction", "transactionTimeoutMs": 60000 }),
+    )?;
     let ask = |topic: &str, partition: i32| json!({ "topics": [{ "name": topic, "partitionIndexes": [partition] }] });
     player.ask("of a partition", "DescribeProducers", 0, &ask("once", 0))?;
     player.ask("of a partition without producers", "DescribeProducers", 0, &ask("log", 1))?;
