@@ -243,8 +243,10 @@ impl Start<'_> {
             }
             Handler::Burst(handle) => {
                 scratch.requests.push(RawRequest { header, body });
-                self.gather(row, scratch, next_frame)?;
-                self.call_burst(handle, scratch)
+                // What came whole is carried out before the frame that ends the connection, and never left to another one.
+                let gathered = self.gather(row, scratch, next_frame);
+                let started = self.call_burst(handle, scratch)?;
+                gathered.map(|()| started)
             }
         }
     }

@@ -183,6 +183,30 @@ fn every_request_of_one_packet_is_answered_in_order() {
     assert_eq!(answer(&mut stream).expect("an answer")[3], 99);
 }
 
+/// A Produce v3 request without a topic, with this correlation id.
+fn empty_produce(correlation_id: u8) -> Vec<u8> {
+    frame(&[0, 0, 0, 3, 0, 0, 0, correlation_id, 255, 255, 255, 255, 0, 1, 0, 0, 0, 9, 0, 0, 0, 0])
+}
+
+#[test]
+fn what_comes_before_a_frame_that_ends_the_connection_is_not_left_to_the_next_one() {
+    let fixture = Fixture::start(&[]);
+    let mut broken = fixture.connect();
+    broken.write_all(&[empty_produce(1), vec![255; 4]].concat()).expect("requests");
+    while answer(&mut broken).is_some() {}
+    // One for each core, and more.
+    let others: Vec<_> = (2..8)
+        .map(|correlation_id| {
+            let mut stream = fixture.connect();
+            stream.write_all(&empty_produce(correlation_id)).expect("a request");
+            assert_eq!(&answer(&mut stream).expect("an answer")[..4], &[0, 0, 0, correlation_id]);
+            stream
+        })
+        .collect();
+    drop((broken, others));
+    fixture.assert_serves();
+}
+
 #[test]
 fn a_client_that_closes_its_side_still_gets_its_answers() {
     let fixture = Fixture::start(&[]);

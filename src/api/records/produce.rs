@@ -271,6 +271,9 @@ fn append_run(entries: &mut [Entry], run: &[usize], staged: &mut Staged, now: No
             Outcome::of(replica.append(now, &batches, entry.acks), entry.acks, replica.published().log_start);
         return;
     }
+    // A panic may have left a burst of others here.
+    staged.batches.clear();
+    staged.acks.clear();
     for index in run {
         let entry = &mut entries[*index];
         staged.batches.push(entry.batches.take().expect("an entry with a replica has batches"));
