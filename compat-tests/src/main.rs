@@ -16,6 +16,7 @@ mod random;
 mod report;
 mod server;
 mod shapes;
+mod tools;
 mod verify;
 mod wire;
 
@@ -48,6 +49,8 @@ enum Suite {
     Floor(bench::FloorArguments),
     /// Producers under load, the server killed again and again, and what was acknowledged looked for.
     Kill(kill::Arguments),
+    /// Kafka's command-line tools, their output compared with what they print against Apache Kafka.
+    Tools(tools::Arguments),
     /// Everything: formatting, lints, unit tests, then every suite.
     Verify,
 }
@@ -62,6 +65,7 @@ impl Suite {
             Suite::Bench(arguments) => bench::run(arguments, report),
             Suite::Floor(arguments) => bench::run_floor(arguments),
             Suite::Kill(arguments) => kill::run(arguments, report),
+            Suite::Tools(arguments) => tools::run(arguments, report),
             Suite::Verify => verify::run(report),
         }
     }

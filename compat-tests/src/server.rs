@@ -53,6 +53,14 @@ impl Server {
         }
     }
 
+    /// SIGTERM, and waits for the end.
+    pub fn stop(&mut self) -> anyhow::Result<()> {
+        match self {
+            Server::Ottla(ottla) => ottla.stop(),
+            Server::Kafka(kafka) => kafka.stop(),
+        }
+    }
+
     /// SIGTERM, wait, start again.
     pub fn stop_and_start(&mut self) -> anyhow::Result<()> {
         match self {

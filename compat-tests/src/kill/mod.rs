@@ -17,6 +17,8 @@ use anyhow::{Context, Result, anyhow, ensure};
 use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use kafka_protocol::messages::{CreateTopicsRequest, InitProducerIdRequest, ProducerId};
 
+pub use dump::files;
+
 use crate::ottla::Ottla;
 use crate::random::Random;
 use crate::report::Report;

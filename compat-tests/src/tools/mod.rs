@@ -1,0 +1,165 @@
+//! Kafka's own command-line tools against Ottla and against Apache Kafka: what they print must be the same.
+//!
+//! The same steps are played on both servers at the same time. What differs from run to run (addresses, ids, times, speeds) is
+//! replaced by names ([`normal`]); what is known to differ between the servers stands in [`KNOWN`] with its reason, and a
+//! line there that matches nothing any more fails the run.
+
+mod normal;
+mod player;
+mod steps;
+
+use anyhow::{Context, Result, anyhow};
+use regex::Regex;
+
+use crate::report::Report;
+use crate::server::{Against, Server};
+use player::{Player, Transcript};
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// The server that is compared with Kafka; Kafka itself shows what is not normalised.
+    #[arg(long, value_enum, default_value = "ottla")]
+    against: Against,
+}
+
+/// What both servers are started with, beside what the harness sets.
+const SETTINGS: &[&str] = &["node.id=1", "offsets.topic.num.partitions=8", "group.initial.rebalance.delay.ms=0"];
+const LINES_SHOWN: usize = 8;
+
+/// A step, lines of it (a regular expression) that only one of the servers prints, and why that is right.
+struct Known {
+    step: &'static str,
+    line: &'static str,
+    reason: &'static str,
+}
+
+const ELR: &str = "Kafka sets min.insync.replicas for all brokers when eligible.leader.replicas.version is finalised";
+
+const KNOWN: &[Known] = &[
+    Known {
+        step: "kafka-topics --describe",
+        line: "^Topic: orders .* Configs: (min.insync.replicas=1,)?retention.ms=3600000$",
+        reason: ELR,
+    },
+    Known {
+        step: "kafka-topics --describe, all",
+        line: r"^Topic: (orders|verified) .* Configs:( min\.insync\.replicas=1)?,?( ?cleanup\.policy=delete)?$",
+        reason: ELR,
+    },
+    Known { step: "kafka-configs topic, --describe --all", line: r"^min\.insync\.replicas=1 ", reason: ELR },
+    Known { step: "kafka-configs broker defaults, --describe", line: r"^min\.insync\.replicas=1 ", reason: ELR },
+    Known {
+        step: "kafka-configs topic, --describe --all",
+        line: r"^acks\.durability=flushed ",
+        reason: "a setting that Kafka does not have",
+    },
+];
+
+pub fn run(arguments: &Arguments, report: &Report) -> Result<()> {
+    let (expected, found) = std::thread::scope(|scope| {
+        let expected = scope.spawn(|| transcript(Against::Kafka));
+        let found = transcript(arguments.against);
+        (expected.join(), found)
+    });
+    let expected = expected.map_err(|_| anyhow!("the player of Kafka panicked"))?.context("on Kafka")?;
+    let found = found?;
+    let mut matched = vec![false; KNOWN.len()];
+    for (step, lines) in &expected {
+        let other = found.iter().find(|(name, _)| name == step).map(|(_, lines)| lines.as_slice());
+        let (lines, other) = offered_by_both(lines, other.unwrap_or_default());
+        report.check(format!("tools: {step}"), compare(step, &lines, &other, &mut matched)?);
+    }
+    for (known, _) in KNOWN.iter().zip(matched).filter(|(_, matched)| !matched) {
+        let name = format!("known difference {:?} of {:?} ({})", known.line, known.step, known.reason);
+        report.fail(name, &anyhow!("no line differs so any more"));
+    }
+    Ok(())
+}
+
+fn transcript(against: Against) -> Result<Transcript> {
+    let mut player = Player::new(Server::start(against, SETTINGS)?);
+    steps::play(&mut player)?;
+    Ok(player.finish())
+}
+
+/// Without what `kafka-broker-api-versions` says of APIs that Ottla does not advertise: the README's table names them.
+fn offered_by_both(kafka: &[String], ottla: &[String]) -> (Vec<String>, Vec<String>) {
+    let api = |line: &str| line.split_once(": ").map(|(api, _)| api.to_string());
+    let is_missing = |line: &&String| line.trim_end_matches(',').ends_with(": UNSUPPORTED");
+    let missing: Vec<_> = ottla.iter().filter(is_missing).map(|line| api(line)).collect();
+    let offered = |lines: &[String]| {
+        let kept = lines.iter().filter(|line| api(line).is_none_or(|api| !missing.contains(&Some(api))));
+        kept.cloned().collect()
+    };
+    (offered(kafka), offered(ottla))
+}
+
+/// Lines that one server prints and the other does not; those of [`KNOWN`] are let through and ticked off.
+fn compare(step: &str, kafka: &[String], ottla: &[String], matched: &mut [bool]) -> Result<Result<()>> {
+    let mut differences = Vec::new();
+    let (only_kafka, only_ottla) = (without(kafka, ottla), without(ottla, kafka));
+    let marked = only_kafka.iter().map(|line| ("kafka", line)).chain(only_ottla.iter().map(|line| ("ottla", line)));
+    for (server, line) in marked {
+        let mut known = false;
+        for (entry, matched) in KNOWN.iter().zip(matched.iter_mut()) {
+            if entry.step == step && Regex::new(entry.line)?.is_match(line) {
+                (known, *matched) = (true, true);
+            }
+        }
+        if !known {
+            differences.push(format!("{server}: {line}"));
+        }
+    }
+    if differences.is_empty() && only_kafka.is_empty() && only_ottla.is_empty() && kafka != ottla {
+        differences.push(format!("the same lines in another order: {ottla:?}, Kafka: {kafka:?}"));
+    }
+    if differences.is_empty() {
+        return Ok(Ok(()));
+    }
+    let count = differences.len();
+    differences.truncate(LINES_SHOWN);
+    Ok(Err(anyhow!("{count} lines differ\n        {}", differences.join("\n        "))))
+}
+
+/// The lines of `these` that are not matched by one of `others`, each of which matches once.
+fn without(these: &[String], others: &[String]) -> Vec<String> {
+    let mut others: Vec<&String> = others.iter().collect();
+    let mut left = Vec::new();
+    for line in these {
+        match others.iter().position(|other| *other == line) {
+            Some(place) => drop(others.swap_remove(place)),
+            None => left.push(line.clone()),
+        }
+    }
+    left
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(text: &str) -> Vec<String> {
+        text.split_whitespace().map(str::to_string).collect()
+    }
+
+    fn outcome(kafka: &str, ottla: &str) -> Option<String> {
+        compare("step", &lines(kafka), &lines(ottla), &mut []).unwrap().err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn only_the_same_lines_in_the_same_order_are_equal() {
+        assert_eq!(outcome("a b b", "a b b"), None);
+        assert_eq!(outcome("a b b", "a b").unwrap(), "1 lines differ\n        kafka: b");
+        assert_eq!(outcome("a", "a c").unwrap(), "1 lines differ\n        ottla: c");
+        assert!(outcome("a b", "b a").unwrap().contains("another order"));
+    }
+
+    #[test]
+    fn only_apis_that_ottla_says_it_lacks_are_left_out() {
+        let kafka = ["A(1): 0 to 3,".to_string(), "B(2): 0 [usable: 0],".to_string(), "end".to_string()];
+        let ottla = ["A(1): 0 to 2,".to_string(), "B(2): UNSUPPORTED,".to_string(), "end".to_string()];
+        let (kafka, ottla) = offered_by_both(&kafka, &ottla);
+        assert_eq!(kafka, ["A(1): 0 to 3,", "end"]);
+        assert_eq!(ottla, ["A(1): 0 to 2,", "end"]);
+    }
+}
