@@ -96,6 +96,9 @@ fn offered_by_both(kafka: &[String], ottla: &[String]) -> (Vec<String>, Vec<Stri
 
 /// Lines that one server prints and the other does not; those of [`KNOWN`] are let through and ticked off.
 fn compare(step: &str, kafka: &[String], ottla: &[String], matched: &mut [bool]) -> Result<Result<()>> {
+    if kafka.is_empty() {
+        return Ok(Err(anyhow!("Kafka printed nothing to compare with")));
+    }
     let mut differences = Vec::new();
     let (only_kafka, only_ottla) = (without(kafka, ottla), without(ottla, kafka));
     let marked = only_kafka.iter().map(|line| ("kafka", line)).chain(only_ottla.iter().map(|line| ("ottla", line)));
@@ -151,6 +154,7 @@ mod tests {
         assert_eq!(outcome("a b b", "a b b"), None);
         assert_eq!(outcome("a b b", "a b").unwrap(), "1 lines differ\n        kafka: b");
         assert_eq!(outcome("a", "a c").unwrap(), "1 lines differ\n        ottla: c");
+        assert_eq!(outcome("", "").unwrap(), "Kafka printed nothing to compare with");
         assert!(outcome("a b", "b a").unwrap().contains("another order"));
     }
 
