@@ -15,6 +15,7 @@ impl Broker {
         let _opening = self.opening.lock();
         let (image, delta) = (change.new, change.delta);
         for topic in &delta.topics_deleted {
+            self.offline.lock().retain(|log| log.topic_id != topic.id);
             for replica in self.replicas.remove(topic.id) {
                 self.put_out_of_use(&replica);
             }

@@ -171,6 +171,12 @@ impl Broker {
                     found.log_starts.insert(partition.clone(), published.log_start);
                 }
             }
+            for log in self.offline.lock().iter().filter(|log| Arc::ptr_eq(&log.directory, directory)) {
+                found.recovery_points.insert(log.topic_partition.clone(), log.found.recovery_point);
+                if log.found.log_start > Offset::ZERO {
+                    found.log_starts.insert(log.topic_partition.clone(), log.found.log_start);
+                }
+            }
             if found == *written || directory.is_poisoned() {
                 continue;
             }

@@ -72,6 +72,8 @@ pub struct Broker {
     removals: Mutex<Vec<(u64, PathBuf)>>,
     /// As `removals`, for segments that retention took out of their logs.
     segment_removals: Mutex<Vec<(u64, DeletedSegments)>>,
+    /// Logs that could not be opened at the start: offline until the next one, and never taken for new.
+    offline: Mutex<Vec<opening::Offline>>,
     /// What the files of each directory hold.
     checkpoints: Mutex<Vec<Checkpoints>>,
 }

@@ -23,6 +23,16 @@ impl Found {
     pub(super) const NEW: Found = Found { recovery_point: Offset::ZERO, log_start: Offset::ZERO, was_clean: false };
 }
 
+/// A log that is there and could not be opened. Its records were acknowledged, so that nothing may be made in its place, and
+/// what the checkpoints say of it must not be lost.
+#[derive(Clone, Debug)]
+pub(super) struct Offline {
+    pub topic_id: TopicId,
+    pub topic_partition: TopicPartition,
+    pub directory: Arc<LogDir>,
+    pub found: Found,
+}
+
 impl Broker {
     /// Opens the log of a partition that this broker leads, unless it is open. Errors as of [`Broker::replica`].
     pub(super) fn open_replica(&self, id: TopicId, partition: PartitionIndex) -> Result<Arc<Replica>, ErrorCode> {
@@ -32,6 +42,10 @@ impl Broker {
         let topic = image.topic_by_id(id).ok_or(ErrorCode::UnknownTopicOrPartition)?;
         if let Some(replica) = self.replicas.get_by_id(id, partition) {
             return Ok(replica);
+        }
+        let is_offline = |log: &Offline| log.topic_id == id && log.topic_partition.partition == partition;
+        if self.offline.lock().iter().any(is_offline) {
+            return Err(ErrorCode::KafkaStorageError);
         }
         let directory = self.directory_for_new_log().ok_or(ErrorCode::KafkaStorageError)?;
         self.open_log(&image, topic, partition, &directory, Found::NEW).map_err(|error| {

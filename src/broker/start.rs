@@ -18,7 +18,7 @@ use super::fetch_sessions::FetchSessions;
 use super::flusher::Flusher;
 use super::groups::GroupCoordinators;
 use super::housekeeping::{Checkpoints, Housekeeper};
-use super::opening::Found;
+use super::opening::{Found, Offline};
 use super::replicas::Replicas;
 use crate::config::Settings;
 use crate::controller::{self, Registration};
@@ -89,6 +89,7 @@ impl Broker {
             deciding: super::controller::Deciding::default(),
             removals: Mutex::default(),
             segment_removals: Mutex::default(),
+            offline: Mutex::default(),
             checkpoints: Mutex::new(vec![Checkpoints::default(); found.len()]),
             settings,
         });
@@ -122,7 +123,9 @@ impl Broker {
         self.quorum.stop();
         let failed = failed.into_inner();
         for directory in &self.directories {
-            if directory.is_poisoned() || failed.iter().any(|other| Arc::ptr_eq(other, directory)) {
+            // A log that stayed shut has yet to be recovered.
+            let is_unrecovered = self.offline.lock().iter().any(|log| Arc::ptr_eq(&log.directory, directory));
+            if directory.is_poisoned() || is_unrecovered || failed.iter().any(|other| Arc::ptr_eq(other, directory)) {
                 continue;
             }
             if let Err(error) = directory.mark_clean_shutdown() {
@@ -144,7 +147,6 @@ impl Broker {
             }
             self.queue_removals(directory);
         }
-        let offline = Mutex::new(0);
         for_each_in_parallel(&logs, |(directory, topic, partition)| {
             let key = TopicPartition { topic: Arc::clone(&topic.name), partition: *partition };
             let known = |offsets: &BTreeMap<TopicPartition, Offset>| offsets.get(&key).copied();
@@ -155,7 +157,8 @@ impl Broker {
             };
             if let Err(error) = self.open_log(&image, topic, *partition, &directory.log_dir, found) {
                 tracing::error!(partition = %key, %error, "log cannot be opened, the partition is offline");
-                *offline.lock() += 1;
+                let (topic_id, directory) = (topic.id, Arc::clone(&directory.log_dir));
+                self.offline.lock().push(Offline { topic_id, topic_partition: key, directory, found });
             }
         });
         Ok(())

@@ -148,3 +148,23 @@ fn a_directory_of_somebody_else_is_refused_with_the_reason() {
     SystemDisk.write_atomically(&foreign.path().join("letter.txt"), b"dear").expect("a file");
     check(foreign.path(), &[], "is not empty, and holds no data of a broker");
 }
+
+#[test]
+fn a_log_that_cannot_be_opened_stays_offline_and_is_never_begun_anew() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let broker = start(dir.path(), &[]).expect("a first start");
+    create_topic(&broker, "t", 1);
+    let replica = broker.replica("t", PartitionIndex(0)).expect("its leader");
+    commit(&replica, append(&broker, &replica, "a").required);
+    broker.close();
+    drop((replica, broker));
+    // What was on stable storage is gone, and the stop was none.
+    std::fs::remove_file(dir.path().join(".kafka_cleanshutdown")).expect("the marker");
+    std::fs::write(dir.path().join("t-0/00000000000000000000.log"), [0; 40]).expect("damage");
+    for _ in 0..2 {
+        let broker = start(dir.path(), &[]).expect("the others are served");
+        let refused = broker.replica("t", PartitionIndex(0)).err();
+        assert_eq!(refused, Some(ErrorCode::KafkaStorageError));
+        broker.close();
+    }
+}
