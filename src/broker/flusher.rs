@@ -4,7 +4,7 @@
 //! runs put the replica on the list again. So there is never an fsync per request, and never one under a lock (KAFKA-15046).
 //!
 //! Invariant: a replica is flushed by one thread at a time, and one that was appended to is on the list or being flushed.
-//! Invariant: after a failed flush nothing of that directory is flushed again: the caller's `on_failure` takes it offline.
+//! Invariant: after a failed fsync nothing of that directory is flushed again: the caller's `on_failure` takes it offline.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -127,9 +127,12 @@ impl Flusher {
             let result = replica.flush();
             if let Err(error) = &result {
                 tracing::error!(partition = %replica.topic_partition(), %error, "flush failed");
-                on_failure(replica.directory());
+                // A full disk has lost nothing: the next append has it tried again.
+                if replica.directory().is_poisoned() {
+                    on_failure(replica.directory());
+                }
             }
-            if replica.flush_state.end() && result.is_ok() {
+            if replica.flush_state.end() && !replica.directory().is_poisoned() {
                 self.push(replica);
             }
         }
