@@ -20,6 +20,10 @@ impl Broker {
                 self.put_out_of_use(&replica);
             }
         }
+        if !delta.topics_deleted.is_empty() {
+            // A topic created anew under the name must not find the recovery point of this one.
+            self.write_checkpoints();
+        }
         self.groups.on_topics_deleted(self.now(), &delta.topics_deleted);
         for id in &delta.topics_created {
             self.housekeeper.open_soon(*id);
