@@ -189,10 +189,13 @@ impl Broker {
 
     fn apply_retention(&self, now: Now) {
         for replica in self.replicas.all() {
-            if replica.check_serving(LeaderEpoch(-1)).is_err() {
-                continue;
-            }
-            match replica.with_log(|log, published| log.delete_old_segments(now, published.high_watermark)) {
+            // Asked under the lock: a log that was put out of use has lost its directory's name, perhaps to a new topic.
+            let deleted = replica.with_log(|log, published| {
+                let is_serving = replica.check_serving(LeaderEpoch(-1)).is_ok();
+                is_serving.then(|| log.delete_old_segments(now, published.high_watermark))
+            });
+            let Some(deleted) = deleted else { continue };
+            match deleted {
                 Ok(deleted) if deleted.segment_count == 0 => {}
                 Ok(deleted) => {
                     let due_ms = now.monotonic_ms.saturating_add(deleted.delay_ms);
