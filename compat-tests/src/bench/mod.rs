@@ -114,18 +114,28 @@ impl Arguments {
 }
 
 fn run_cell(arguments: &Arguments, cell: &Cell, report: &Report) -> Result<()> {
-    let mut samples: Vec<Vec<Sample>> = vec![Vec::new(); arguments.against.len()];
-    let mut targets = Vec::new();
-    for subject in &arguments.against {
-        targets.push(Target::start(*subject)?);
-    }
+    let mut samples: Vec<Vec<Option<Sample>>> = vec![Vec::new(); arguments.against.len()];
+    let mut targets: Vec<Option<Target>> = arguments.against.iter().map(|_| None).collect();
     for round in 0..arguments.rounds {
-        for (index, target) in targets.iter().enumerate() {
-            let name = format!("{} round {} on {}", cell.name, round + 1, arguments.against[index].name());
-            if let Some(sample) = report.check(name, measure(arguments, cell, target, round)) {
-                samples[index].push(sample);
+        for (index, subject) in arguments.against.iter().enumerate() {
+            let name = format!("{} round {} on {}", cell.name, round + 1, subject.name());
+            let target = &mut targets[index];
+            if !subject.warms_up_slowly() {
+                // Gone before the next one starts: its files give their warm memory back for it.
+                *target = None;
             }
+            if target.is_none() {
+                *target = Some(Target::start(*subject)?);
+            }
+            let target = target.as_ref().expect("set above");
+            samples[index].push(report.check(name, measure(arguments, cell, target, round)));
         }
+        // The last server of a round must not run, or write, beside the first of the next.
+        targets
+            .iter_mut()
+            .zip(&arguments.against)
+            .filter(|(_, subject)| !subject.warms_up_slowly())
+            .for_each(|(target, _)| *target = None);
     }
     print_table(cell.name, &arguments.against, &samples);
     Ok(())
@@ -152,7 +162,6 @@ fn measure(arguments: &Arguments, cell: &Cell, target: &Target, round: usize) ->
     };
     let pid = target.pid()?;
     let (mut before, mut after) = (0.0, 0.0);
-    pin_to_load_core()?;
     let outcome = generator::run(
         &load,
         work,
@@ -223,29 +232,22 @@ fn sample(outcome: &Outcome, cpu_seconds: f64) -> Sample {
     }
 }
 
-/// Keeps this thread off the server's core. Servers are started before, so they do not inherit it.
-fn pin_to_load_core() -> Result<()> {
-    let mut cores = rustix::thread::CpuSet::new();
-    cores.set(0);
-    Ok(rustix::thread::sched_setaffinity(None, &cores)?)
-}
-
-fn print_table(cell: &str, subjects: &[Subject], samples: &[Vec<Sample>]) {
-    println!("\n{cell}: server CPU as median (min–max), ratio of medians to the floor");
+fn print_table(cell: &str, subjects: &[Subject], samples: &[Vec<Option<Sample>>]) {
+    println!("\n{cell}: server CPU, median (min–max) of the rounds; the ratio is taken within each round");
     println!("| server | CPU s/GB | CPU µs/request | to floor | MB/s | requests/s | p50 µs | p99 µs |");
     println!("|---|---|---|---|---|---|---|---|");
-    let floor = subjects.iter().position(|subject| *subject == Subject::Floor);
-    let floor = floor.map(|index| spread(&samples[index], |sample| sample.cpu_us_per_request).0);
+    let floor = subjects.iter().position(|subject| *subject == Subject::Floor).map(|index| &samples[index]);
     for (subject, samples) in subjects.iter().zip(samples) {
-        if samples.is_empty() {
+        let good: Vec<&Sample> = samples.iter().flatten().collect();
+        if good.is_empty() {
             println!("| {} | failed |", subject.name());
             continue;
         }
-        let gb = spread(samples, |sample| sample.cpu_s_per_gb);
-        let request = spread(samples, |sample| sample.cpu_us_per_request);
-        let ratio = floor.map_or("–".to_owned(), |floor| format!("{:.2}×", request.0 / floor));
+        let whole = |figure: fn(&Sample) -> f64| median(good.iter().map(|sample| figure(sample)).collect()).0;
+        let spread = |figure: fn(&Sample) -> f64| median(good.iter().map(|sample| figure(sample)).collect());
+        let (gb, request) = (spread(|sample| sample.cpu_s_per_gb), spread(|sample| sample.cpu_us_per_request));
         println!(
-            "| {} | {:.2} ({:.2}–{:.2}) | {:.1} ({:.1}–{:.1}) | {ratio} | {:.0} | {:.0} | {:.0} | {:.0} |",
+            "| {} | {:.2} ({:.2}–{:.2}) | {:.1} ({:.1}–{:.1}) | {} | {:.0} | {:.0} | {:.0} | {:.0} |",
             subject.name(),
             gb.0,
             gb.1,
@@ -253,19 +255,27 @@ fn print_table(cell: &str, subjects: &[Subject], samples: &[Vec<Sample>]) {
             request.0,
             request.1,
             request.2,
-            spread(samples, |sample| sample.mb_per_s).0,
-            spread(samples, |sample| sample.requests_per_s).0,
-            spread(samples, |sample| sample.latency_p50_us as f64).0,
-            spread(samples, |sample| sample.latency_p99_us as f64).0,
+            ratio(samples, floor),
+            whole(|sample| sample.mb_per_s),
+            whole(|sample| sample.requests_per_s),
+            whole(|sample| sample.latency_p50_us as f64),
+            whole(|sample| sample.latency_p99_us as f64),
         );
     }
 }
 
-/// Median, smallest and largest.
-fn spread(samples: &[Sample], figure: impl Fn(&Sample) -> f64) -> (f64, f64, f64) {
-    median(samples.iter().map(figure).collect())
+/// CPU a request beside the floor's of the same round.
+fn ratio(samples: &[Option<Sample>], floor: Option<&Vec<Option<Sample>>>) -> String {
+    let Some(floor) = floor else { return "–".to_owned() };
+    let ratios = samples
+        .iter()
+        .zip(floor)
+        .filter_map(|(sample, floor)| Some(sample.as_ref()?.cpu_us_per_request / floor.as_ref()?.cpu_us_per_request));
+    let (middle, least, most) = median(ratios.collect());
+    format!("{middle:.2}× ({least:.2}–{most:.2})")
 }
 
+/// Median, smallest and largest.
 fn median(mut values: Vec<f64>) -> (f64, f64, f64) {
     values.sort_by(f64::total_cmp);
     match values.as_slice() {
@@ -280,11 +290,8 @@ fn run_start(arguments: &Arguments, report: &Report) -> Result<()> {
     for subject in &arguments.against {
         let mut times = Vec::new();
         for _ in 0..arguments.rounds.max(5) {
-            let begin = Instant::now();
-            let name = format!("start of {}", subject.name());
-            if report.check(name, first_record(*subject)).is_some() {
-                times.push(begin.elapsed().as_secs_f64() * 1e3);
-            }
+            let started = report.check(format!("start of {}", subject.name()), first_record(*subject));
+            times.extend(started.map(|(_, elapsed)| elapsed.as_secs_f64() * 1e3));
         }
         let (middle, least, most) = median(times);
         println!("| {} | {middle:.0} ({least:.0}–{most:.0}) |", subject.name());
@@ -292,7 +299,10 @@ fn run_start(arguments: &Arguments, report: &Report) -> Result<()> {
     Ok(())
 }
 
-fn first_record(subject: Subject) -> Result<Target> {
+/// The server, and how long it took from nothing to the acknowledgement of its first record.
+fn first_record(subject: Subject) -> Result<(Target, Duration)> {
+    subject.prepare()?;
+    let begin = Instant::now();
     let target = Target::start(subject)?;
     let mut admin = Admin::connect(target.address()?)?;
     if target.is_broker() {
@@ -301,9 +311,10 @@ fn first_record(subject: Subject) -> Result<Target> {
         }
     }
     let answer = admin.exchange(&frames::produce("first", 0, -1, &frames::batch(1, RECORD_BYTES)))?;
+    let elapsed = begin.elapsed();
     let code = frames::ProduceAnswer::read(&answer, "first").error_code;
     ensure!(code == 0, "error code {code}");
-    Ok(target)
+    Ok((target, elapsed))
 }
 
 /// Memory and CPU of a server that has had one record and then nothing to do.
@@ -312,7 +323,8 @@ fn run_idle(arguments: &Arguments, report: &Report) -> Result<()> {
     const WATCH: Duration = Duration::from_secs(10);
     println!("\nidle: resident MiB, CPU of one core in percent");
     for subject in &arguments.against {
-        let Some(target) = report.check(format!("idle {}", subject.name()), first_record(*subject)) else { continue };
+        let started = report.check(format!("idle {}", subject.name()), first_record(*subject));
+        let Some((target, _)) = started else { continue };
         std::thread::sleep(SETTLE);
         let before = process::cpu_seconds(target.pid()?)?;
         std::thread::sleep(WATCH);

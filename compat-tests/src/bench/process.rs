@@ -16,7 +16,7 @@ pub fn cpu_seconds(pid: u32) -> Result<f64> {
     Ok(nanoseconds as f64 / 1e9)
 }
 
-/// Resident memory that is not shared file pages, in MiB.
+/// Resident memory in MiB, the touched pages of the program itself included.
 pub fn resident_mib(pid: u32) -> Result<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).context("VmRSS")?;

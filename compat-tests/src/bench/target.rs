@@ -5,10 +5,11 @@ use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
+use rustix::thread::{CpuSet, sched_setaffinity};
 
 use crate::kafka::Kafka;
 use crate::ottla::Ottla;
-use crate::process::{Process, run};
+use crate::process::Process;
 
 /// Which servers a run compares.
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -32,6 +33,20 @@ impl Subject {
             Subject::Kafka => "kafka",
         }
     }
+
+    /// Whether a fresh process would be measured before it is at its best: one is kept for all rounds.
+    pub fn warms_up_slowly(self) -> bool {
+        self == Subject::Kafka
+    }
+
+    /// Builds or fetches what it is started from, so that this is not measured.
+    pub fn prepare(self) -> Result<()> {
+        match self {
+            Subject::Floor => Ok(()),
+            Subject::Ottla | Subject::OttlaFlushed => crate::ottla::binary().map(drop),
+            Subject::Kafka => crate::kafka::jars().map(drop),
+        }
+    }
 }
 
 /// A running server; ended and its data removed when dropped.
@@ -41,20 +56,30 @@ pub enum Target {
     Kafka(Kafka),
 }
 
-/// The core that servers run on; the load runs on core 0.
-const SERVER_CORE: &str = "1";
+/// The load runs on one core, servers on another, from their first instruction on: they start as many threads as they see cores.
+const LOAD_CORE: usize = 0;
+const SERVER_CORE: usize = 1;
+
+/// Pins the calling thread, and with it what it starts from now on.
+fn pin_to(core: usize) -> Result<()> {
+    let mut cores = CpuSet::new();
+    cores.set(core);
+    sched_setaffinity(None, &cores).with_context(|| format!("two cores are needed, and core {core} is not ours"))
+}
 
 impl Target {
+    /// Starts a server, and leaves the calling thread on the core of the load.
     pub fn start(subject: Subject) -> Result<Target> {
+        subject.prepare()?;
+        pin_to(SERVER_CORE)?;
         let target = match subject {
-            Subject::Floor => floor()?,
-            Subject::Ottla => Target::Ottla(Ottla::start(&["acks.durability=page-cache"])?),
-            Subject::OttlaFlushed => Target::Ottla(Ottla::start(&[])?),
-            Subject::Kafka => Target::Kafka(Kafka::start(&[])?),
+            Subject::Floor => floor(),
+            Subject::Ottla => Ottla::start(&["acks.durability=page-cache"]).map(Target::Ottla),
+            Subject::OttlaFlushed => Ottla::start(&[]).map(Target::Ottla),
+            Subject::Kafka => Kafka::start(&[]).map(Target::Kafka),
         };
-        let mut taskset = Command::new("taskset");
-        run("taskset", taskset.args(["-a", "-p", "-c", SERVER_CORE, &target.pid()?.to_string()]))?;
-        Ok(target)
+        pin_to(LOAD_CORE)?;
+        target
     }
 
     pub fn pid(&self) -> Result<u32> {
