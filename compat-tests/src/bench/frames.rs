@@ -23,7 +23,8 @@ pub fn batch(records: usize, value_bytes: usize) -> Vec<u8> {
             producer_epoch: -1,
             timestamp_type: TimestampType::Creation,
             offset: index as i64,
-            sequence: -1,
+            // The encoder begins another batch where sequences do not follow on each other; the batch's own is the first.
+            sequence: index as i32 - 1,
             timestamp: 1_760_000_000_000,
             key: None,
             value: Some(value.clone().into()),

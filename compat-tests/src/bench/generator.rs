@@ -12,6 +12,9 @@ use rustix::net::{RecvFlags, recv};
 
 use super::frames::{self, FetchAnswer, ProduceAnswer, REQUEST_CORRELATION};
 
+/// Longer answers count as this long.
+const LATENCY_US_MAX: u64 = 60_000_000;
+
 /// What one connection sends, over and over.
 pub enum Work {
     /// One frame; each answer's base offset must follow on the last one's.
@@ -66,8 +69,13 @@ pub fn run(load: &Load, work: Vec<Work>, mut at_start: impl FnMut(), mut at_end:
         epoll::add(&epoll, &stream, EventData::new_u64(index as u64), EventFlags::IN)?;
         connections.push(Connection::new(stream, work));
     }
-    let mut outcome =
-        Outcome { requests: 0, bytes: 0, elapsed: Duration::ZERO, latency_us: Histogram::new(3)?, ends: Vec::new() };
+    let mut outcome = Outcome {
+        requests: 0,
+        bytes: 0,
+        elapsed: Duration::ZERO,
+        latency_us: Histogram::new_with_max(LATENCY_US_MAX, 3)?,
+        ends: Vec::new(),
+    };
     let begin = Instant::now();
     let (mut measuring, mut measured_from) = (false, begin);
     let mut scratch = vec![0u8; 1 << 20];
