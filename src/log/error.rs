@@ -34,10 +34,20 @@ impl LogError {
         }
     }
 
+    /// Whether the disk had no room, which passes.
+    pub fn is_disk_full(&self) -> bool {
+        matches!(self, LogError::Io { source, .. } if is_disk_full(source))
+    }
+
     pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> LogError {
         let path = path.into();
         move |source| LogError::Io { action, path, source }
     }
+}
+
+/// Whether a write failed for want of room: the one error after which a directory is still to be trusted.
+pub(crate) fn is_disk_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::WriteZero)
 }
 
 /// Why batches were not appended. Nothing of the request is in the log then.

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::log::checkpoint;
-use crate::log::error::LogError;
+use crate::log::error::{LogError, is_disk_full};
 use crate::log::log_dir::LogDir;
 use crate::log::partition_log::{DurableEnd, Log};
 use crate::log::segment::Segment;
@@ -52,7 +52,7 @@ pub struct FlushOutcome {
 }
 
 impl FlushOutcome {
-    /// Whether the flush succeeded; if not, the log directory is offline.
+    /// Whether the flush succeeded; if not, the log directory is offline, unless the disk was full.
     pub fn is_ok(&self) -> bool {
         self.result.is_ok()
     }
@@ -67,6 +67,12 @@ impl FlushTicket {
     /// Flushes. Blocks for as long as the disk needs.
     pub fn run(self) -> FlushOutcome {
         let result = self.flush();
+        // Whatever failed, nobody knows what the disk holds of it; only a lack of room is known to pass.
+        if let Err(LogError::Io { path, source, .. }) = &result
+            && !is_disk_full(source)
+        {
+            self.log_dir.poison(path, source);
+        }
         FlushOutcome { covers: self.covers, result }
     }
 
@@ -144,7 +150,8 @@ impl Log {
         }
     }
 
-    /// Takes in a finished flush and answers the durable end. An error is the flush's: the directory is offline then.
+    /// Takes in a finished flush and answers the durable end. An error is the flush's: the directory is offline
+    /// then, unless [`LogError::is_disk_full`], and the next ticket covers the same again.
     pub fn flushed(&mut self, outcome: FlushOutcome) -> Result<DurableEnd, LogError> {
         outcome.result?;
         let (covers, unflushed) = (outcome.covers, &mut self.unflushed);

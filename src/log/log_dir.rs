@@ -14,7 +14,7 @@ use tracing::error;
 
 use crate::io::disk::{Disk, DiskFile, DiskLock};
 use crate::log::checkpoint;
-use crate::log::error::LogError;
+use crate::log::error::{LogError, is_disk_full};
 use crate::model::{BrokerId, Offset, TopicId, TopicPartition};
 
 /// `recovery-point-offset-checkpoint`: up to where each log has been flushed.
@@ -111,11 +111,9 @@ impl LogDir {
     /// A full disk while writing a small file is not a failed flush: nothing that counts was in it.
     pub(crate) fn write_atomically(&self, path: &Path, content: &[u8]) -> Result<(), LogError> {
         self.check()?;
-        self.disk.write_atomically(path, content).map_err(|error| match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::WriteZero => {
-                LogError::io("write", path)(error)
-            }
-            _ => self.failed_flush("write", path, error),
+        self.disk.write_atomically(path, content).map_err(|error| match is_disk_full(&error) {
+            true => LogError::io("write", path)(error),
+            false => self.failed_flush("write", path, error),
         })
     }
 

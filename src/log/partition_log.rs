@@ -15,7 +15,7 @@ use smallvec::SmallVec;
 use tracing::warn;
 
 use crate::io::disk::DiskFile;
-use crate::log::error::AppendError;
+use crate::log::error::{AppendError, is_disk_full};
 use crate::log::leader_epoch::LeaderEpochs;
 use crate::log::log_dir::LogDir;
 use crate::log::options::LogOptions;
@@ -387,15 +387,11 @@ impl Log {
     /// A short write leaves no trace: the file gets the size it had. If even that fails, nobody knows what the file holds.
     fn cut_back(&mut self, size_bytes: u64, error: io::Error) -> AppendError {
         let path = self.active().path("log");
-        let full = matches!(
-            error.kind(),
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::WriteZero
-        );
         warn!(segment = %path.display(), %error, "append failed, cutting back");
         if let Err(cut_error) = self.active_file.truncate(size_bytes) {
             self.failed = true;
             self.log_dir.poison(&path, &cut_error);
-        } else if !full {
+        } else if !is_disk_full(&error) {
             self.failed = true;
             self.log_dir.poison(&path, &error);
         }

@@ -1,5 +1,9 @@
 //! The log as its users see it, on a directory of its own.
 
+mod disk_errors;
+mod producers;
+mod sim;
+
 use std::path::Path;
 use std::sync::Arc;
 
