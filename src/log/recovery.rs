@@ -186,21 +186,26 @@ impl Loader<'_> {
     fn load_finished(&mut self, base_offset: Offset, next: Offset) -> Result<bool, LogError> {
         let path = file_path(&self.dir, base_offset, LOG_SUFFIX);
         let size = self.file_len(&path)?;
-        let Some((offsets, times)) = self.light_indexes(base_offset, size)? else {
-            // Without a usable index the batches are walked once; none is checked and nothing is cut.
-            let mut state = self.walk(base_offset, State::empty(base_offset), size, false)?.0;
+        if let Some((offsets, times)) = self.light_indexes(base_offset, size)? {
+            let mut state = State::empty(base_offset);
+            state.size_bytes = size;
             state.end_offset = next;
-            self.recovered.indexes_rebuilt += 1;
-            self.install(base_offset, state, true)?;
-            return Ok(true);
-        };
-        let mut state = State::empty(base_offset);
-        state.size_bytes = size;
+            state.max_timestamp = max_timestamp(base_offset, times.last());
+            state.offset_index = offsets;
+            state.time_index = times;
+            self.install(base_offset, state, false)?;
+            if self.segments.last().is_some_and(|segment| segment.indexes_fit()) {
+                return Ok(true);
+            }
+            self.segments.pop();
+        }
+        // Without a usable index the batches are walked once; none is checked and nothing is cut.
+        let mut state = self.walk(base_offset, State::empty(base_offset), size, false)?.0;
         state.end_offset = next;
-        state.max_timestamp = max_timestamp(base_offset, times.last());
-        state.offset_index = offsets;
-        state.time_index = times;
-        self.install(base_offset, state, false)?;
+        self.recovered.indexes_rebuilt += 1;
+        self.install(base_offset, state, true)?;
+        // As a finished segment's index ends, or it would not fit at the next start.
+        self.segments.last().expect("installed above").finish_indexes();
         Ok(true)
     }
 
@@ -472,7 +477,26 @@ impl Loader<'_> {
         state.max_timestamp = max_timestamp(base_offset, times.last().copied());
         state.offset_index = SparseIndex::in_file(count(offsets.len()), offsets.last().copied());
         state.time_index = SparseIndex::in_file(count(times.len()), times.last().copied());
-        Ok(Some(state))
+        let fits = times.last().is_none_or(|last| self.has_time(base_offset, size, &offsets, *last));
+        Ok(fits.then_some(state))
+    }
+}
+
+impl Loader<'_> {
+    /// Whether the batch that a time entry points at has the entry's time: retention goes by it.
+    fn has_time(&self, base_offset: Offset, size: u64, offsets: &[OffsetEntry], entry: TimeEntry) -> bool {
+        let above = offsets.partition_point(|offset| offset.relative_offset <= entry.relative_offset);
+        let position = above.checked_sub(1).map_or(0, |index| u64::from(offsets[index].position));
+        let path = file_path(&self.dir, base_offset, LOG_SUFFIX);
+        let Ok(file) = self.log_dir.disk().open(&path, false) else { return false };
+        let mut scan = Scan::headers(file, position, size);
+        let offset = base_offset + i64::from(entry.relative_offset);
+        while let Ok(Some(batch)) = scan.next() {
+            if batch.header.last_offset() >= offset {
+                return batch.header.max_timestamp_ms == entry.timestamp_ms;
+            }
+        }
+        false
     }
 }
 

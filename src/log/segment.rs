@@ -358,7 +358,54 @@ impl Segment {
         };
         let Some(entry) = entry else { return Ok(0) };
         let located = self.locate(self.base_offset + i64::from(entry.relative_offset))?;
-        Ok(located.map_or(0, |batch| batch.position))
+        // A hint like any other: the batch that it points at must be the one that has its time.
+        let fits = |batch: &LocatedBatch| {
+            batch.header.max_timestamp_ms == entry.timestamp_ms && entry.timestamp_ms <= timestamp_ms
+        };
+        Ok(located.filter(fits).map_or(0, |batch| batch.position))
+    }
+
+    /// Whether both indexes end as the batches say: the last entries point at theirs, and no batch behind them has a greater
+    /// time. Reads the headers behind the last offset entry, about one index interval. Entries lost whole from the end of
+    /// the time index show unless all later batches are older; Kafka does not see those either.
+    pub fn indexes_fit(&self) -> bool {
+        let (offset_entry, time_entry, end_offset) = {
+            let state = self.state.lock();
+            (state.offset_index.last(), state.time_index.last(), state.end_offset)
+        };
+        let Ok(mut scan) = self.scan_from(offset_entry.map_or(0, |entry| u64::from(entry.position))) else {
+            return false;
+        };
+        let (mut max_timestamp_ms, mut walked_to, mut expected) = (-1, self.base_offset, offset_entry);
+        loop {
+            let header = match scan.next() {
+                Ok(Some(batch)) => batch.header,
+                Ok(None) => break,
+                Err(_) => return false,
+            };
+            if let Some(entry) = expected.take()
+                && header.base_offset > self.base_offset + i64::from(entry.relative_offset)
+            {
+                return false;
+            }
+            max_timestamp_ms = header.max_timestamp_ms.max(max_timestamp_ms);
+            walked_to = header.next_offset();
+        }
+        let indexed_to =
+            offset_entry.map_or(self.base_offset, |entry| self.base_offset + i64::from(entry.relative_offset));
+        if walked_to > end_offset || (offset_entry.is_some() && walked_to <= indexed_to) {
+            return false;
+        }
+        match time_entry {
+            None => max_timestamp_ms < 0,
+            Some(entry) => max_timestamp_ms <= entry.timestamp_ms && self.has_time(entry),
+        }
+    }
+
+    /// Whether the batch that a time entry points at has the entry's time.
+    fn has_time(&self, entry: TimeEntry) -> bool {
+        let located = self.locate(self.base_offset + i64::from(entry.relative_offset));
+        matches!(located, Ok(Some(batch)) if batch.header.max_timestamp_ms == entry.timestamp_ms)
     }
 
     /// A walk over the headers from a position to the end as it is now.
