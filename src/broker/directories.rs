@@ -144,6 +144,35 @@ pub fn out_of_use_name(partition: &TopicPartition, suffix: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::io::sim_disk::SimDisk;
+    use crate::model::TopicId;
+
+    #[test]
+    fn a_directory_of_another_node_or_cluster_is_refused() {
+        let disk: Arc<dyn Disk> = Arc::new(SimDisk::new());
+        let paths = [PathBuf::from("/a"), PathBuf::from("/b")];
+        let write = |path: &Path, node_id, cluster_id: &str| {
+            let meta = MetaProperties { cluster_id: cluster_id.into(), node_id, directory_id: TopicId::ZERO };
+            LogDir::open(Arc::clone(&disk), path).unwrap().write_meta_properties(&meta).unwrap();
+        };
+        let (one, two) = (BrokerId(1), BrokerId(2));
+        write(&paths[0], one, "x");
+        // The second directory is new: it takes the identity of the first.
+        let found = open(&disk, &paths, one).unwrap();
+        assert_eq!(found.iter().map(|directory| directory.meta.is_some()).collect::<Vec<_>>(), [true, false]);
+        assert!(matches!(
+            open(&disk, &paths, two),
+            Err(DirectoryError::OtherNode { path, found, expected }) if (&path, found, expected) == (&paths[0], one, two)
+        ));
+        write(&paths[1], one, "y");
+        assert!(matches!(
+            open(&disk, &paths, one),
+            Err(DirectoryError::OtherCluster { path, found, expected })
+                if (path.as_path(), &*found, &*expected) == (&*paths[1], "y", "x")
+        ));
+        write(&paths[1], one, "x");
+        assert_eq!(open(&disk, &paths, one).unwrap().len(), 2);
+    }
 
     #[test]
     fn only_a_topic_and_a_number_name_a_partition() {
