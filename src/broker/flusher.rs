@@ -7,6 +7,7 @@
 //! Invariant: after a failed fsync nothing of that directory is flushed again: the caller's `on_failure` takes it offline.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread::JoinHandle;
@@ -15,6 +16,7 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::broker::replica::Replica;
 use crate::log::LogDir;
+use crate::model::ErrorCode;
 
 /// Threads that flush. Flushes of several files share a journal commit when they run side by side.
 const THREADS: usize = 2;
@@ -124,7 +126,11 @@ impl Flusher {
     fn run(&self, on_failure: &dyn Fn(&Arc<LogDir>)) {
         while let Some(replica) = self.next() {
             replica.flush_state.begin();
-            let result = replica.flush();
+            let result = catch_unwind(AssertUnwindSafe(|| replica.flush())).unwrap_or_else(|_| {
+                tracing::error!(partition = %replica.topic_partition(), "a flush panicked: the partition is offline");
+                replica.fence(ErrorCode::KafkaStorageError);
+                Ok(())
+            });
             if let Err(error) = &result {
                 tracing::error!(partition = %replica.topic_partition(), %error, "flush failed");
                 // A full disk has lost nothing: the next append has it tried again.

@@ -19,6 +19,7 @@ use parking_lot::{Condvar, Mutex};
 
 use super::Broker;
 use super::delayed_produce::SWEEP_MS;
+use crate::config::Durability;
 use crate::log::{
     DeletedSegments, HIGH_WATERMARK_CHECKPOINT, LOG_START_OFFSET_CHECKPOINT, LogDir, LogError,
     RECOVERY_POINT_CHECKPOINT,
@@ -162,8 +163,12 @@ impl Broker {
         for (directory, written) in self.directories.iter().zip(all_written.iter_mut()) {
             let mut found = Checkpoints::default();
             for replica in replicas.iter().filter(|replica| Arc::ptr_eq(replica.directory(), directory)) {
-                let (durable_end, published) = replica.with_log(|log, published| (log.durable_end(), published));
-                let durable_end = durable_end.offset();
+                let (durable_end, published, needs_flush) =
+                    replica.with_log(|log, published| (log.durable_end().offset(), published, log.needs_flush()));
+                // A flush that found no room is tried again here, also when nobody appends.
+                if needs_flush && replica.settings().topic.acks_durability == Durability::Flushed {
+                    self.flusher.submit(replica);
+                }
                 let partition = replica.topic_partition();
                 found.recovery_points.insert(partition.clone(), durable_end);
                 found.high_watermarks.insert(partition.clone(), published.high_watermark.min(durable_end));

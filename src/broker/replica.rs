@@ -3,7 +3,8 @@
 //! Nothing blocks under the mutex but the write to the page cache. What the machine decides is published to atomics there, and
 //! carried out after the mutex is released: waiting fetches are credited, waiters are told from a queue ([`Completions`]).
 //!
-//! Invariant: a panic in the machine fences this replica before the mutex is released; the process and all others go on.
+//! Invariant: a panic in the machine or the log fences this replica before the mutex is released; the process and all others
+//! go on.
 //! Lock order: a coordinator's lock, then this one; never two replicas. Waiters run with neither.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,10 +20,14 @@ use crate::broker::purgatory::Watchers;
 use crate::broker::waiter::{Completions, Waiter};
 use crate::config::{Durability, TopicConfig};
 use crate::log::{
-    AppendError, AppendInfo, Log, LogDir, LogError, LogOptions, LogReader, Origin, ValidatedBatches, validate,
+    AppendError, AppendInfo, FlushTicket, Log, LogDir, LogError, LogOptions, LogReader, Origin, ValidatedBatches,
+    validate,
 };
 use crate::model::{BrokerId, ErrorCode, LeaderEpoch, Now, Offset, TopicId, TopicPartition};
 use crate::partition::{Effects, Event, Partition, Published, RequiredAcks};
+
+/// The answer of a partition that was taken offline by what it was asked to do.
+const OFFLINE: AppendRefused = AppendRefused::Replica(ErrorCode::KafkaStorageError);
 
 /// A replica of this broker. Cheap to share; every method may be called from any thread.
 pub struct Replica {
@@ -208,9 +213,9 @@ impl Replica {
         acks: RequiredAcks,
     ) -> Result<Appended, AppendRefused> {
         let mut held = self.held.lock();
-        let appended = self.append_held(&mut held, now, batches, acks);
+        let appended = self.contained(&mut held, |held| self.append_held(held, now, batches, acks));
         self.finish(held);
-        appended
+        appended.unwrap_or(Err(OFFLINE))
     }
 
     /// Appends several requests' batches in one turn of the mutex and, as a rule, one write. Each is judged by itself; its
@@ -223,15 +228,25 @@ impl Replica {
         mut each: impl FnMut(Result<Appended, AppendRefused>),
     ) {
         assert_eq!(requests.len(), acks.len(), "each request has its acks");
+        let mut told_count = 0;
+        let mut tell = |outcome| {
+            told_count += 1;
+            each(outcome);
+        };
         let mut held = self.held.lock();
-        if held.machine.admit(RequiredAcks::All).is_err() {
-            for (request, acks) in requests.iter().zip(acks) {
-                each(self.append_held(&mut held, now, request, *acks));
+        self.contained(&mut held, |held| {
+            if held.machine.admit(RequiredAcks::All).is_ok() {
+                return self.append_admitted(held, now, requests, tell);
             }
-        } else {
-            self.append_admitted(&mut held, now, requests, each);
-        }
+            for (request, acks) in requests.iter().zip(acks) {
+                tell(self.append_held(held, now, request, *acks));
+            }
+        });
         self.finish(held);
+        // What a panic cut off is not known to be in the log.
+        for _ in told_count..requests.len() {
+            each(Err(OFFLINE));
+        }
         self.run_completions();
     }
 
@@ -303,15 +318,21 @@ impl Replica {
         if *is_retired {
             return Ok(());
         }
-        let ticket = self.held.lock().log.flush_ticket();
-        let outcome = ticket.run();
         let mut held = self.held.lock();
-        let durable_end = held.log.flushed(outcome)?;
-        self.step(&mut held, Event::Flushed { durable_end: durable_end.offset() });
+        let ticket = self.contained(&mut held, |held| held.log.flush_ticket());
+        self.finish(held);
+        let outcome = ticket.map(FlushTicket::run);
+        let mut held = self.held.lock();
+        let flushed = self.contained(&mut held, |held| {
+            let Some(outcome) = outcome else { return Ok(()) };
+            let durable_end = held.log.flushed(outcome)?;
+            self.step(held, Event::Flushed { durable_end: durable_end.offset() });
+            Ok(())
+        });
         self.finish(held);
         drop(is_retired);
         self.run_completions();
-        Ok(())
+        flushed.unwrap_or(Ok(()))
     }
 
     /// Ends all service, and leaves the log as a clean stop should. Blocks for the disk.
@@ -355,6 +376,18 @@ impl Replica {
         self.finish(held);
         self.run_completions();
         result
+    }
+
+    /// Runs work under the mutex. A panic in it takes the partition offline and is answered by `None`: the log may hold half of
+    /// a change, and stays as evidence.
+    fn contained<R>(&self, held: &mut Held, work: impl FnOnce(&mut Held) -> R) -> Option<R> {
+        let result = catch_unwind(AssertUnwindSafe(|| work(held)));
+        if result.is_err() {
+            tracing::error!(partition = %self.topic_partition, "the log broke a rule of its own: the partition is offline");
+            held.machine.fence_after_breach(&mut held.effects);
+            self.offsets.fence(held.machine.fence());
+        }
+        result.ok()
     }
 
     fn step(&self, held: &mut Held, event: Event<Waiter>) {

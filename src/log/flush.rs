@@ -37,6 +37,8 @@ pub struct FlushTicket {
 #[derive(Clone, Copy, Debug)]
 struct Covers {
     end: Offset,
+    /// Where the active segment began: of all before it, the indexes are covered too.
+    active_from: Offset,
     truncation_generation: u64,
     dir_version: u64,
     epochs_version: u64,
@@ -118,6 +120,7 @@ impl Log {
             || unflushed.epochs_synced < self.epochs.version()
             || !unflushed.parent_synced
             || !unflushed.snapshots.is_empty()
+            || unflushed.indexes_from.is_some()
     }
 
     /// Captures what is not on stable storage now.
@@ -126,8 +129,12 @@ impl Log {
         if grown_bytes >= SNAPSHOT_INTERVAL_BYTES {
             self.queue_snapshot();
         }
+        let active_from = self.active().base_offset;
         let unflushed = &mut self.unflushed;
-        let first = self.segments.partition_point(|segment| segment.end_offset() <= unflushed.durable_end);
+        let first = self.segments.partition_point(|segment| {
+            segment.end_offset() <= unflushed.durable_end
+                && unflushed.indexes_from.is_none_or(|from| segment.base_offset < from)
+        });
         let epochs_version = self.epochs.version();
         let epochs = (unflushed.epochs_synced < epochs_version)
             .then(|| (epochs_version, checkpoint::encode_epochs(self.epochs.entries())));
@@ -142,6 +149,7 @@ impl Log {
             sync_dir: unflushed.dir_synced < unflushed.dir_version,
             covers: Covers {
                 end: self.log_end_offset,
+                active_from,
                 truncation_generation: unflushed.truncation_generation,
                 dir_version: unflushed.dir_version,
                 epochs_version,
@@ -154,6 +162,7 @@ impl Log {
     /// then, unless [`LogError::is_disk_full`], and the next ticket covers the same again.
     pub fn flushed(&mut self, outcome: FlushOutcome) -> Result<DurableEnd, LogError> {
         outcome.result?;
+        let active_from = self.active().base_offset;
         let (covers, unflushed) = (outcome.covers, &mut self.unflushed);
         unflushed.parent_synced = true;
         unflushed.dir_synced = unflushed.dir_synced.max(covers.dir_version);
@@ -161,6 +170,7 @@ impl Log {
             unflushed.epochs_synced = unflushed.epochs_synced.max(covers.epochs_version);
             unflushed.durable_end = unflushed.durable_end.max(covers.end);
             unflushed.snapshots.retain(|snapshot| Some(snapshot.offset) > covers.snapshot_offset);
+            unflushed.indexes_from = (covers.active_from < active_from).then_some(covers.active_from);
         }
         self.invariants();
         Ok(self.durable_end())

@@ -95,6 +95,9 @@ pub(crate) struct Unflushed {
     pub snapshot_size_bytes: u64,
     /// A snapshot that belongs to no segment's start, and goes when a newer one is written.
     pub obsolete_snapshot: Option<Offset>,
+    /// Base offset of the first finished segment whose indexes no finished flush has covered. Its records may have been
+    /// flushed long before: an index gets its last entries when its segment is finished.
+    pub indexes_from: Option<Offset>,
 }
 
 /// The parts that opening a log has found; see `recovery`.
@@ -427,6 +430,8 @@ impl Log {
         self.active_file = segment.file()?;
         self.active().finish_indexes();
         self.queue_snapshot();
+        let finished = self.active().base_offset;
+        self.unflushed.indexes_from.get_or_insert(finished);
         self.segments.push(Arc::new(segment));
         self.active_created_ms = now.wall_ms;
         self.active_first_timestamp_ms = None;

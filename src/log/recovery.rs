@@ -386,6 +386,7 @@ impl Loader<'_> {
             snapshot_offset,
             snapshot_size_bytes: active.size_bytes(),
             obsolete_snapshot: None,
+            indexes_from: None,
         };
         Ok(Log::from_parts(LogParts {
             log_dir: self.log_dir.clone(),

@@ -135,7 +135,7 @@ fn apply(disk: &SimDisk, path: &Path, damage: &Damage) {
         // Within an entry, or to nothing: whole entries lost from the end of a time index cannot always be seen.
         Damage::Truncate(to) => {
             let to = to % (len + 1);
-            content.truncate(if to % 12 == 0 || to % 8 == 0 { 0 } else { to });
+            content.truncate(if to.is_multiple_of(12) || to.is_multiple_of(8) { 0 } else { to });
         }
         Damage::Flip(at, bits) if len > 0 => content[at % len] ^= bits,
         Damage::Zero(at, count) if len > 0 => {

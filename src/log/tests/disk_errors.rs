@@ -175,3 +175,24 @@ fn a_log_directory_in_use_is_refused() {
     drop(first);
     second.lock().unwrap();
 }
+
+#[test]
+fn a_finished_segments_indexes_are_flushed_though_its_records_were_flushed_before_it_was_finished() {
+    for seed in 0..40 {
+        let disk = SimDisk::new();
+        let (_log_dir, mut log) = open(&disk, &LogOptions { index_interval_bytes: 100, ..LogOptions::default() });
+        for sequence in 0..8 {
+            send(&mut log, sequence).unwrap();
+        }
+        flush(&mut log).unwrap();
+        log.roll(NOW).unwrap();
+        send(&mut log, 8).unwrap();
+        flush(&mut log).unwrap();
+        let indexes = |disk: &SimDisk| {
+            ["index", "timeindex"].map(|kind| disk.read(&Path::new(DIR).join(format!("{:020}.{kind}", 0))).unwrap())
+        };
+        let before = indexes(&disk);
+        assert!(before.iter().all(|index| !index.is_empty()));
+        assert_eq!(indexes(&disk.cut(seed)), before, "seed {seed}");
+    }
+}

@@ -115,10 +115,13 @@ fn batches_without_a_producer_id_are_never_duplicates() {
     assert!(log.producers().is_empty());
 }
 
-/// Everything one producer has written in its epoch: first and last sequence, first offset.
+/// First and last sequence, first offset.
+type KnownBatch = (i64, i64, i64);
+
+/// Everything each producer has written in its epoch.
 #[derive(Default)]
 struct Model {
-    producers: std::collections::BTreeMap<i64, (i16, Vec<(i64, i64, i64)>)>,
+    producers: std::collections::BTreeMap<i64, (i16, Vec<KnownBatch>)>,
     end: i64,
 }
 
