@@ -117,25 +117,27 @@ fn run_cell(arguments: &Arguments, cell: &Cell, report: &Report) -> Result<()> {
     let mut samples: Vec<Vec<Option<Sample>>> = vec![Vec::new(); arguments.against.len()];
     let mut targets: Vec<Option<Target>> = arguments.against.iter().map(|_| None).collect();
     for round in 0..arguments.rounds {
-        for (index, subject) in arguments.against.iter().enumerate() {
-            let name = format!("{} round {} on {}", cell.name, round + 1, subject.name());
-            let target = &mut targets[index];
-            if !subject.warms_up_slowly() {
-                // Gone before the next one starts: its files give their warm memory back for it.
-                *target = None;
-            }
-            if target.is_none() {
-                *target = Some(Target::start(*subject)?);
-            }
-            let target = target.as_ref().expect("set above");
-            samples[index].push(report.check(name, measure(arguments, cell, target, round)));
+        // Whoever comes first finds warmer memory and a quieter disk: the order turns from round to round.
+        let mut order: Vec<usize> = (0..arguments.against.len()).collect();
+        if round % 2 == 1 {
+            order.reverse();
         }
-        // The last server of a round must not run, or write, beside the first of the next.
-        targets
-            .iter_mut()
-            .zip(&arguments.against)
-            .filter(|(_, subject)| !subject.warms_up_slowly())
-            .for_each(|(target, _)| *target = None);
+        for index in order {
+            let subject = arguments.against[index];
+            let target = match targets[index].take() {
+                Some(target) => target,
+                None => Target::start(subject)?,
+            };
+            let name = format!("{} round {} on {}", cell.name, round + 1, subject.name());
+            samples[index].push(report.check(name, measure(arguments, cell, &target, round)));
+            if subject.warms_up_slowly() {
+                targets[index] = Some(target);
+                continue;
+            }
+            // Gone with its files before the next one starts, so that nothing of it is still being written beside it.
+            drop(target);
+            rustix::fs::sync();
+        }
     }
     print_table(cell.name, &arguments.against, &samples);
     Ok(())
