@@ -26,6 +26,9 @@ use crate::log::{
 };
 use crate::model::{LeaderEpoch, Now, Offset, TopicId, TopicPartition};
 
+/// How often is asked whether anything but a produce is due, so that a server at rest hardly wakes.
+const SLOW_MS: u64 = 1000;
+
 /// How often checkpoints are written. After a crash, at most what was flushed in this time and the page cache is scanned.
 pub const CHECKPOINT_MS: u64 = 5000;
 
@@ -92,6 +95,7 @@ fn wait(told: &(Mutex<Told>, Condvar)) -> Option<Vec<TopicId>> {
 /// When things were done last, by the monotonic clock; nothing is done at once after the start.
 #[derive(Default)]
 struct Due {
+    slow: Timer,
     checkpoint: Timer,
     retention: Timer,
     producers: Timer,
@@ -116,6 +120,9 @@ impl Timer {
 impl Due {
     fn run(&mut self, broker: &Broker, now: Now) {
         broker.delayed_produces().sweep(now);
+        if !self.slow.is_due(now, SLOW_MS) {
+            return;
+        }
         broker.remove_what_is_due(now);
         if self.checkpoint.is_due(now, CHECKPOINT_MS) {
             broker.write_checkpoints();
