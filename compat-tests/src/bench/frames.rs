@@ -53,7 +53,8 @@ fn compact_string(frame: &mut BytesMut, text: &str) {
     frame.put_slice(text.as_bytes());
 }
 
-fn uvarint(frame: &mut BytesMut, mut value: usize) {
+/// Kafka's unsigned varint.
+pub fn put_uvarint(frame: &mut impl BufMut, mut value: usize) {
     while value >= 0x80 {
         frame.put_u8(value as u8 | 0x80);
         value >>= 7;
@@ -78,7 +79,7 @@ pub fn produce(topic: &str, partition: i32, acks: i16, batch: &[u8]) -> Vec<u8> 
     compact_string(&mut frame, topic);
     frame.put_u8(2);
     frame.put_i32(partition);
-    uvarint(&mut frame, batch.len() + 1);
+    put_uvarint(&mut frame, batch.len() + 1);
     frame.put_slice(batch);
     frame.put_slice(&[0, 0, 0]);
     seal(frame)

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::player::Player;
 use super::topics::{create, create_with};
+use crate::wire::hex;
 
 const UNKNOWN_ID: &str = "BBBBBBBBBBBBBBBBBBBBBA";
 
@@ -102,11 +103,6 @@ fn put_varint(bytes: &mut Vec<u8>, value: i64) {
         zigzag >>= 7;
     }
     bytes.push(zigzag as u8);
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("hex:{digits}")
 }
 
 /// A Produce request for one partition; from v13 on topics go by id.

@@ -154,7 +154,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Bytes as they stand in a value: `hex:00ff`.
+pub fn hex(bytes: &[u8]) -> String {
     let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     format!("hex:{digits}")
 }

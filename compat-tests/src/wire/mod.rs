@@ -6,6 +6,7 @@ mod decode;
 mod encode;
 mod schema;
 
+pub use decode::hex;
 pub use schema::Schemas;
 
 use std::io::{Read, Write};
