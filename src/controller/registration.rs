@@ -41,6 +41,8 @@ pub fn register_broker(image: &Image, registration: Registration) -> Decision<i6
         broker_epoch,
         endpoints: registration.endpoints,
         rack: registration.rack,
+        fenced: false,
+        directories: Vec::new(),
     });
     Decision { records, answer: broker_epoch }
 }

@@ -120,8 +120,8 @@ fn defaults_fill_what_a_request_leaves_open() {
         leader: BrokerId(1),
         leader_epoch: LeaderEpoch(0),
         partition_epoch: 0,
-        replicas,
         isr: [BrokerId(1)].into_iter().collect(),
+        ..Partition::created(replicas)
     };
     let id = TopicId(Uuid::from_u128(9));
     let records = vec![Record::TopicCreated { name: "d".into(), id, partitions: vec![expected; 3] }];

@@ -14,10 +14,11 @@ pub struct Delta {
     pub topics_created: BTreeSet<TopicId>,
     /// Topics that existed before the batch and do not after it, as they were last.
     pub topics_deleted: Vec<Arc<Topic>>,
-    /// Partitions of older topics whose leader, epoch, replicas or ISR changed. May name one of a topic deleted later in the
-    /// same batch.
+    /// Partitions of older topics whose leader, epoch, replicas or ISR changed, or that were added. May name one of a topic
+    /// deleted later in the same batch.
     pub partitions_changed: BTreeSet<(TopicId, PartitionIndex)>,
     pub configs_changed: BTreeSet<ConfigResource>,
+    /// Brokers that registered, were fenced or let in, want to stop, or are gone.
     pub brokers_changed: BTreeSet<BrokerId>,
 }
 

@@ -33,8 +33,17 @@ pub struct Partition {
     /// Rises with every change of this state (KIP-497).
     pub partition_epoch: i32,
     pub replicas: Replicas,
-    /// In-sync replicas; in a state that was ever served it is a non-empty subset of `replicas`.
+    /// In-sync replicas, a subset of `replicas`. Empty only while nobody leads: then `elr` or `last_known_elr` says who may.
     pub isr: Replicas,
+    /// Replicas that a reassignment brings in and that are not in sync yet; part of `replicas` (KIP-455).
+    pub adding_replicas: Replicas,
+    /// Replicas that a reassignment takes away when it is done; part of `replicas`.
+    pub removing_replicas: Replicas,
+    /// Eligible leader replicas: out of the ISR, yet sure to hold everything below the high watermark, which did not move
+    /// since they left. Disjoint from `isr` (KIP-966).
+    pub elr: Replicas,
+    /// When neither ISR nor ELR has anybody: who was last known to be one of them, the last leader first of all.
+    pub last_known_elr: Replicas,
 }
 
 impl Partition {
@@ -43,31 +52,65 @@ impl Partition {
 
     /// A new partition whose replicas are all in sync, led by the first.
     pub fn created(replicas: Replicas) -> Partition {
+        let isr = replicas.clone();
+        Partition::created_in_sync(replicas, isr)
+    }
+
+    /// A new partition of which only these replicas are in sync, led by the first of them.
+    pub fn created_in_sync(replicas: Replicas, isr: Replicas) -> Partition {
         Partition {
-            leader: replicas.first().copied().unwrap_or(Partition::NO_LEADER),
+            leader: isr.first().copied().unwrap_or(Partition::NO_LEADER),
             leader_epoch: LeaderEpoch(0),
             partition_epoch: 0,
-            isr: replicas.clone(),
             replicas,
+            isr,
+            adding_replicas: Replicas::new(),
+            removing_replicas: Replicas::new(),
+            elr: Replicas::new(),
+            last_known_elr: Replicas::new(),
         }
+    }
+
+    /// Whether replicas are being added or removed.
+    pub fn is_reassigning(&self) -> bool {
+        !self.adding_replicas.is_empty() || !self.removing_replicas.is_empty()
+    }
+
+    pub fn has_leader(&self) -> bool {
+        self.leader != Partition::NO_LEADER
     }
 
     fn write(&self, to: &mut Writer) {
         to.broker_id(self.leader);
         to.leader_epoch(self.leader_epoch);
         to.i32(self.partition_epoch);
-        write_replicas(to, &self.replicas);
-        write_replicas(to, &self.isr);
+        let lists = [
+            &self.replicas,
+            &self.isr,
+            &self.adding_replicas,
+            &self.removing_replicas,
+            &self.elr,
+            &self.last_known_elr,
+        ];
+        for replicas in lists {
+            write_replicas(to, replicas);
+        }
     }
 
-    fn read(from: &mut Reader<'_>) -> Result<Partition, DecodeError> {
-        Ok(Partition {
+    fn read(from: &mut Reader<'_>, version: u8) -> Result<Partition, DecodeError> {
+        let mut partition = Partition {
             leader: from.broker_id()?,
             leader_epoch: from.leader_epoch()?,
             partition_epoch: from.i32()?,
-            replicas: from.list(Reader::broker_id)?.into(),
-            isr: from.list(Reader::broker_id)?.into(),
-        })
+            ..Partition::created_in_sync(read_replicas(from)?, read_replicas(from)?)
+        };
+        if version >= 1 {
+            partition.adding_replicas = read_replicas(from)?;
+            partition.removing_replicas = read_replicas(from)?;
+            partition.elr = read_replicas(from)?;
+            partition.last_known_elr = read_replicas(from)?;
+        }
+        Ok(partition)
     }
 }
 
@@ -89,8 +132,8 @@ pub enum Record {
     ClusterCreated { cluster_id: String },
     /// A feature works from here on at this level; level 0 takes it back (KIP-584).
     FeatureFinalized { name: String, level: i16 },
-    /// A broker started. Replay raises the leader epoch of every partition it leads, so that what an earlier incarnation
-    /// wrote and what this one writes are told apart without a record for each partition.
+    /// A broker started. Replay raises the leader epoch of every partition it still leads, so that what an earlier
+    /// incarnation wrote and what this one writes are told apart without a record for each partition.
     BrokerRegistered {
         broker_id: BrokerId,
         /// Chosen anew by every start of the process.
@@ -99,11 +142,22 @@ pub enum Record {
         broker_epoch: i64,
         endpoints: Vec<Endpoint>,
         rack: Option<String>,
+        /// Whether it waits to catch up before it may lead or be in sync (KIP-841). Version 1; false before.
+        fenced: bool,
+        /// The ids of its log directories: without one of the old ones it has lost what it held. Version 1; empty before.
+        directories: Vec<Uuid>,
     },
+    /// A registered broker was fenced or let in, or wants to stop. Without effect unless the epoch is its current one.
+    BrokerChanged { broker_id: BrokerId, broker_epoch: i64, fenced: bool, in_controlled_shutdown: bool },
+    /// The broker is forgotten; without effect on it unless the epoch is its current one. No later registration is given an
+    /// epoch up to this one, so that a snapshot without the broker still knows it.
+    BrokerUnregistered { broker_id: BrokerId, broker_epoch: i64 },
     /// A topic with all its partitions, from 0 on.
     TopicCreated { name: String, id: TopicId, partitions: Vec<Partition> },
     /// The topic and everything that belongs to it, its settings included, is gone.
     TopicDeleted { id: TopicId },
+    /// More partitions of a topic, numbered on from those it has.
+    PartitionsAdded { topic_id: TopicId, partitions: Vec<Partition> },
     /// The new state of one partition.
     PartitionChanged { topic_id: TopicId, partition: PartitionIndex, state: Partition },
     /// A setting got a value, or lost it (`None`).
@@ -112,8 +166,14 @@ pub enum Record {
     ProducerIdsAllocated { broker_id: BrokerId, next_producer_id: ProducerId },
 }
 
-/// The only version of every record so far.
-const VERSION: u8 = 0;
+/// The version that is written of a record: 1 where a broker's or a partition's state grew, 0 elsewhere. What was written in
+/// version 0 can still be read.
+fn version_of(tag: u8) -> u8 {
+    match tag {
+        3 | 4 | 6 => 1,
+        _ => 0,
+    }
+}
 
 impl Record {
     /// Appends the record's bytes.
@@ -128,7 +188,7 @@ impl Record {
                 to.str(name);
                 to.i16(*level);
             }
-            Record::BrokerRegistered { broker_id, incarnation, broker_epoch, endpoints, rack } => {
+            Record::BrokerRegistered { broker_id, incarnation, broker_epoch, endpoints, rack, fenced, directories } => {
                 head(to, 3);
                 to.broker_id(*broker_id);
                 to.uuid(*incarnation);
@@ -138,15 +198,15 @@ impl Record {
                     write_endpoint(to, endpoint);
                 }
                 to.option_str(rack.as_deref());
+                to.bool(*fenced);
+                to.count(directories.len());
+                directories.iter().for_each(|directory| to.uuid(*directory));
             }
             Record::TopicCreated { name, id, partitions } => {
                 head(to, 4);
                 to.str(name);
                 to.topic_id(*id);
-                to.count(partitions.len());
-                for partition in partitions {
-                    partition.write(to);
-                }
+                write_partitions(to, partitions);
             }
             Record::TopicDeleted { id } => {
                 head(to, 5);
@@ -169,6 +229,23 @@ impl Record {
                 to.broker_id(*broker_id);
                 to.producer_id(*next_producer_id);
             }
+            Record::BrokerChanged { broker_id, broker_epoch, fenced, in_controlled_shutdown } => {
+                head(to, 9);
+                to.broker_id(*broker_id);
+                to.i64(*broker_epoch);
+                to.bool(*fenced);
+                to.bool(*in_controlled_shutdown);
+            }
+            Record::BrokerUnregistered { broker_id, broker_epoch } => {
+                head(to, 10);
+                to.broker_id(*broker_id);
+                to.i64(*broker_epoch);
+            }
+            Record::PartitionsAdded { topic_id, partitions } => {
+                head(to, 11);
+                to.topic_id(*topic_id);
+                write_partitions(to, partitions);
+            }
         }
     }
 
@@ -176,7 +253,7 @@ impl Record {
     pub fn decode(from: &mut Reader<'_>) -> Result<Record, DecodeError> {
         let tag = from.u8()?;
         let version = from.u8()?;
-        if version != VERSION {
+        if version > version_of(tag) {
             return Err(DecodeError::Unknown { what: "record version", value: version.into() });
         }
         Ok(match tag {
@@ -188,17 +265,19 @@ impl Record {
                 broker_epoch: from.i64()?,
                 endpoints: from.list(read_endpoint)?,
                 rack: from.option_str()?.map(Into::into),
+                fenced: version >= 1 && from.bool()?,
+                directories: if version >= 1 { from.list(Reader::uuid)? } else { Vec::new() },
             },
             4 => Record::TopicCreated {
                 name: from.str()?.into(),
                 id: from.topic_id()?,
-                partitions: from.list(Partition::read)?,
+                partitions: from.list(|from| Partition::read(from, version))?,
             },
             5 => Record::TopicDeleted { id: from.topic_id()? },
             6 => Record::PartitionChanged {
                 topic_id: from.topic_id()?,
                 partition: PartitionIndex(from.i32()?),
-                state: Partition::read(from)?,
+                state: Partition::read(from, version)?,
             },
             7 => Record::ConfigChanged {
                 resource: read_resource(from)?,
@@ -206,6 +285,18 @@ impl Record {
                 value: from.option_str()?.map(Into::into),
             },
             8 => Record::ProducerIdsAllocated { broker_id: from.broker_id()?, next_producer_id: from.producer_id()? },
+            9 => Record::BrokerChanged {
+                broker_id: from.broker_id()?,
+                broker_epoch: from.i64()?,
+                fenced: from.bool()?,
+                in_controlled_shutdown: from.bool()?,
+            },
+            10 => Record::BrokerUnregistered { broker_id: from.broker_id()?, broker_epoch: from.i64()? },
+            11 => Record::PartitionsAdded {
+                topic_id: from.topic_id()?,
+                // The state of a partition as of version 1 of the records that have one.
+                partitions: from.list(|from| Partition::read(from, 1))?,
+            },
             _ => return Err(DecodeError::Unknown { what: "record tag", value: tag.into() }),
         })
     }
@@ -231,7 +322,14 @@ impl Record {
 
 fn head(to: &mut Writer, tag: u8) {
     to.u8(tag);
-    to.u8(VERSION);
+    to.u8(version_of(tag));
+}
+
+fn write_partitions(to: &mut Writer, partitions: &[Partition]) {
+    to.count(partitions.len());
+    for partition in partitions {
+        partition.write(to);
+    }
 }
 
 fn write_replicas(to: &mut Writer, replicas: &[BrokerId]) {
@@ -239,6 +337,10 @@ fn write_replicas(to: &mut Writer, replicas: &[BrokerId]) {
     for replica in replicas {
         to.broker_id(*replica);
     }
+}
+
+fn read_replicas(from: &mut Reader<'_>) -> Result<Replicas, DecodeError> {
+    Ok(from.list(Reader::broker_id)?.into())
 }
 
 fn write_endpoint(to: &mut Writer, endpoint: &Endpoint) {
@@ -291,96 +393,4 @@ fn read_resource(from: &mut Reader<'_>) -> Result<ConfigResource, DecodeError> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn one_of_each() -> Vec<Record> {
-        let partition = Partition::created([BrokerId(1), BrokerId(2)].into_iter().collect());
-        vec![
-            Record::ClusterCreated { cluster_id: "AAAAAAAAAAAAAAAAAAAAAQ".into() },
-            Record::FeatureFinalized { name: "metadata.version".into(), level: 30 },
-            Record::BrokerRegistered {
-                broker_id: BrokerId(1),
-                incarnation: Uuid::from_u128(7),
-                broker_epoch: 3,
-                endpoints: vec![Endpoint {
-                    listener: "PLAINTEXT".into(),
-                    host: "::1".into(),
-                    port: 9092,
-                    security_protocol: 0,
-                }],
-                rack: Some("r".into()),
-            },
-            Record::TopicCreated {
-                name: "t".into(),
-                id: TopicId(Uuid::from_u128(9)),
-                partitions: vec![partition.clone()],
-            },
-            Record::TopicDeleted { id: TopicId(Uuid::from_u128(9)) },
-            Record::PartitionChanged {
-                topic_id: TopicId(Uuid::from_u128(9)),
-                partition: PartitionIndex(0),
-                state: partition,
-            },
-            Record::ConfigChanged {
-                resource: ConfigResource::Topic("t".into()),
-                name: "retention.ms".into(),
-                value: Some("1".into()),
-            },
-            Record::ConfigChanged { resource: ConfigResource::BrokerDefault, name: "x".into(), value: None },
-            Record::ProducerIdsAllocated { broker_id: BrokerId(1), next_producer_id: ProducerId(1000) },
-        ]
-    }
-
-    #[test]
-    fn every_record_survives_its_bytes() {
-        let records = one_of_each();
-        assert_eq!(Record::decode_all(&Record::encode_all(&records)), Ok(records));
-    }
-
-    #[test]
-    fn a_cut_record_is_refused_at_every_length() {
-        let bytes = Record::encode_all(&one_of_each());
-        for len in 0..bytes.len() {
-            assert!(Record::decode_all(&bytes[..len]).is_err(), "{len}");
-        }
-    }
-
-    #[test]
-    fn a_record_of_a_later_version_is_refused() {
-        let mut bytes = Record::encode_all(&one_of_each()[..1]);
-        bytes[5] = 1;
-        assert_eq!(Record::decode_all(&bytes), Err(DecodeError::Unknown { what: "record version", value: 1 }));
-    }
-
-    #[test]
-    fn the_format_of_a_topic_is_fixed() {
-        let record = Record::TopicCreated {
-            name: "t".into(),
-            id: TopicId(Uuid::from_u128(1)),
-            partitions: vec![Partition::created([BrokerId(5)].into_iter().collect())],
-        };
-        let mut to = Writer::new();
-        record.encode(&mut to);
-        let expected: Vec<u8> = [
-            &[4, 0][..],
-            &[0, 0, 0, 1, b't'],
-            &1u128.to_be_bytes(),
-            &[0, 0, 0, 1],
-            &[0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 0],
-            &[0, 0, 0, 1, 0, 0, 0, 5],
-            &[0, 0, 0, 1, 0, 0, 0, 5],
-        ]
-        .concat();
-        assert_eq!(to.into_bytes(), expected);
-    }
-
-    proptest! {
-        #[test]
-        fn bytes_from_anywhere_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _ = Record::decode_all(&bytes);
-        }
-    }
-}
+pub(super) mod tests;

@@ -59,6 +59,17 @@ impl<K: Ord + Clone, V: Clone> SharedMap<K, V> {
         Some(&chunk[index].1)
     }
 
+    /// The value of a key, to be changed; copies the chunk if others hold it too.
+    pub fn get_mut<Q: Ord + ?Sized>(&mut self, key: &Q) -> Option<&mut V>
+    where
+        K: Borrow<Q>,
+    {
+        let at = self.chunk_of(key);
+        let chunk = self.chunks.get_mut(at)?;
+        let index = chunk.binary_search_by(|(known, _)| known.borrow().cmp(key)).ok()?;
+        Some(&mut Arc::make_mut(chunk)[index].1)
+    }
+
     /// Sets the value of a key and returns the one it had.
     pub fn insert(&mut self, key: K, value: V) -> Option<V> {
         if self.chunks.is_empty() {
@@ -158,7 +169,8 @@ mod tests {
             map.insert(key, u32::from(key));
         }
         let before = map.clone();
-        map.insert(500, 7);
+        *map.get_mut(&500).expect("inserted above") = 7;
+        assert_eq!(map.get_mut(&1000), None);
         assert_eq!((before.get(&500), map.get(&500)), (Some(&500), Some(&7)));
         let shared = before.chunks.iter().zip(&map.chunks).filter(|(old, new)| Arc::ptr_eq(old, new)).count();
         assert_eq!(shared, before.chunks.len() - 1);

@@ -80,6 +80,8 @@ fn registered(broker_epoch: i64) -> Record {
         broker_epoch,
         endpoints: Vec::new(),
         rack: None,
+        fenced: false,
+        directories: Vec::new(),
     }
 }
 

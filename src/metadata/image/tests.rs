@@ -17,9 +17,10 @@ fn broker_id() -> impl Strategy<Value = BrokerId> {
 
 fn partition() -> impl Strategy<Value = Partition> {
     let replicas = prop::collection::vec(broker_id(), 1..4).prop_map(|ids| ids.into_iter().collect());
-    (broker_id(), 0i32..5, 0i32..5, replicas).prop_map(|(leader, epoch, partition_epoch, replicas)| {
-        let leader_epoch = LeaderEpoch(epoch);
-        Partition { leader, leader_epoch, partition_epoch, isr: std::iter::once(leader).collect(), replicas }
+    (broker_id(), 0i32..5, 0i32..5, replicas).prop_map(|(leader, epoch, partition_epoch, replicas)| Partition {
+        leader_epoch: LeaderEpoch(epoch),
+        partition_epoch,
+        ..Partition::created_in_sync(replicas, std::iter::once(leader).collect())
     })
 }
 
@@ -44,7 +45,20 @@ fn record() -> impl Strategy<Value = Record> {
             broker_epoch: 0,
             endpoints: Vec::new(),
             rack: None,
+            fenced: number % 2 == 0,
+            directories: Vec::new(),
         }),
+        2 => (broker_id(), 0i64..20, any::<bool>(), any::<bool>())
+            .prop_map(|(broker_id, broker_epoch, fenced, in_controlled_shutdown)| Record::BrokerChanged {
+                broker_id,
+                broker_epoch,
+                fenced,
+                in_controlled_shutdown,
+            }),
+        1 => (broker_id(), 0i64..20)
+            .prop_map(|(broker_id, broker_epoch)| Record::BrokerUnregistered { broker_id, broker_epoch }),
+        2 => (topic_id(), prop::collection::vec(partition(), 1..3))
+            .prop_map(|(topic_id, partitions)| Record::PartitionsAdded { topic_id, partitions }),
         4 => (0u8..6, topic_id(), prop::collection::vec(partition(), 1..4))
             .prop_map(|(number, id, partitions)| Record::TopicCreated { name: format!("t{number}"), id, partitions }),
         2 => topic_id().prop_map(|id| Record::TopicDeleted { id }),
@@ -148,6 +162,8 @@ fn one_record_raises_the_epochs_of_all_that_a_broker_leads() {
         broker_epoch: 1,
         endpoints: Vec::new(),
         rack: None,
+        fenced: false,
+        directories: Vec::new(),
     };
     let delta = replay(&mut image, &[registered]);
     let epochs: Vec<(i32, i32)> = image
@@ -159,6 +175,33 @@ fn one_record_raises_the_epochs_of_all_that_a_broker_leads() {
         .collect();
     assert_eq!(epochs, [(1, 1), (0, 0)]);
     assert_eq!(delta.partitions_changed, [(id, PartitionIndex(0))].into());
+}
+
+#[test]
+fn a_change_of_a_broker_counts_for_its_own_epoch_only() {
+    let registered = |broker_epoch| Record::BrokerRegistered {
+        broker_id: BrokerId(1),
+        incarnation: Uuid::nil(),
+        broker_epoch,
+        endpoints: Vec::new(),
+        rack: None,
+        fenced: true,
+        directories: Vec::new(),
+    };
+    let unfenced = |broker_epoch| Record::BrokerChanged {
+        broker_id: BrokerId(1),
+        broker_epoch,
+        fenced: false,
+        in_controlled_shutdown: false,
+    };
+    let gone = |broker_epoch| Record::BrokerUnregistered { broker_id: BrokerId(1), broker_epoch };
+    let mut image = Image::default();
+    replay(&mut image, &[registered(1), registered(2), unfenced(1), gone(1)]);
+    assert_eq!(image.broker(BrokerId(1)).map(|broker| (broker.epoch, broker.fenced)), Some((2, true)));
+    replay(&mut image, &[unfenced(2)]);
+    assert!(image.is_active(BrokerId(1)));
+    replay(&mut image, &[gone(2)]);
+    assert_eq!((image.brokers().count(), image.last_broker_epoch()), (0, 2));
 }
 
 #[test]
