@@ -11,4 +11,6 @@ pub mod pool;
 pub mod random;
 pub mod round_trip;
 pub mod sim_disk;
+#[cfg(feature = "sim")]
+pub mod simulated;
 pub mod threads;

@@ -1,8 +1,18 @@
-//! The randomness door: the operating system's, for ids and seeds. Machines get a seed and ask nobody.
+//! The randomness door: the operating system's, for ids and seeds. Machines get a seed and ask nobody. In a simulation it is the
+//! host's own.
 
 use uuid::Uuid;
 
+/// Fills the buffer from the simulated host's generator.
+#[cfg(feature = "sim")]
+pub fn fill(buffer: &mut [u8]) {
+    for chunk in buffer.chunks_mut(8) {
+        chunk.copy_from_slice(&super::simulated::next_random().to_le_bytes()[..chunk.len()]);
+    }
+}
+
 /// Fills the buffer from the operating system's generator.
+#[cfg(not(feature = "sim"))]
 pub fn fill(buffer: &mut [u8]) {
     let mut filled = 0;
     while filled < buffer.len() {
