@@ -323,7 +323,7 @@ fn matrix() -> String {
         };
         format!("| {} | {served}{refused} |\n", row.key)
     };
-    crate::api::rows().map(row).collect()
+    crate::api::offered(crate::config::Roles::CLIENT).map(row).collect()
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::broker::Broker;
+use crate::config::Roles;
 use crate::model::Now;
 use crate::protocol::message::StrBytes;
 use crate::security::Principal;
@@ -18,6 +19,8 @@ pub struct ConnectionInfo {
     pub id: u64,
     /// The name of the listener that accepted it, in capitals.
     pub listener: Arc<str>,
+    /// What that listener is for: a peer's words are believed only on a listener of peers.
+    pub roles: Roles,
     pub peer: SocketAddr,
     /// The address that the client has reached us by: what to advertise when the listener is a wildcard.
     pub local: SocketAddr,

@@ -23,6 +23,7 @@ use std::pin::Pin;
 
 use bytes::Bytes;
 
+use crate::config::Roles;
 use crate::model::ErrorCode;
 use crate::protocol::api_key::ApiKey;
 use crate::protocol::header::RequestHeader;
@@ -46,6 +47,10 @@ pub trait Api {
     const ADVERTISED: RangeInclusive<i16> = Self::VERSIONS;
     /// What is asked of the authorizer.
     const ACCESS: Access<Self::Request>;
+    /// The listeners that it is served on: `listeners` in Kafka's message schemas.
+    const LISTENERS: Roles = Roles::CLIENT;
+    /// Whether only the active controller can carry it out. Another node that serves clients hands it there (KIP-590).
+    const FORWARDED: bool = false;
     /// Whether what follows on the connection waits for the answer.
     const ORDER: Order = Order::Barrier;
 
@@ -79,6 +84,8 @@ pub trait RawApi {
     const VERSIONS: RangeInclusive<i16>;
     const ADVERTISED: RangeInclusive<i16> = Self::VERSIONS;
     const ACCESS: Access<Bytes>;
+    /// As [`Api::LISTENERS`].
+    const LISTENERS: Roles = Roles::CLIENT;
     const ORDER: Order = Order::Barrier;
 
     /// Carries the request out. The body comes as it was sent: no guard has walked it.
@@ -91,6 +98,8 @@ pub trait BurstApi {
     const VERSIONS: RangeInclusive<i16>;
     const ADVERTISED: RangeInclusive<i16> = Self::VERSIONS;
     const ACCESS: Access<Bytes>;
+    /// As [`Api::LISTENERS`].
+    const LISTENERS: Roles = Roles::CLIENT;
     const ORDER: Order = Order::Pipelined;
 
     /// Carries the requests out in order. Takes all of `requests` and pushes one reply for each, in the same order; what is in
@@ -155,9 +164,16 @@ const fn by_key() -> [Option<&'static Row>; KEYS] {
     table
 }
 
-/// Every API that is offered, by number.
+/// Every API that is served anywhere, by number.
 pub fn rows() -> impl Iterator<Item = &'static Row> {
     BY_KEY.iter().filter_map(|row| *row)
+}
+
+/// What ApiVersions names on a listener with these roles. A listener of clients keeps what only controllers need to itself,
+/// also where it serves them: clients are shown no more than by Kafka.
+pub fn offered(roles: Roles) -> impl Iterator<Item = &'static Row> {
+    let shown = if roles.meet(Roles::CLIENT) { Roles::CLIENT } else { roles };
+    rows().filter(move |row| row.listeners.meet(shown))
 }
 
 /// The row of an API; `None` when it is not offered.
@@ -165,9 +181,9 @@ pub fn row_of(key: ApiKey) -> Option<&'static Row> {
     BY_KEY.get(usize::try_from(key.key()).ok()?).copied().flatten()
 }
 
-/// The row that serves an API at a version.
-pub fn find(key: ApiKey, version: i16) -> Option<&'static Row> {
-    row_of(key).filter(|row| row.versions.contains(&version))
+/// The row that serves an API at a version on a listener.
+pub fn find(key: ApiKey, version: i16, roles: Roles) -> Option<&'static Row> {
+    row_of(key).filter(|row| row.versions.contains(&version) && row.listeners.meet(roles))
 }
 
 #[cfg(test)]
@@ -179,10 +195,79 @@ mod tests {
         let keys: Vec<i16> = rows().map(|row| row.key.key()).collect();
         assert!(keys.is_sorted());
         for row in rows() {
-            let found = find(row.key, *row.versions.end()).expect("its last version is served");
+            let found = find(row.key, *row.versions.end(), row.listeners).expect("its last version is served");
             assert_eq!(found.key, row.key);
-            assert!(find(row.key, row.versions.end() + 1).is_none());
-            assert!(find(row.key, row.versions.start() - 1).is_none());
+            assert!(find(row.key, row.versions.end() + 1, row.listeners).is_none());
+            assert!(find(row.key, row.versions.start() - 1, row.listeners).is_none());
+            assert!(find(row.key, *row.versions.end(), Roles::default()).is_none());
+        }
+    }
+
+    /// `listeners` in the message schemas of Apache Kafka 4.3.1, for those APIs that controllers serve.
+    #[test]
+    fn controllers_serve_what_kafkas_do() {
+        use ApiKey::{
+            AddRaftVoter, AllocateProducerIds, AlterClientQuotas, AlterConfigs, AlterPartition,
+            AlterPartitionReassignments, AlterUserScramCredentials, ApiVersions, AssignReplicasToDirs,
+            BeginQuorumEpoch, BrokerHeartbeat, BrokerRegistration, ControllerRegistration, CreateAcls,
+            CreateDelegationToken, CreatePartitions, CreateTopics, DeleteAcls, DeleteTopics, DescribeAcls,
+            DescribeCluster, DescribeConfigs, DescribeDelegationToken, DescribeQuorum, DescribeUserScramCredentials,
+            ElectLeaders, EndQuorumEpoch, Envelope, ExpireDelegationToken, FetchSnapshot, IncrementalAlterConfigs,
+            ListPartitionReassignments, RemoveRaftVoter, RenewDelegationToken, SaslAuthenticate, SaslHandshake,
+            UnregisterBroker, UpdateFeatures, UpdateRaftVoter, Vote,
+        };
+        let controllers_alone = [
+            Vote,
+            BeginQuorumEpoch,
+            EndQuorumEpoch,
+            AlterPartition,
+            Envelope,
+            FetchSnapshot,
+            BrokerRegistration,
+            BrokerHeartbeat,
+            AllocateProducerIds,
+            ControllerRegistration,
+            AssignReplicasToDirs,
+            UpdateRaftVoter,
+        ];
+        let both = [
+            SaslHandshake,
+            ApiVersions,
+            CreateTopics,
+            DeleteTopics,
+            DescribeAcls,
+            CreateAcls,
+            DeleteAcls,
+            DescribeConfigs,
+            AlterConfigs,
+            SaslAuthenticate,
+            CreatePartitions,
+            CreateDelegationToken,
+            RenewDelegationToken,
+            ExpireDelegationToken,
+            DescribeDelegationToken,
+            ElectLeaders,
+            IncrementalAlterConfigs,
+            AlterPartitionReassignments,
+            ListPartitionReassignments,
+            AlterClientQuotas,
+            DescribeUserScramCredentials,
+            AlterUserScramCredentials,
+            DescribeQuorum,
+            UpdateFeatures,
+            DescribeCluster,
+            UnregisterBroker,
+            AddRaftVoter,
+            RemoveRaftVoter,
+        ];
+        for row in rows() {
+            let expected = match row.key {
+                key if controllers_alone.contains(&key) => Roles::CONTROLLER,
+                key if both.contains(&key) => Roles::CLIENT.and(Roles::CONTROLLER),
+                // Fetch too: Kafka's controllers serve their log by it, ours have a protocol of their own.
+                _ => Roles::CLIENT,
+            };
+            assert_eq!(row.listeners, expected, "{}", row.key);
         }
     }
 

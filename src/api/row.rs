@@ -8,6 +8,7 @@ use std::task::Poll;
 
 use bytes::Bytes;
 
+use crate::config::Roles;
 use crate::model::ErrorCode;
 use crate::protocol::api_key::ApiKey;
 use crate::protocol::message::{self, RequestMessage};
@@ -25,6 +26,10 @@ pub struct Row {
     /// Versions that ApiVersions names.
     pub advertised: RangeInclusive<i16>,
     pub access: AccessSummary,
+    /// The listeners it is served on.
+    pub listeners: Roles,
+    /// Whether a node that does not lead the controllers hands it to the one that does.
+    pub is_forwarded: bool,
     pub order: Order,
     pub handler: Handler,
 }
@@ -46,6 +51,8 @@ pub const fn row<A: Api>() -> Row {
         versions: A::VERSIONS,
         advertised: A::ADVERTISED,
         access: A::ACCESS.summary(),
+        listeners: A::LISTENERS,
+        is_forwarded: A::FORWARDED,
         order: A::ORDER,
         handler: Handler::Decoded(handle::<A>),
     }
@@ -58,6 +65,8 @@ pub const fn raw_row<A: RawApi>() -> Row {
         versions: A::VERSIONS,
         advertised: A::ADVERTISED,
         access: A::ACCESS.summary(),
+        listeners: A::LISTENERS,
+        is_forwarded: false,
         order: A::ORDER,
         handler: Handler::Raw(A::handle),
     }
@@ -70,6 +79,8 @@ pub const fn burst_row<A: BurstApi>() -> Row {
         versions: A::VERSIONS,
         advertised: A::ADVERTISED,
         access: A::ACCESS.summary(),
+        listeners: A::LISTENERS,
+        is_forwarded: false,
         order: A::ORDER,
         handler: Handler::Burst(A::handle_burst),
     }
@@ -82,6 +93,9 @@ fn handle<A: Api>(cx: &Context<'_>, body: Bytes) -> RawReply {
         Ok(request) => request,
         Err(error) => return RawReply::Close(error.to_string().into()),
     };
+    if A::FORWARDED && !cx.broker.quorum().is_leader() {
+        return now_or_close(Answer::encode(&A::refuse(&request, ErrorCode::NotController), version, correlation_id));
+    }
     match catch_unwind(AssertUnwindSafe(|| A::handle(cx, request))) {
         Ok(Reply::Now(response)) => now_or_close(Answer::encode(&response, version, correlation_id)),
         Ok(Reply::Later(future)) => RawReply::Later(Box::pin(async move {

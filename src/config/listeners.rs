@@ -53,6 +53,29 @@ impl SecurityProtocol {
     }
 }
 
+/// What connections of a listener are for: a set, since one listener can serve several purposes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Roles(u8);
+
+impl Roles {
+    /// What clients ask. Every listener of a broker has it, that of its peers too, as in Kafka.
+    pub const CLIENT: Roles = Roles(1);
+    /// What brokers ask each other: only here is a replica id in a Fetch believed.
+    pub const INTER_BROKER: Roles = Roles(2);
+    /// What brokers ask the controller, what voters ask each other, and what tools ask with `--bootstrap-controller`.
+    pub const CONTROLLER: Roles = Roles(4);
+
+    /// Both sets together.
+    pub const fn and(self, other: Roles) -> Roles {
+        Roles(self.0 | other.0)
+    }
+
+    /// Whether the two sets have a role in common.
+    pub const fn meet(self, other: Roles) -> bool {
+        self.0 & other.0 != 0
+    }
+}
+
 /// One listener. `Display` writes it as `host:port`, with brackets round an IPv6 address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listener {
@@ -196,6 +219,36 @@ mod tests {
             Err(reason) => reason,
         };
         assert_eq!(shown, meaning);
+    }
+
+    #[rstest]
+    #[case("", "PLAINTEXT: client, inter-broker, controller")]
+    #[case("listeners=PLAINTEXT://:1,CONTROLLER://:2", "PLAINTEXT: client, inter-broker")]
+    #[case(
+        "listeners=A://:1,B://:2,C://:3;listener.security.protocol.map=A:PLAINTEXT,B:PLAINTEXT,C:PLAINTEXT;\
+         inter.broker.listener.name=B;controller.listener.names=C",
+        "A: client; B: client, inter-broker"
+    )]
+    #[case(
+        "listeners=A://:1,B://:2;listener.security.protocol.map=A:PLAINTEXT,B:PLAINTEXT",
+        "A: client, inter-broker, controller; B: client"
+    )]
+    fn a_listener_serves_whom_it_is_named_for(#[case] assigned: &str, #[case] expected: &str) {
+        let flags = assigned.split(';').filter_map(|pair| pair.split_once('='));
+        let flags = flags.map(|(key, value)| ("--set".to_owned(), key.to_owned(), value.to_owned()));
+        let inputs = super::super::Inputs { flags: flags.collect(), ..super::super::Inputs::default() };
+        let settings = super::super::load(&inputs).expect("settings that hold").settings;
+        let names =
+            [(Roles::CLIENT, "client"), (Roles::INTER_BROKER, "inter-broker"), (Roles::CONTROLLER, "controller")];
+        let listeners = settings.listeners();
+        let shown = listeners.iter().map(|listener| {
+            let roles = settings.roles_of(listener);
+            let roles = names.iter().filter(|(role, _)| roles.meet(*role)).map(|(_, name)| *name);
+            format!("{}: {}", listener.name, roles.collect::<Vec<_>>().join(", "))
+        });
+        assert_eq!(shown.collect::<Vec<_>>().join("; "), expected);
+        let controllers = settings.controller_listeners();
+        assert!(controllers.iter().all(|listener| settings.roles_of(listener) == Roles::CONTROLLER));
     }
 
     #[test]

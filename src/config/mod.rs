@@ -20,7 +20,7 @@ pub use catalogue::{
 };
 pub use describe::{ConfigSource, Described, Dynamic, Overrides, Synonym};
 pub use layers::{Inputs, LoadError, Loaded, Problem, load};
-pub use listeners::{Listener, SecurityProtocol};
+pub use listeners::{Listener, Roles, SecurityProtocol};
 pub use settings::{Origin, Settings};
 pub use topic::{
     Durability, TimestampType, TopicConfig, validate_broker_configs, validate_client_metrics_configs,

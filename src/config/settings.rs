@@ -7,7 +7,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::catalogue::{self, Key, ValueType};
-use super::listeners::{self, Listener};
+use super::listeners::{self, Listener, Roles};
 use super::topic::Durability;
 use super::value;
 
@@ -154,6 +154,32 @@ impl Settings {
         let clients = self.listeners();
         let all = listeners::parse_all(self, "listeners").expect("listeners were parsed when the settings were loaded");
         all.into_iter().filter(|listener| !clients.contains(listener)).collect()
+    }
+
+    /// The name of the listener that brokers use among each other: `inter.broker.listener.name`, or else the one named after
+    /// `security.inter.broker.protocol`, or else the first that speaks it.
+    pub fn inter_broker_listener(&self) -> String {
+        let protocol = self.get_str("security.inter.broker.protocol");
+        let name = self.get_text("inter.broker.listener.name").unwrap_or(protocol);
+        let listeners = self.listeners();
+        let named = listeners.iter().find(|listener| listener.name.eq_ignore_ascii_case(name));
+        let speaking = || listeners.iter().find(|listener| listener.security_protocol.name() == protocol);
+        let found = named.or_else(speaking).or(listeners.first());
+        found.map_or_else(|| name.to_ascii_uppercase(), |listener| listener.name.clone())
+    }
+
+    /// What a listener is for. Without one that `controller.listener.names` names, controllers use that of the brokers, so
+    /// that a node with nothing but defaults can be joined.
+    pub fn roles_of(&self, listener: &Listener) -> Roles {
+        let controllers = self.controller_listeners();
+        if controllers.contains(listener) {
+            return Roles::CONTROLLER;
+        }
+        match (listener.name == self.inter_broker_listener(), controllers.is_empty()) {
+            (true, true) => Roles::CLIENT.and(Roles::INTER_BROKER).and(Roles::CONTROLLER),
+            (true, false) => Roles::CLIENT.and(Roles::INTER_BROKER),
+            (false, _) => Roles::CLIENT,
+        }
     }
 
     /// What Metadata tells clients to connect to, one for each listener, by name. A host of [`Listener::is_wildcard`] means:

@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 
 use crate::api::ConnectionInfo;
 use crate::api::slot::{Completion, SlotHome};
+use crate::config::Roles;
 use crate::io::mailbox::Mailbox;
 use crate::io::net::Accepted;
 use crate::io::threads;
@@ -43,6 +44,7 @@ pub struct Arrival {
     pub accepted: Accepted,
     pub peer: std::net::SocketAddr,
     pub listener: Arc<str>,
+    pub roles: Roles,
     pub place: Place,
 }
 
@@ -139,7 +141,7 @@ impl Core {
     }
 
     fn open(self: &Arc<Core>, shared: &Arc<Shared>, arrival: Arrival) {
-        let Arrival { accepted, peer: peer_address, listener, place } = arrival;
+        let Arrival { accepted, peer: peer_address, listener, roles, place } = arrival;
         let opened = accepted.open(KEEPALIVE).and_then(|stream| Ok((stream.local_address()?, stream)));
         let (local, stream) = match opened {
             Ok(opened) => opened,
@@ -150,7 +152,8 @@ impl Core {
             }
         };
         let id = shared.next_connection();
-        let info = ConnectionInfo { id, listener, peer: peer_address, local, principal: shared.anonymous.clone() };
+        let principal = shared.anonymous.clone();
+        let info = ConnectionInfo { id, listener, roles, peer: peer_address, local, principal };
         let peer = Peer::new(SlotHome::new(Arc::clone(&self.completions)));
         shared.enter(id, Arc::clone(&peer));
         let connection = Connection::new(stream, shared, self, info, peer, place);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use tokio::sync::watch;
 
-use crate::config::Listener as ListenerConfig;
+use crate::config::{Listener as ListenerConfig, Roles};
 use crate::io::net;
 
 use super::core::{Arrival, Core};
@@ -21,20 +21,21 @@ const BOTH_FAMILIES_TRIES: usize = 16;
 /// A socket that listens.
 pub struct Bound {
     pub name: Arc<str>,
+    pub roles: Roles,
     pub address: SocketAddr,
     listening: net::Listening,
 }
 
 /// Binds a listener: several sockets where its host means several addresses, all on one port.
-pub fn bind(config: &ListenerConfig, backlog: i32) -> anyhow::Result<Vec<Bound>> {
+pub fn bind(config: &ListenerConfig, roles: Roles, backlog: i32) -> anyhow::Result<Vec<Bound>> {
     let hosts = config.bind_hosts();
     if config.port != 0 || hosts.len() < 2 {
-        return bind_hosts(config, &hosts, config.port, backlog);
+        return bind_hosts(config, roles, &hosts, config.port, backlog);
     }
     // The system picks a port for the first address only; it may be taken on the next one.
     let mut failure = None;
     for _ in 0..BOTH_FAMILIES_TRIES {
-        match bind_hosts(config, &hosts, 0, backlog) {
+        match bind_hosts(config, roles, &hosts, 0, backlog) {
             Ok(bound) => return Ok(bound),
             Err(error) => failure = Some(error),
         }
@@ -42,7 +43,13 @@ pub fn bind(config: &ListenerConfig, backlog: i32) -> anyhow::Result<Vec<Bound>>
     bail!(failure.context("no free port")?)
 }
 
-fn bind_hosts(config: &ListenerConfig, hosts: &[&str], port: u16, backlog: i32) -> anyhow::Result<Vec<Bound>> {
+fn bind_hosts(
+    config: &ListenerConfig,
+    roles: Roles,
+    hosts: &[&str],
+    port: u16,
+    backlog: i32,
+) -> anyhow::Result<Vec<Bound>> {
     let mut bound: Vec<Bound> = Vec::new();
     for host in hosts {
         let port = bound.first().map_or(port, |first| first.address.port());
@@ -52,7 +59,7 @@ fn bind_hosts(config: &ListenerConfig, hosts: &[&str], port: u16, backlog: i32) 
                 Err(error) if net::is_family_missing(&error) && !is_only_address(hosts, host) => {}
                 Err(error) => return Err(explain(error, address)),
                 Ok((listening, address)) => {
-                    bound.push(Bound { name: config.name.as_str().into(), address, listening });
+                    bound.push(Bound { name: config.name.as_str().into(), roles, address, listening });
                 }
             }
         }
@@ -123,7 +130,7 @@ impl Bound {
                 Ok(place) => {
                     shared.metrics.connections_accepted.add(1);
                     let core = cores.iter().min_by_key(|core| core.load()).expect("there is at least one core");
-                    core.adopt(Arrival { accepted, peer, listener: Arc::clone(&self.name), place });
+                    core.adopt(Arrival { accepted, peer, listener: Arc::clone(&self.name), roles: self.roles, place });
                 }
             }
         }

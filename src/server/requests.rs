@@ -15,6 +15,7 @@ use bytes::Bytes;
 use crate::api::cluster::api_versions;
 use crate::api::slot::SlotOutcome;
 use crate::api::{self, Answer, BurstContext, CloseReason, Context, Handler, Order, RawReply, RawRequest, Row, SlotId};
+use crate::config::Roles;
 use crate::protocol::api_key::ApiKey;
 use crate::protocol::guard;
 use crate::protocol::header::RequestHeader;
@@ -205,7 +206,7 @@ impl Start<'_> {
             return Ok(Some(parsed));
         }
         match next_frame()? {
-            Some(frame) => parse(frame).map(Some),
+            Some(frame) => parse(frame, self.cx.connection.roles).map(Some),
             None => Ok(None),
         }
     }
@@ -284,7 +285,7 @@ impl Start<'_> {
         next_frame: &mut impl FnMut() -> Result<Option<Bytes>, CloseReason>,
     ) -> Result<(), CloseReason> {
         while self.requests.order.len() + scratch.requests.len() < self.in_flight_max {
-            match next_frame()?.map(parse).transpose()? {
+            match next_frame()?.map(|frame| parse(frame, self.cx.connection.roles)).transpose()? {
                 Some(Parsed::Request(request, other)) if other.key == row.key => scratch.requests.push(request),
                 other => {
                     self.requests.next = other;
@@ -316,16 +317,19 @@ impl Start<'_> {
 }
 
 /// Reads a frame's header and finds its row. What Kafka closes the connection for is an error.
-fn parse(mut frame: Bytes) -> Result<Parsed, CloseReason> {
+fn parse(mut frame: Bytes, roles: Roles) -> Result<Parsed, CloseReason> {
     let header = RequestHeader::parse(&mut frame).map_err(|error| error.to_string())?;
-    if let Some(row) = api::find(header.api_key, header.api_version) {
+    if let Some(row) = api::find(header.api_key, header.api_version, roles) {
         return Ok(Parsed::Request(RawRequest { header, body: frame }, row));
     }
     if header.api_key == ApiKey::ApiVersions {
         return Ok(Parsed::Answered(api_versions::unsupported_version(header.correlation_id)));
     }
-    if api::row_of(header.api_key).is_none() {
+    let Some(row) = api::row_of(header.api_key) else {
         return Err(format!("{} is not offered", header.api_key).into());
+    };
+    if !row.listeners.meet(roles) {
+        return Err(format!("{} is not served on this listener", header.api_key).into());
     }
     Err(format!("{} has no version {} here", header.api_key, header.api_version).into())
 }

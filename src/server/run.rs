@@ -38,7 +38,7 @@ impl Server {
         let options = Options::from_settings(&settings);
         let mut bound = Vec::new();
         for listener in settings.listeners() {
-            bound.extend(listen::bind(&listener, options.backlog)?);
+            bound.extend(listen::bind(&listener, settings.roles_of(&listener), options.backlog)?);
         }
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let broker = start_broker(settings, &clock, &bound)?;

@@ -1,7 +1,8 @@
 //! Every version of every API that is offered has been asked at least once well and at least once badly.
 
 use anyhow::{Result, ensure};
-use ottla::api::rows;
+use ottla::api::offered;
+use ottla::config::Roles;
 use ottla::protocol::api_key::ApiKey;
 use serde_json::Value;
 
@@ -12,7 +13,7 @@ use crate::wire::Schemas;
 /// connection is closed.
 pub fn check(schemas: &Schemas, played: &[Case]) -> Result<()> {
     let mut missing = Vec::new();
-    for row in rows() {
+    for row in offered(Roles::CLIENT) {
         for version in row.versions.clone() {
             let asked = Some((row.key.key(), version));
             let outcomes = || played.iter().filter(|case| case.asked == asked).map(|case| &case.outcome);

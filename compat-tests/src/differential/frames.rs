@@ -52,7 +52,7 @@ fn headers(player: &mut Player<'_>) -> Result<()> {
 
 /// A body of four bytes 0xff in every version that is offered: a count or length of −1 or of four billion.
 fn short_bodies(player: &mut Player<'_>) -> Result<()> {
-    for api in ottla::api::rows() {
+    for api in ottla::api::offered(ottla::config::Roles::CLIENT) {
         let key = api.key.key();
         for version in api.versions.clone() {
             let mut frame = Vec::new();

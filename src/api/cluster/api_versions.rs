@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use crate::api::{self, Answer, Api, Context, Reply};
+use crate::config::Roles;
 use crate::model::ErrorCode;
 use crate::protocol::api_key::ApiKey;
 use crate::protocol::message::api_versions_response::{ApiVersion, FinalizedFeatureKey, SupportedFeatureKey};
@@ -30,13 +31,14 @@ impl Api for ApiVersions {
     const KEY: ApiKey = ApiKey::ApiVersions;
     const VERSIONS: RangeInclusive<i16> = 0..=4;
     const ACCESS: Access<ApiVersionsRequest> = Access::Anyone;
+    const LISTENERS: Roles = Roles::CLIENT.and(Roles::CONTROLLER);
 
     fn handle(cx: &Context<'_>, request: ApiVersionsRequest) -> Reply<ApiVersionsResponse> {
         if cx.version >= FIRST_VERSION_WITH_SOFTWARE && !is_valid(&request) {
             return Reply::Now(Self::refuse(&request, ErrorCode::InvalidRequest));
         }
         let image = cx.broker.image();
-        Reply::Now(offer(image.features(), image.features_epoch()))
+        Reply::Now(offer(cx.connection.roles, image.features(), image.features_epoch()))
     }
 
     fn refuse(_request: &ApiVersionsRequest, code: ErrorCode) -> ApiVersionsResponse {
@@ -44,9 +46,9 @@ impl Api for ApiVersions {
     }
 }
 
-/// Everything that is offered.
-fn offer(finalised: &BTreeMap<String, i16>, epoch: i64) -> ApiVersionsResponse {
-    let versions = api::rows().map(|row| version_of(row.key, &row.advertised));
+/// Everything that is offered on a listener.
+fn offer(roles: Roles, finalised: &BTreeMap<String, i16>, epoch: i64) -> ApiVersionsResponse {
+    let versions = api::offered(roles).map(|row| version_of(row.key, &row.advertised));
     let supported = SUPPORTED.iter().map(|(name, levels)| {
         SupportedFeatureKey::default()
             .with_name(StrBytes::from_static_str(name))
@@ -119,14 +121,26 @@ mod tests {
     }
 
     #[test]
+    fn a_listener_offers_what_it_serves_and_clients_see_nothing_of_controllers() {
+        let offered = |roles| -> Vec<i16> {
+            offer(roles, &BTreeMap::new(), 0).api_keys.iter().map(|version| version.api_key).collect()
+        };
+        let both = Roles::CLIENT.and(Roles::INTER_BROKER).and(Roles::CONTROLLER);
+        assert_eq!(offered(both), offered(Roles::CLIENT));
+        let of_controllers = offered(Roles::CONTROLLER);
+        assert!(of_controllers.contains(&ApiKey::CreateTopics.key()));
+        assert!(!of_controllers.contains(&ApiKey::Metadata.key()));
+    }
+
+    #[test]
     fn every_version_can_be_written_and_offers_every_row() {
         for version in ApiVersions::VERSIONS {
             let mut out = BytesMut::new();
-            let offer = offer(&BTreeMap::from([("metadata.version".to_owned(), 30)]), 3);
+            let offer = offer(Roles::CLIENT, &BTreeMap::from([("metadata.version".to_owned(), 30)]), 3);
             message::encode_response(1, &offer, version, &mut out).expect("it can be written");
             let mut body = out.split_off(8).freeze();
             let read = ApiVersionsResponse::read(&mut body, version).expect("it can be read");
-            assert_eq!(read.api_keys.len(), api::rows().count());
+            assert_eq!(read.api_keys.len(), api::offered(Roles::CLIENT).count());
         }
     }
 }

@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 
 use super::view::View;
 use crate::api::{Api, Context, Reply};
+use crate::config::Roles;
 use crate::model::ErrorCode;
 use crate::protocol::api_key::ApiKey;
 use crate::protocol::message::describe_cluster_response::DescribeClusterBroker;
@@ -26,6 +27,7 @@ impl Api for DescribeCluster {
     const KEY: ApiKey = ApiKey::DescribeCluster;
     const VERSIONS: RangeInclusive<i16> = 0..=2;
     const ACCESS: Access<DescribeClusterRequest> = Access::Each(&[(Operation::Describe, ResourceType::Cluster)]);
+    const LISTENERS: Roles = Roles::CLIENT.and(Roles::CONTROLLER);
 
     fn handle(cx: &Context<'_>, request: DescribeClusterRequest) -> Reply<DescribeClusterResponse> {
         match request.endpoint_type {

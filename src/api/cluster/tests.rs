@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use crate::api::slot::SlotHome;
 use crate::api::{Chunk, ConnectionInfo, Context, Handler, RawReply, row_of};
 use crate::broker::{Broker, StartOptions};
-use crate::config::{Inputs, load};
+use crate::config::{Inputs, Roles, load};
 use crate::io::clock::SystemClock;
 use crate::io::disk::SystemDisk;
 use crate::io::mailbox::Mailbox;
@@ -51,6 +51,7 @@ impl Bench {
             connection: ConnectionInfo {
                 id: 1,
                 listener: "PLAINTEXT".into(),
+                roles: Roles::CLIENT,
                 peer: ([127, 0, 0, 1], 4000).into(),
                 local: ([127, 0, 0, 7], 9092).into(),
                 principal: Principal::anonymous(),

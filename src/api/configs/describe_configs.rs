@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 use super::ResourceType;
 use crate::api::{Api, Context, Reply};
 use crate::broker::Broker;
-use crate::config::{Described, Dynamic, Synonym};
+use crate::config::{Described, Dynamic, Roles, Synonym};
 use crate::metadata::{ConfigResource, Image};
 use crate::model::{ErrorCode, check_topic_name};
 use crate::protocol::api_key::ApiKey;
@@ -36,6 +36,7 @@ impl Api for DescribeConfigs {
         (Operation::DescribeConfigs, Guarded::Cluster),
         (Operation::DescribeConfigs, Guarded::Group),
     ]);
+    const LISTENERS: Roles = Roles::CLIENT.and(Roles::CONTROLLER);
 
     fn handle(cx: &Context<'_>, request: DescribeConfigsRequest) -> Reply<DescribeConfigsResponse> {
         let image = cx.broker.image();

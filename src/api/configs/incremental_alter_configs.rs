@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 
 use super::ResourceType;
 use crate::api::{Api, Context, Reply};
+use crate::config::Roles;
 use crate::controller::{self, AlterConfigs, ConfigOp, Refusal, ResourceName};
 use crate::model::ErrorCode;
 use crate::protocol::api_key::ApiKey;
@@ -31,6 +32,8 @@ impl Api for IncrementalAlterConfigs {
         (Operation::AlterConfigs, Guarded::Cluster),
         (Operation::AlterConfigs, Guarded::Group),
     ]);
+    const LISTENERS: Roles = Roles::CLIENT.and(Roles::CONTROLLER);
+    const FORWARDED: bool = true;
 
     fn handle(cx: &Context<'_>, request: IncrementalAlterConfigsRequest) -> Reply<IncrementalAlterConfigsResponse> {
         let broker = cx.broker.clone();

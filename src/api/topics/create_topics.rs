@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::api::{Api, Context, Reply};
 use crate::broker::Broker;
-use crate::config::{Dynamic, Overrides};
+use crate::config::{Dynamic, Overrides, Roles};
 use crate::controller::{CreateTopic, Created, CreatedTopic, Refusal};
 use crate::metadata::ConfigResource;
 use crate::model::{BrokerId, ErrorCode};
@@ -27,6 +27,8 @@ impl Api for CreateTopics {
     const KEY: ApiKey = ApiKey::CreateTopics;
     const VERSIONS: RangeInclusive<i16> = 2..=7;
     const ACCESS: Access<CreateTopicsRequest> = Access::Each(&[(Operation::Create, ResourceType::Topic)]);
+    const LISTENERS: Roles = Roles::CLIENT.and(Roles::CONTROLLER);
+    const FORWARDED: bool = true;
 
     fn handle(cx: &Context<'_>, request: CreateTopicsRequest) -> Reply<CreateTopicsResponse> {
         let broker = Arc::clone(cx.broker);

@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use crate::api::{Api, Context, Reply};
+use crate::config::Roles;
 use crate::controller::{DeletedTopic, Refusal, TopicSelector};
 use crate::model::{ErrorCode, TopicId};
 use crate::protocol::api_key::ApiKey;
@@ -23,6 +24,8 @@ impl Api for DeleteTopics {
     const KEY: ApiKey = ApiKey::DeleteTopics;
     const VERSIONS: RangeInclusive<i16> = 1..=6;
     const ACCESS: Access<DeleteTopicsRequest> = Access::Each(&[(Operation::Delete, ResourceType::Topic)]);
+    const LISTENERS: Roles = Roles::CLIENT.and(Roles::CONTROLLER);
+    const FORWARDED: bool = true;
 
     fn handle(cx: &Context<'_>, request: DeleteTopicsRequest) -> Reply<DeleteTopicsResponse> {
         let (broker, version) = (Arc::clone(cx.broker), cx.version);

@@ -4,6 +4,7 @@
 use std::ops::RangeInclusive;
 
 use crate::api::{Api, Context, Reply};
+use crate::config::Roles;
 use crate::model::ErrorCode;
 use crate::protocol::api_key::ApiKey;
 use crate::protocol::message::{ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse};
@@ -18,6 +19,8 @@ impl Api for ListPartitionReassignments {
     const KEY: ApiKey = ApiKey::ListPartitionReassignments;
     const VERSIONS: RangeInclusive<i16> = 0..=0;
     const ACCESS: Access<ListPartitionReassignmentsRequest> = Access::Cluster(Operation::Describe);
+    const LISTENERS: Roles = Roles::CLIENT.and(Roles::CONTROLLER);
+    const FORWARDED: bool = true;
 
     fn handle(
         _cx: &Context<'_>,
