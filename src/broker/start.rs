@@ -27,6 +27,7 @@ use crate::io::disk::Disk;
 use crate::log::{LogDir, LogError, MetaProperties};
 use crate::metadata::{Endpoint, Image, Topic};
 use crate::model::{BrokerId, ErrorCode, Offset, TopicId, TopicPartition};
+use crate::peer::Address;
 use crate::quorum::{self, Quorum, QuorumError, QuorumOptions};
 
 /// What a broker needs to start.
@@ -64,7 +65,7 @@ impl Broker {
         let StartOptions { settings, clock, disk, endpoints } = options;
         let node_id = BrokerId(settings.node_id());
         let found = directories::open(&disk, &settings.log_dirs(), node_id)?;
-        let quorum = start_quorum(&settings, &disk, node_id, &found)?;
+        let quorum = start_quorum(&settings, &disk, node_id, &found, &endpoints)?;
         register(&quorum, node_id, &settings, &found, endpoints)?;
         write_identities(&found, node_id, &quorum)?;
         let replicas = Arc::new(Replicas::default());
@@ -199,6 +200,7 @@ fn start_quorum(
     disk: &Arc<dyn Disk>,
     node_id: BrokerId,
     found: &[Directory],
+    endpoints: &[Endpoint],
 ) -> Result<Quorum, StartError> {
     let first = found.first().expect("log.dirs names at least one directory");
     let configured = settings.get_text("metadata.log.dir").map(std::path::PathBuf::from);
@@ -215,9 +217,22 @@ fn start_quorum(
         dir,
         node_id,
         directory_id,
+        cluster_id: first.meta.as_ref().map(|meta| meta.cluster_id.clone()),
+        formation: quorum::Formation::Standalone,
+        endpoint: controller_endpoint(endpoints),
         disk: Arc::clone(disk),
         snapshot_entries: QuorumOptions::SNAPSHOT_ENTRIES,
+        timing: quorum::Timing::default(),
     })?)
+}
+
+/// Where other voters reach this node: on its first listener.
+fn controller_endpoint(endpoints: &[Endpoint]) -> quorum::Endpoint {
+    let (listener, host, port) = match endpoints.first() {
+        Some(endpoint) => (endpoint.listener.clone(), endpoint.host.clone(), endpoint.port),
+        None => ("CONTROLLER".to_owned(), "localhost".to_owned(), 0),
+    };
+    quorum::Endpoint { listener, address: Address { host, port } }
 }
 
 /// Tells the cluster that this broker is here. Replaying it raises the leader epoch of all that it leads.

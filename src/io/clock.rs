@@ -4,6 +4,11 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::model::Now;
 
+/// Now, for deadlines of what runs on a runtime: its timers and this clock agree, also where time is paused or simulated.
+pub fn instant() -> tokio::time::Instant {
+    tokio::time::Instant::now()
+}
+
 /// Tells the time. The shell asks it once per event and passes [`Now`] down.
 pub trait Clock: Send + Sync {
     fn now(&self) -> Now;

@@ -1,37 +1,40 @@
 //! Kafka's APIs: number, name, versions and the first flexible version, as in Apache Kafka 4.3.1.
 //!
 //! Source: `ApiKeys` and the request schemas in kafka-clients 4.3.1. The versions are those that Kafka can read; what a
-//! server offers is decided by the rows of `api`. Numbers 4 to 7 went away with ZooKeeper.
+//! server offers is decided by the rows of `api`. Numbers 4 to 7 went away with ZooKeeper. One number is ours alone: far above
+//! Kafka's own, and below 32,767.
 
 use std::fmt;
 use std::ops::RangeInclusive;
 
 macro_rules! api_keys {
-    ($($name:ident = $key:literal, $versions:expr, $flexible:expr;)*) => {
+    ($($name:ident = $key:literal, $versions:expr, $flexible:expr;)* => $private:ident = $private_key:literal;) => {
         /// A Kafka API. `Display` prints Kafka's name, such as `OffsetCommit`.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[repr(i16)]
         pub enum ApiKey {
             $(#[doc = stringify!($name)] $name = $key,)*
+            /// Between the voters of the metadata quorum: no API of Kafka's, never advertised, with a body of its own format.
+            $private = $private_key,
         }
 
         impl ApiKey {
-            /// Every API, by number.
+            /// Every API of Kafka's, by number.
             pub const ALL: &'static [ApiKey] = &[$(ApiKey::$name,)*];
 
             /// Kafka's name, such as `OffsetCommit`.
             pub const fn name(self) -> &'static str {
-                match self { $(ApiKey::$name => stringify!($name),)* }
+                match self { $(ApiKey::$name => stringify!($name),)* ApiKey::$private => stringify!($private) }
             }
 
-            /// The versions that Kafka 4.3.1 reads.
+            /// The versions that Kafka 4.3.1 reads; version 0 of what is not Kafka's.
             pub const fn versions(self) -> RangeInclusive<i16> {
-                match self { $(ApiKey::$name => $versions,)* }
+                match self { $(ApiKey::$name => $versions,)* ApiKey::$private => 0..=0 }
             }
 
             /// The first version with tagged fields and compact lengths (KIP-482); `None` if there is none.
             pub const fn flexible_from(self) -> Option<i16> {
-                match self { $(ApiKey::$name => $flexible,)* }
+                match self { $(ApiKey::$name => $flexible,)* ApiKey::$private => None }
             }
         }
 
@@ -39,7 +42,11 @@ macro_rules! api_keys {
             type Error = UnknownApiKey;
 
             fn try_from(key: i16) -> Result<ApiKey, UnknownApiKey> {
-                match key { $($key => Ok(ApiKey::$name),)* _ => Err(UnknownApiKey(key)) }
+                match key {
+                    $($key => Ok(ApiKey::$name),)*
+                    $private_key => Ok(ApiKey::$private),
+                    _ => Err(UnknownApiKey(key)),
+                }
             }
         }
     };
@@ -173,6 +180,7 @@ api_keys! {
     DescribeShareGroupOffsets = 90, 0..=1, Some(0);
     AlterShareGroupOffsets = 91, 0..=0, Some(0);
     DeleteShareGroupOffsets = 92, 0..=0, Some(0);
+    => Quorum = 30000;
 }
 
 #[cfg(test)]
@@ -184,7 +192,9 @@ mod tests {
         for api in ApiKey::ALL {
             assert_eq!(ApiKey::try_from(api.key()), Ok(*api));
         }
-        for unknown in [-1, 4, 5, 6, 7, 93, i16::MIN, i16::MAX] {
+        assert_eq!(ApiKey::try_from(30000), Ok(ApiKey::Quorum));
+        assert!(!ApiKey::ALL.contains(&ApiKey::Quorum));
+        for unknown in [-1, 4, 5, 6, 7, 93, 29999, 30001, i16::MIN, i16::MAX] {
             assert_eq!(ApiKey::try_from(unknown), Err(UnknownApiKey(unknown)));
         }
     }

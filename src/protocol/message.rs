@@ -204,14 +204,15 @@ pub trait RequestVisitor {
 
 macro_rules! messages {
     ($($key:ident: $request:ident => $response:ident, $versions:expr;)*) => {
-        /// Calls the visitor with an API's request; `None` for the two that have no structs yet, of Streams groups.
+        /// Calls the visitor with an API's request; `None` for the two that have no structs yet, of Streams groups, and for
+        /// what is not Kafka's.
         pub fn visit_request<V: RequestVisitor>(api: ApiKey, visitor: V) -> Option<V::Output> {
             match api {
                 $(ApiKey::$key => Some(visitor.visit::<$request>()),)*
                 ApiKey::ListOffsets => Some(visitor.visit::<ListOffsetsRequest>()),
                 ApiKey::OffsetCommit => Some(visitor.visit::<OffsetCommitRequest>()),
                 ApiKey::OffsetFetch => Some(visitor.visit::<OffsetFetchRequest>()),
-                ApiKey::StreamsGroupHeartbeat | ApiKey::StreamsGroupDescribe => None,
+                ApiKey::StreamsGroupHeartbeat | ApiKey::StreamsGroupDescribe | ApiKey::Quorum => None,
             }
         }
 

@@ -15,6 +15,7 @@
 mod journal;
 mod log_store;
 mod network;
+mod options;
 mod state_machine;
 mod types;
 
@@ -28,7 +29,6 @@ use parking_lot::Mutex;
 use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
 
-use crate::io::disk::Disk;
 use crate::metadata::{Delta, Image, Record};
 use crate::model::BrokerId;
 use journal::{Journal, State};
@@ -37,6 +37,7 @@ use state_machine::{Published, StateMachine};
 use types::{Batch, Entry, Membership, TypeConfig, Vote, Voter};
 
 pub use journal::JournalError;
+pub use options::{Endpoint, Formation, QuorumOptions, Timing};
 pub use state_machine::SnapshotError;
 
 /// The name of the quorum's directory in the data directory. It is no `topic-partition`, so neither our log room nor a Kafka
@@ -66,23 +67,6 @@ pub struct Change<'a> {
 
 /// Called after the new image is published and before the write is answered. It holds up every later commit while it runs.
 pub type Listener = Box<dyn Fn(Change<'_>) + Send>;
-
-/// How to start.
-pub struct QuorumOptions {
-    /// The quorum's own directory; created when it is not there.
-    pub dir: PathBuf,
-    pub node_id: BrokerId,
-    /// The directory's id when it is created now; an existing one keeps the id it has.
-    pub directory_id: Uuid,
-    pub disk: Arc<dyn Disk>,
-    /// Log entries between two snapshots, [`QuorumOptions::SNAPSHOT_ENTRIES`] outside tests.
-    pub snapshot_entries: u64,
-}
-
-impl QuorumOptions {
-    /// Often enough that a start replays little, seldom enough that a snapshot of 10,000 topics costs little.
-    pub const SNAPSHOT_ENTRIES: u64 = 4096;
-}
 
 /// Why a quorum does not start.
 #[derive(Debug, thiserror::Error)]
@@ -125,6 +109,9 @@ impl Quorum {
     /// Opens or formats the directory and starts the quorum's thread. A sole voter leads when this returns, and everything
     /// that was ever answered is in the image.
     pub fn start(options: QuorumOptions) -> Result<Quorum, StartError> {
+        if options.formation != Formation::Standalone {
+            return Err(StartError::Consensus("this version forms quorums of one voter only".into()));
+        }
         let journal = open_or_format(&options)?;
         let voter = journal.state().identity.expect("a journal has an identity");
         let image = ArcSwap::from_pointee(Image::default());

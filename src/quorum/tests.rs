@@ -6,9 +6,10 @@ use openraft::storage::RaftLogStorage;
 use openraft::testing::{StoreBuilder, Suite};
 
 use super::*;
-use crate::io::disk::SystemDisk;
+use crate::io::disk::{Disk, SystemDisk};
 use crate::metadata::{ConfigResource, Partition};
 use crate::model::{Offset, ProducerId, TopicId};
+use crate::peer::Address;
 
 /// openraft's suite names nodes by number.
 impl From<u64> for Voter {
@@ -51,9 +52,17 @@ fn try_start(dir: &Path, node_id: i32) -> Result<Quorum, StartError> {
         dir: dir.join(DIRECTORY),
         node_id: BrokerId(node_id),
         directory_id: Uuid::from_u128(5),
+        cluster_id: None,
+        formation: Formation::Standalone,
+        endpoint: endpoint(9093),
         disk: Arc::new(SystemDisk),
         snapshot_entries: SNAPSHOT_ENTRIES,
+        timing: Timing::default(),
     })
+}
+
+fn endpoint(port: u16) -> Endpoint {
+    Endpoint { listener: "CONTROLLER".to_owned(), address: Address { host: "localhost".to_owned(), port } }
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {

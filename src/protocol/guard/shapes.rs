@@ -4802,5 +4802,6 @@ pub const fn programs(api: ApiKey) -> &'static [Program] {
         ApiKey::DescribeShareGroupOffsets => DESCRIBE_SHARE_GROUP_OFFSETS,
         ApiKey::AlterShareGroupOffsets => ALTER_SHARE_GROUP_OFFSETS,
         ApiKey::DeleteShareGroupOffsets => DELETE_SHARE_GROUP_OFFSETS,
+        ApiKey::Quorum => &[],
     }
 }

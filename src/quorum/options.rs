@@ -1,0 +1,95 @@
+//! How a quorum is to start: whose it is, where it lies, and who may form it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::io::disk::Disk;
+use crate::model::BrokerId;
+use crate::peer::Address;
+
+/// Where this node's controller listener is for others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// The listener's name, which DescribeQuorum shows.
+    pub listener: String,
+    pub address: Address,
+}
+
+/// Who may form the quorum that a fresh directory belongs to. A directory that belongs to one already goes on with it: then the
+/// addresses are only further places to ask for its leader.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Formation {
+    /// This node alone, at once: a sole, dynamic voter. For a start with no quorum and no join setting.
+    Standalone,
+    /// `controller.quorum.voters`: these voters and no others, for good (kraft.version 0). A node that is not among them
+    /// observes.
+    Voters(Vec<(BrokerId, Address)>),
+    /// `controller.quorum.bootstrap.servers` or `--join`: the quorum is found at these addresses, and this node observes it
+    /// until it is made a voter.
+    Join {
+        addresses: Vec<Address>,
+        /// Whether this node may form the quorum alone when a majority of the addresses (itself included) answers that it knows
+        /// of none: it is the first of them.
+        may_form: bool,
+        /// `controller.quorum.auto.join.enable`: this node asks to become a voter when it has caught up.
+        auto_join: bool,
+    },
+}
+
+/// How patient the quorum is. Shorter than Kafka's defaults: a cluster is without a controller for this long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// The period of the leader's heartbeats when it has peers.
+    pub heartbeat: Duration,
+    /// The longest wait for a peer's answer to anything small.
+    pub request_timeout: Duration,
+    /// No vote is given for this long after the leader was heard.
+    pub lease: Duration,
+    /// A follower that has heard nothing for this long asks the others, and stands for election at once when nobody listens
+    /// at the leader's address any more.
+    pub suspicion: Duration,
+    /// A follower that has heard nothing for this long stands for election when a majority has not either; a leader that has
+    /// not heard a majority for this long leads no more (`controller.quorum.fetch.timeout.ms`).
+    pub fetch_timeout: Duration,
+    /// A candidate that has not won after this long tries again (`controller.quorum.election.timeout.ms`).
+    pub election_timeout: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Timing {
+        Timing {
+            heartbeat: Duration::from_millis(150),
+            request_timeout: Duration::from_millis(500),
+            lease: Duration::from_millis(300),
+            suspicion: Duration::from_millis(400),
+            fetch_timeout: Duration::from_millis(1500),
+            election_timeout: Duration::from_millis(500),
+        }
+    }
+}
+
+/// How to start.
+pub struct QuorumOptions {
+    /// The quorum's own directory; created when it is not there.
+    pub dir: PathBuf,
+    pub node_id: BrokerId,
+    /// The directory's id when it is created now; an existing one keeps the id it has.
+    pub directory_id: Uuid,
+    /// The cluster that the node's directories belong to, when they say so; a quorum of another one is refused.
+    pub cluster_id: Option<String>,
+    pub formation: Formation,
+    /// Where the other voters reach this node.
+    pub endpoint: Endpoint,
+    pub disk: Arc<dyn Disk>,
+    /// Log entries between two snapshots, [`QuorumOptions::SNAPSHOT_ENTRIES`] outside tests.
+    pub snapshot_entries: u64,
+    pub timing: Timing,
+}
+
+impl QuorumOptions {
+    /// Often enough that a start replays little, seldom enough that a snapshot of 10,000 topics costs little.
+    pub const SNAPSHOT_ENTRIES: u64 = 4096;
+}
