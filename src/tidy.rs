@@ -42,6 +42,9 @@ const DOORS: &[(&str, &[&str])] = &[
     ("SystemTime::now", &["src/io/"]),
     ("std::net::TcpListener", &["src/io/"]),
     ("std::net::TcpStream", &["src/io/"]),
+    ("std::thread", &["src/io/", "src/quorum/"]),
+    ("Condvar", &["src/io/"]),
+    ("Uuid::new_v4", &["src/io/"]),
 ];
 
 struct Source {

@@ -14,6 +14,7 @@ use crate::config::Settings;
 use crate::controller::{
     self, AlterConfigs, ConfigOp, CreateTopic, Created, Decision, DeletedTopic, Options, Refusal, TopicSelector,
 };
+use crate::io::random;
 use crate::metadata::{Image, Record};
 use crate::model::{ErrorCode, TopicId};
 use crate::quorum::QuorumError;
@@ -152,7 +153,7 @@ fn replication_factor(settings: &Settings, name: &str) -> i16 {
 /// (`Uuid.randomUuid`).
 fn new_seed() -> Uuid {
     loop {
-        let seed = Uuid::new_v4();
+        let seed = random::uuid();
         if !TopicId(seed).to_string().starts_with('-') {
             return seed;
         }

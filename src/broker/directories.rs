@@ -7,9 +7,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use uuid::Uuid;
-
 use crate::io::disk::Disk;
+use crate::io::random;
 use crate::log::{LOG_START_OFFSET_CHECKPOINT, LogDir, LogError, MetaProperties, RECOVERY_POINT_CHECKPOINT};
 use crate::model::{BrokerId, Offset, PartitionIndex, TopicId, TopicPartition};
 
@@ -136,7 +135,7 @@ pub fn read_topic_id(disk: &dyn Disk, partition_dir: &Path) -> Option<TopicId> {
 /// A name that no partition has, for a directory that is out of use (`UnifiedLog.logDirNameWithSuffixCappedLength`):
 /// `<topic>-<partition>.<32 hex digits>-<suffix>`, at most 255 characters.
 pub fn out_of_use_name(partition: &TopicPartition, suffix: &str) -> String {
-    let tail = format!("-{}.{}-{suffix}", partition.partition, Uuid::new_v4().simple());
+    let tail = format!("-{}.{}-{suffix}", partition.partition, random::uuid().simple());
     let topic_bytes = partition.topic.len().min(255 - tail.len());
     format!("{}{tail}", &partition.topic[..topic_bytes])
 }

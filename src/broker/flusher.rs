@@ -6,15 +6,12 @@
 //! Invariant: a replica is flushed by one thread at a time, and one that was appended to is on the list or being flushed.
 //! Invariant: after a failed fsync nothing of that directory is flushed again: the caller's `on_failure` takes it offline.
 
-use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::thread::JoinHandle;
-
-use parking_lot::{Condvar, Mutex};
 
 use crate::broker::replica::Replica;
+use crate::io::pool::Pool;
 use crate::log::LogDir;
 use crate::model::ErrorCode;
 
@@ -56,91 +53,51 @@ impl FlushState {
 
 /// See the head of this file.
 pub struct Flusher {
-    state: Mutex<State>,
-    wake: Condvar,
-    threads: Mutex<Vec<JoinHandle<()>>>,
-}
-
-#[derive(Default)]
-struct State {
-    dirty: VecDeque<Arc<Replica>>,
-    is_closing: bool,
+    /// The list is its queue: a job is one replica's turn.
+    pool: Pool,
+    on_failure: Box<dyn Fn(&Arc<LogDir>) + Send + Sync>,
 }
 
 impl Flusher {
     /// Starts the threads. `on_failure` is called with no lock held when a directory's flush has failed.
     pub fn start(on_failure: impl Fn(&Arc<LogDir>) + Send + Sync + 'static) -> std::io::Result<Arc<Flusher>> {
-        let flusher = Arc::new(Flusher {
-            state: Mutex::new(State::default()),
-            wake: Condvar::new(),
-            threads: Mutex::new(Vec::new()),
-        });
-        let on_failure = Arc::new(on_failure);
-        for number in 0..THREADS {
-            let (flusher_of_thread, on_failure) = (Arc::clone(&flusher), Arc::clone(&on_failure));
-            let thread = std::thread::Builder::new()
-                .name(format!("flusher-{number}"))
-                .spawn(move || flusher_of_thread.run(&*on_failure))?;
-            flusher.threads.lock().push(thread);
-        }
-        Ok(flusher)
+        let pool = Pool::start("flusher", THREADS)?;
+        Ok(Arc::new(Flusher { pool, on_failure: Box::new(on_failure) }))
     }
 
     /// Has the replica flushed soon. Called after each append that somebody may wait for.
-    pub fn submit(&self, replica: &Arc<Replica>) {
+    pub fn submit(self: &Arc<Flusher>, replica: &Arc<Replica>) {
         if replica.flush_state.mark() {
             self.push(Arc::clone(replica));
         }
     }
 
-    /// Flushes what is on the list and ends the threads.
-    pub fn close(&self) {
-        self.state.lock().is_closing = true;
-        self.wake.notify_all();
-        let threads = std::mem::take(&mut *self.threads.lock());
-        for thread in threads {
-            if thread.join().is_err() {
-                tracing::error!("a flusher thread panicked");
+    /// Flushes what is on the list and ends the threads. What is appended later is flushed when its log is closed.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    fn push(self: &Arc<Flusher>, replica: Arc<Replica>) {
+        let flusher = Arc::clone(self);
+        self.pool.submit(move || flusher.flush(replica));
+    }
+
+    fn flush(self: &Arc<Flusher>, replica: Arc<Replica>) {
+        replica.flush_state.begin();
+        let result = catch_unwind(AssertUnwindSafe(|| replica.flush())).unwrap_or_else(|_| {
+            tracing::error!(partition = %replica.topic_partition(), "a flush panicked: the partition is offline");
+            replica.fence(ErrorCode::KafkaStorageError);
+            Ok(())
+        });
+        if let Err(error) = &result {
+            tracing::error!(partition = %replica.topic_partition(), %error, "flush failed");
+            // A full disk has lost nothing: the next append has it tried again.
+            if replica.directory().is_poisoned() {
+                (self.on_failure)(replica.directory());
             }
         }
-    }
-
-    fn push(&self, replica: Arc<Replica>) {
-        self.state.lock().dirty.push_back(replica);
-        self.wake.notify_one();
-    }
-
-    fn next(&self) -> Option<Arc<Replica>> {
-        let mut state = self.state.lock();
-        loop {
-            if let Some(replica) = state.dirty.pop_front() {
-                return Some(replica);
-            }
-            if state.is_closing {
-                return None;
-            }
-            self.wake.wait(&mut state);
-        }
-    }
-
-    fn run(&self, on_failure: &dyn Fn(&Arc<LogDir>)) {
-        while let Some(replica) = self.next() {
-            replica.flush_state.begin();
-            let result = catch_unwind(AssertUnwindSafe(|| replica.flush())).unwrap_or_else(|_| {
-                tracing::error!(partition = %replica.topic_partition(), "a flush panicked: the partition is offline");
-                replica.fence(ErrorCode::KafkaStorageError);
-                Ok(())
-            });
-            if let Err(error) = &result {
-                tracing::error!(partition = %replica.topic_partition(), %error, "flush failed");
-                // A full disk has lost nothing: the next append has it tried again.
-                if replica.directory().is_poisoned() {
-                    on_failure(replica.directory());
-                }
-            }
-            if replica.flush_state.end() && !replica.directory().is_poisoned() {
-                self.push(replica);
-            }
+        if replica.flush_state.end() && !replica.directory().is_poisoned() {
+            self.push(replica);
         }
     }
 }

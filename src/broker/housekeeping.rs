@@ -1,4 +1,4 @@
-//! What is due by the clock, and what need not be done by the one who asked: one thread that sleeps in between.
+//! What is due by the clock, and what need not be done by the one who asked: one service that sleeps in between.
 //!
 //! | what | how often |
 //! |---|---|
@@ -11,15 +11,17 @@
 //! | silent producers are forgotten | `producer.id.expiration.check.interval.ms` |
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use super::Broker;
 use super::delayed_produce::SWEEP_MS;
 use crate::config::Durability;
+use crate::io::threads::{self, Service};
 use crate::log::{
     DeletedSegments, HIGH_WATERMARK_CHECKPOINT, LOG_START_OFFSET_CHECKPOINT, LogDir, LogError,
     RECOVERY_POINT_CHECKPOINT,
@@ -32,36 +34,37 @@ const SLOW_MS: u64 = 1000;
 /// How often checkpoints are written. After a crash, at most what was flushed in this time and the page cache is scanned.
 pub const CHECKPOINT_MS: u64 = 5000;
 
-/// The thread, and what it was told.
+/// The service, and what it was told.
 pub struct Housekeeper {
-    told: Arc<(Mutex<Told>, Condvar)>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    told: Arc<Told>,
+    service: Mutex<Option<Service>>,
 }
 
 #[derive(Default)]
 struct Told {
-    open: Vec<TopicId>,
-    is_closing: bool,
+    open: Mutex<Vec<TopicId>>,
+    is_closing: AtomicBool,
+    wake: Notify,
 }
 
 impl Housekeeper {
-    /// One that has no thread yet; what it is told waits for it.
+    /// One that does not run yet; what it is told waits for it.
     pub fn new() -> Housekeeper {
-        Housekeeper { told: Arc::default(), thread: Mutex::new(None) }
+        Housekeeper { told: Arc::default(), service: Mutex::new(None) }
     }
 
     /// Has the logs of a new topic opened.
     pub fn open_soon(&self, id: TopicId) {
-        self.told.0.lock().open.push(id);
-        self.told.1.notify_one();
+        self.told.open.lock().push(id);
+        self.told.wake.notify_one();
     }
 
-    /// Starts the thread. It lives until [`Housekeeper::close`], or until the broker is dropped.
+    /// Starts the service. It lives until [`Housekeeper::close`], or until the broker is dropped.
     pub fn start(&self, broker: Weak<Broker>) -> std::io::Result<()> {
         let told = Arc::clone(&self.told);
-        let run = move || {
+        let run = async move {
             let mut due = Due::default();
-            while let Some(open) = wait(&told) {
+            while let Some(open) = told.next().await {
                 let Some(broker) = broker.upgrade() else { return };
                 for id in open {
                     broker.open_topic(id);
@@ -69,27 +72,29 @@ impl Housekeeper {
                 due.run(&broker, broker.now());
             }
         };
-        *self.thread.lock() = Some(std::thread::Builder::new().name("housekeeper".into()).spawn(run)?);
+        *self.service.lock() = Some(threads::service("housekeeper", || run)?);
         Ok(())
     }
 
-    /// Ends the thread and waits for it.
-    pub fn close(&self) {
-        self.told.0.lock().is_closing = true;
-        self.told.1.notify_one();
-        let thread = self.thread.lock().take();
-        if thread.is_some_and(|thread| thread.join().is_err()) {
-            tracing::error!("the housekeeper's thread panicked");
+    /// Ends the service and waits for it.
+    pub async fn close(&self) {
+        self.told.is_closing.store(true, Ordering::Release);
+        self.told.wake.notify_one();
+        let service = self.service.lock().take();
+        if let Some(service) = service {
+            service.ended().await;
         }
     }
 }
 
-fn wait(told: &(Mutex<Told>, Condvar)) -> Option<Vec<TopicId>> {
-    let mut state = told.0.lock();
-    if state.open.is_empty() && !state.is_closing {
-        told.1.wait_for(&mut state, Duration::from_millis(SWEEP_MS));
+impl Told {
+    /// Waits until there is something to open or a produce may be due; `None` when it closes.
+    async fn next(&self) -> Option<Vec<TopicId>> {
+        // What was told before stands as a permit, so that nothing is missed between the look and the sleep.
+        let _ = tokio::time::timeout(Duration::from_millis(SWEEP_MS), self.wake.notified()).await;
+        let is_closing = self.is_closing.load(Ordering::Acquire);
+        (!is_closing).then(|| std::mem::take(&mut *self.open.lock()))
     }
-    if state.is_closing { None } else { Some(std::mem::take(&mut state.open)) }
 }
 
 /// When things were done last, by the monotonic clock; nothing is done at once after the start.

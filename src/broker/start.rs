@@ -7,10 +7,8 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
-use uuid::Uuid;
 
 use super::Broker;
 use super::directories::{self, Directory, DirectoryError};
@@ -24,6 +22,7 @@ use crate::config::Settings;
 use crate::controller::{self, Registration};
 use crate::io::clock::Clock;
 use crate::io::disk::Disk;
+use crate::io::{random, threads};
 use crate::log::{LogDir, LogError, MetaProperties};
 use crate::metadata::{Endpoint, Image, Topic};
 use crate::model::{BrokerId, ErrorCode, Offset, TopicId, TopicPartition};
@@ -60,17 +59,22 @@ pub enum StartError {
 }
 
 impl Broker {
-    /// Opens the directories and starts a broker. Blocks until it can serve.
-    pub fn start(options: StartOptions) -> Result<Arc<Broker>, StartError> {
+    /// Opens the directories and starts a broker; returns when it can serve. Blocks while logs are opened.
+    pub async fn start(options: StartOptions) -> Result<Arc<Broker>, StartError> {
         let StartOptions { settings, clock, disk, endpoints } = options;
         let node_id = BrokerId(settings.node_id());
         let found = directories::open(&disk, &settings.log_dirs(), node_id)?;
         let quorum = start_quorum(&settings, &disk, node_id, &found, &endpoints)?;
-        register(&quorum, node_id, &settings, &found, endpoints)?;
+        register(&quorum, node_id, &settings, &found, endpoints).await?;
         write_identities(&found, node_id, &quorum)?;
         let replicas = Arc::new(Replicas::default());
-        let of_flusher = Arc::clone(&replicas);
-        let flusher = Flusher::start(move |directory| take_offline(&of_flusher, directory))?;
+        // Replicas hold the flusher: it must not hold them.
+        let of_flusher = Arc::downgrade(&replicas);
+        let flusher = Flusher::start(move |directory| {
+            if let Some(replicas) = of_flusher.upgrade() {
+                take_offline(&replicas, directory);
+            }
+        })?;
         let slots_max = settings.get_usize("max.incremental.fetch.session.cache.slots");
         let groups = GroupCoordinators::start(&settings, Arc::clone(&clock))?;
         let broker = Arc::new(Broker {
@@ -106,23 +110,36 @@ impl Broker {
         Ok(broker)
     }
 
-    /// Stops cleanly: flushes, writes checkpoints and, where all of that worked, the marker. Blocks. The caller has stopped
-    /// taking requests.
-    pub fn close(&self) {
-        self.groups.close();
-        self.housekeeper.close();
-        self.flusher.close();
+    /// Stops cleanly: flushes, writes checkpoints and, where all of that worked, the marker. The caller has stopped taking
+    /// requests.
+    pub async fn close(self: &Arc<Broker>) {
+        self.groups.close().await;
+        self.housekeeper.close().await;
+        self.flusher.close().await;
+        let broker = Arc::clone(self);
+        let closed = threads::run("closing", move || broker.close_logs()).await;
+        self.quorum.stop();
+        match closed {
+            Ok(failed) => self.mark_clean_shutdown(&failed),
+            Err(error) => tracing::error!(%error, "the next start will recover: the logs could not be closed"),
+        }
+    }
+
+    /// Flushes all logs and writes the checkpoints. The answer is the directories where that has failed. Blocks for the disk.
+    fn close_logs(&self) -> Vec<Arc<LogDir>> {
         let replicas = self.replicas.all();
         let failed = Mutex::new(Vec::new());
-        for_each_in_parallel(&replicas, |replica| {
+        threads::for_each_in_parallel(&replicas, THREADS, |replica| {
             if let Err(error) = replica.close() {
                 tracing::error!(partition = %replica.topic_partition(), %error, "log cannot be flushed");
                 failed.lock().push(Arc::clone(replica.directory()));
             }
         });
         self.write_checkpoints();
-        self.quorum.stop();
-        let failed = failed.into_inner();
+        failed.into_inner()
+    }
+
+    fn mark_clean_shutdown(&self, failed: &[Arc<LogDir>]) {
         for directory in &self.directories {
             // A log that stayed shut has yet to be recovered.
             let is_unrecovered = self.offline.lock().iter().any(|log| Arc::ptr_eq(&log.directory, directory));
@@ -148,7 +165,7 @@ impl Broker {
             }
             self.queue_removals(directory);
         }
-        for_each_in_parallel(&logs, |(directory, topic, partition)| {
+        threads::for_each_in_parallel(&logs, THREADS, |(directory, topic, partition)| {
             let key = TopicPartition { topic: Arc::clone(&topic.name), partition: *partition };
             let known = |offsets: &BTreeMap<TopicPartition, Offset>| offsets.get(&key).copied();
             let found = Found {
@@ -212,7 +229,7 @@ fn start_quorum(
         let (path, cluster_id) = (log_dir.path().to_owned(), meta.cluster_id.clone());
         return Err(DirectoryError::NoMetadata { path, cluster_id, metadata: dir }.into());
     }
-    let directory_id = first.meta.as_ref().map_or_else(Uuid::new_v4, |meta| meta.directory_id.0);
+    let directory_id = first.meta.as_ref().map_or_else(random::uuid, |meta| meta.directory_id.0);
     Ok(Quorum::start(QuorumOptions {
         dir,
         node_id,
@@ -236,7 +253,7 @@ fn controller_endpoint(endpoints: &[Endpoint]) -> quorum::Endpoint {
 }
 
 /// Tells the cluster that this broker is here. Replaying it raises the leader epoch of all that it leads.
-fn register(
+async fn register(
     quorum: &Quorum,
     broker_id: BrokerId,
     settings: &Settings,
@@ -246,23 +263,15 @@ fn register(
     let known = found.iter().find_map(|directory| Some(directory.meta.as_ref()?.cluster_id.clone()));
     let registration = Registration {
         broker_id,
-        incarnation: Uuid::new_v4(),
+        incarnation: random::uuid(),
         endpoints,
         rack: settings.get_text("broker.rack").map(str::to_owned),
-        cluster_id: known.unwrap_or_else(|| TopicId(Uuid::new_v4()).to_string()),
+        cluster_id: known.unwrap_or_else(|| TopicId(random::uuid()).to_string()),
         features: FEATURES.iter().map(|(name, level)| ((*name).to_owned(), *level)).collect(),
     };
     let records = controller::register_broker(&quorum.image(), registration).records;
-    wait_for(quorum.submit(records))??;
+    quorum.submit(records).await?;
     Ok(())
-}
-
-/// Runs a future to its end on a thread of its own, whatever the calling thread is.
-fn wait_for<T: Send>(future: impl Future<Output = T> + Send) -> std::io::Result<T> {
-    std::thread::scope(|scope| {
-        let run = || Ok(tokio::runtime::Builder::new_current_thread().build()?.block_on(future));
-        scope.spawn(run).join().expect("a future that does not panic")
-    })
 }
 
 /// Writes `meta.properties` where it is missing.
@@ -276,7 +285,7 @@ fn write_identities(found: &[Directory], node_id: BrokerId, quorum: &Quorum) -> 
             }
             continue;
         }
-        let id = if index == 0 { quorum.directory_id() } else { Uuid::new_v4() };
+        let id = if index == 0 { quorum.directory_id() } else { random::uuid() };
         let meta = MetaProperties { cluster_id: cluster_id.clone(), node_id, directory_id: TopicId(id) };
         directory.log_dir.write_meta_properties(&meta)?;
     }
@@ -293,19 +302,3 @@ fn take_offline(replicas: &Replicas, directory: &Arc<LogDir>) {
 
 /// Threads for opening and closing logs: more than cores, since most of their time goes into waiting for the disk.
 const THREADS: usize = 8;
-
-fn for_each_in_parallel<T: Sync>(items: &[T], work: impl Fn(&T) + Sync) {
-    let next = AtomicUsize::new(0);
-    let run = || {
-        while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
-            work(item);
-        }
-    };
-    std::thread::scope(|scope| {
-        // The calling thread is one of them.
-        for _ in 1..THREADS.min(items.len()) {
-            scope.spawn(run);
-        }
-        run();
-    });
-}

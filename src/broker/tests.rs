@@ -10,6 +10,7 @@ use super::*;
 use crate::config::{Durability, Inputs, load};
 use crate::io::clock::SystemClock;
 use crate::io::disk::SystemDisk;
+use crate::io::threads::wait;
 use crate::log::{Origin, ReadRequest};
 use crate::metadata::{Partition, Record};
 use crate::model::{LeaderEpoch, Offset};
@@ -24,12 +25,12 @@ fn start(dir: &Path, more: &[&str]) -> Result<Arc<Broker>, StartError> {
     let pairs = more.iter().filter_map(|pair| pair.split_once('=')).chain([("log.dirs", dir.as_str())]);
     let flags = pairs.map(|(key, value)| ("--set".into(), key.to_owned(), value.to_owned())).collect();
     let settings = load(&Inputs { flags, ..Inputs::default() }).expect("settings").settings;
-    Broker::start(StartOptions {
+    wait(Broker::start(StartOptions {
         settings: Arc::new(settings),
         clock: Arc::new(SystemClock::new()),
         disk: Arc::new(SystemDisk),
         endpoints: Vec::new(),
-    })
+    }))
 }
 
 fn create_topic(broker: &Broker, name: &str, partitions: usize) -> TopicId {
@@ -40,8 +41,7 @@ fn create_topic(broker: &Broker, name: &str, partitions: usize) -> TopicId {
 }
 
 fn submit(broker: &Broker, record: Record) {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    runtime.block_on(broker.quorum().submit(vec![record])).expect("a quorum of one");
+    wait(broker.quorum().submit(vec![record])).expect("a quorum of one");
 }
 
 fn append(broker: &Broker, replica: &Arc<Replica>, value: &str) -> Appended {
@@ -85,7 +85,7 @@ fn what_was_committed_is_there_after_a_clean_stop_and_after_none() {
     assert!(!appended.is_committed, "nothing is flushed when it is written");
     commit(&replica, appended.required);
     assert_eq!(readable(&replica), [(Offset(0), LeaderEpoch(0))]);
-    broker.close();
+    wait(broker.close());
     drop((replica, broker));
 
     let broker = start(dir.path(), &[]).expect("a start after a clean stop");
@@ -95,13 +95,13 @@ fn what_was_committed_is_there_after_a_clean_stop_and_after_none() {
     // What a process leaves that is killed now.
     let left = tempfile::tempdir().expect("a directory");
     copy(dir.path(), left.path());
-    broker.close();
+    wait(broker.close());
 
     let broker = start(left.path(), &[]).expect("a start after a crash");
     let replica = broker.replica("t", PartitionIndex(1)).expect("its leader");
     assert_eq!(readable(&replica), [(Offset(0), LeaderEpoch(0)), (Offset(1), LeaderEpoch(1))]);
     assert_eq!(replica.published().leader_epoch, LeaderEpoch(2));
-    broker.close();
+    wait(broker.close());
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn with_the_page_cache_an_append_is_committed_when_it_is_written() {
     let replica = broker.replica("t", PartitionIndex(0)).expect("its leader");
     assert_eq!(replica.settings().topic.acks_durability, Durability::PageCache);
     assert!(append(&broker, &replica, "a").is_committed);
-    broker.close();
+    wait(broker.close());
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn a_deleted_topic_is_gone_when_its_deletion_is_answered_and_its_name_is_free() 
     let new = broker.replica("t", PartitionIndex(0)).expect("its leader");
     assert_eq!(append(&broker, &new, "b").info.first_offset, Offset(0));
     assert_eq!(broker.replica_by_id(id, PartitionIndex(0)).err(), Some(ErrorCode::UnknownTopicId));
-    broker.close();
+    wait(broker.close());
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn a_directory_of_somebody_else_is_refused_with_the_reason() {
     let dir = tempfile::tempdir().expect("a directory");
     let broker = start(dir.path(), &[]).expect("a start");
     check(dir.path(), &[], "in use by another process");
-    broker.close();
+    wait(broker.close());
     drop(broker);
     check(dir.path(), &["node.id=7"], "belongs to node 1, and this is node 7");
     let foreign = tempfile::tempdir().expect("a directory");
@@ -156,7 +156,7 @@ fn a_log_that_cannot_be_opened_stays_offline_and_is_never_begun_anew() {
     create_topic(&broker, "t", 1);
     let replica = broker.replica("t", PartitionIndex(0)).expect("its leader");
     commit(&replica, append(&broker, &replica, "a").required);
-    broker.close();
+    wait(broker.close());
     drop((replica, broker));
     // What was on stable storage is gone, and the stop was none.
     std::fs::remove_file(dir.path().join(".kafka_cleanshutdown")).expect("the marker");
@@ -165,6 +165,6 @@ fn a_log_that_cannot_be_opened_stays_offline_and_is_never_begun_anew() {
         let broker = start(dir.path(), &[]).expect("the others are served");
         let refused = broker.replica("t", PartitionIndex(0)).err();
         assert_eq!(refused, Some(ErrorCode::KafkaStorageError));
-        broker.close();
+        wait(broker.close());
     }
 }

@@ -200,10 +200,7 @@ mod simulated {
 #[cfg(all(test, not(feature = "sim")))]
 mod tests {
     use super::*;
-
-    fn wait<F: Future>(future: F) -> F::Output {
-        tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(future)
-    }
+    use crate::io::threads::wait;
 
     #[test]
     fn a_job_runs_elsewhere_and_its_result_comes_back() {

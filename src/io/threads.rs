@@ -144,6 +144,12 @@ mod simulated {
     }
 }
 
+/// Runs a future to its end, for tests: where nothing else runs, waiting may block.
+#[cfg(test)]
+pub fn wait<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(future)
+}
+
 /// Cores that this process may use, at least 1; a container's limit counts.
 pub fn core_count() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
@@ -162,10 +168,6 @@ pub fn raise_open_files_limit() -> Option<u64> {
 #[cfg(all(test, not(feature = "sim")))]
 mod tests {
     use super::*;
-
-    fn wait<F: Future>(future: F) -> F::Output {
-        tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(future)
-    }
 
     #[test]
     fn a_service_runs_on_a_thread_of_its_own_until_its_future_ends() {

@@ -6,7 +6,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context as TaskContext, Poll};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -16,7 +15,7 @@ use crate::api::slot::{Completion, SlotHome};
 use crate::config::Roles;
 use crate::io::mailbox::Mailbox;
 use crate::io::net::Accepted;
-use crate::io::threads;
+use crate::io::threads::{self, Service};
 
 use super::admission::Place;
 use super::buffers::Buffers;
@@ -61,18 +60,15 @@ pub struct Core {
 }
 
 impl Core {
-    /// Starts the thread.
-    pub fn start(number: usize, shared: &Arc<Shared>) -> io::Result<(Arc<Core>, JoinHandle<()>)> {
+    /// Starts the thread. Tasks that outlive the grace at its stop are dropped with it.
+    pub fn start(number: usize, shared: &Arc<Shared>) -> io::Result<(Arc<Core>, Service)> {
         let core = Arc::new(Core::default());
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (core_of_thread, shared) = (Arc::clone(&core), Arc::clone(shared));
-        let thread = threads::spawn(&format!("core-{number}"), move || {
+        let service = threads::service(&format!("core-{number}"), move || async move {
             core_of_thread.completions.own_by_this_thread();
-            runtime.block_on(core_of_thread.run(&shared));
-            // Tasks that outlive the grace are dropped with their runtime, without waiting for blocking work.
-            runtime.shutdown_background();
+            core_of_thread.run(&shared).await;
         })?;
-        Ok((core, thread))
+        Ok((core, service))
     }
 
     pub fn load(&self) -> usize {

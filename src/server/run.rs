@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
 use anyhow::Context as _;
 use tokio::sync::watch;
@@ -10,7 +9,8 @@ use tokio::sync::watch;
 use crate::broker::{Broker, StartOptions};
 use crate::config::Settings;
 use crate::io::clock::{Clock, SystemClock};
-use crate::io::disk::SystemDisk;
+use crate::io::disk::{Disk, SystemDisk};
+use crate::io::threads::Service;
 use crate::metadata::Endpoint;
 
 use super::core::Core;
@@ -21,12 +21,26 @@ use super::shared::Shared;
 /// The way to start a server.
 pub struct Server;
 
-/// A server that runs; [`Running::stop`] ends it in order, a drop does the same.
+/// What a server stands on.
+pub struct Ground {
+    pub clock: Arc<dyn Clock>,
+    pub disk: Arc<dyn Disk>,
+}
+
+impl Ground {
+    /// The operating system.
+    pub fn system() -> Ground {
+        Ground { clock: Arc::new(SystemClock::new()), disk: Arc::new(SystemDisk) }
+    }
+}
+
+/// A server that runs; [`Running::stop`] ends it in order. Dropped without that, it serves nobody any more, and its data is
+/// left as by a crash.
 pub struct Running {
     addresses: Vec<SocketAddr>,
     shared: Arc<Shared>,
     cores: Arc<[Arc<Core>]>,
-    threads: Vec<JoinHandle<()>>,
+    services: Vec<Service>,
     stop_accepting: watch::Sender<bool>,
 }
 
@@ -34,26 +48,23 @@ impl Server {
     /// Binds the listeners, starts the broker and serves. Returns when connections are accepted.
     ///
     /// The ports are bound before the data is opened: a second server on one port must not touch the first one's files.
-    pub fn start(settings: Settings) -> anyhow::Result<Running> {
+    pub async fn start(settings: Settings) -> anyhow::Result<Running> {
+        Server::start_on(Ground::system(), settings).await
+    }
+
+    /// As [`Server::start`], on another ground.
+    pub async fn start_on(ground: Ground, settings: Settings) -> anyhow::Result<Running> {
         let options = Options::from_settings(&settings);
         let mut bound = Vec::new();
         for listener in settings.listeners() {
             bound.extend(listen::bind(&listener, settings.roles_of(&listener), options.backlog)?);
         }
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let broker = start_broker(settings, &clock, &bound)?;
+        let Ground { clock, disk } = ground;
+        let endpoints = endpoints(&settings, &bound);
+        let start = StartOptions { endpoints, settings: Arc::new(settings), clock: Arc::clone(&clock), disk };
+        let broker = Broker::start(start).await?;
         Running::start(bound, Shared::new(broker, clock, options))
     }
-}
-
-fn start_broker(settings: Settings, clock: &Arc<dyn Clock>, bound: &[Bound]) -> anyhow::Result<Arc<Broker>> {
-    let options = StartOptions {
-        endpoints: endpoints(&settings, bound),
-        settings: Arc::new(settings),
-        clock: Arc::clone(clock),
-        disk: Arc::new(SystemDisk),
-    };
-    Ok(Broker::start(options)?)
 }
 
 /// What is told to others: the advertised listeners, with the port that the system chose where none was given.
@@ -71,11 +82,11 @@ fn endpoints(settings: &Settings, bound: &[Bound]) -> Vec<Endpoint> {
 impl Running {
     fn start(bound: Vec<Bound>, shared: Arc<Shared>) -> anyhow::Result<Running> {
         let mut cores = Vec::new();
-        let mut threads = Vec::new();
+        let mut services = Vec::new();
         for number in 0..shared.options.threads.get() {
-            let (core, thread) = Core::start(number, &shared).context("cannot start a thread")?;
+            let (core, service) = Core::start(number, &shared).context("cannot start a thread")?;
             cores.push(core);
-            threads.push(thread);
+            services.push(service);
         }
         let cores: Arc<[Arc<Core>]> = cores.into();
         let (stop_accepting, stop) = watch::channel(false);
@@ -84,7 +95,7 @@ impl Running {
             let accept = listener.accept(Arc::clone(&shared), Arc::clone(&cores), stop.clone());
             cores[0].run_task(Box::pin(accept));
         }
-        Ok(Running { addresses, shared, cores, threads, stop_accepting })
+        Ok(Running { addresses, shared, cores, services, stop_accepting })
     }
 
     /// Where it listens, in the order of the listeners, with the ports that the system chose.
@@ -107,32 +118,24 @@ impl Running {
     }
 
     /// Accepts no more, finishes what is in flight within a bounded time, closes the broker.
-    pub fn stop(mut self) -> anyhow::Result<()> {
-        self.halt()
+    pub async fn stop(mut self) {
+        self.interrupt();
+        for service in std::mem::take(&mut self.services) {
+            service.ended().await;
+        }
+        self.shared.broker.close().await;
     }
 
-    fn halt(&mut self) -> anyhow::Result<()> {
-        if self.threads.is_empty() {
-            return Ok(());
-        }
+    fn interrupt(&self) {
         // Nobody receives any more when the cores have ended by themselves.
         let _ = self.stop_accepting.send(true);
         self.cores.iter().for_each(|core| core.stop());
         self.shared.interrupt_all();
-        for thread in self.threads.drain(..) {
-            if thread.join().is_err() {
-                tracing::error!("a core's thread panicked");
-            }
-        }
-        self.shared.broker.close();
-        Ok(())
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if let Err(error) = self.halt() {
-            tracing::error!(%error, "did not stop in order");
-        }
+        self.interrupt();
     }
 }

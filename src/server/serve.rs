@@ -26,39 +26,28 @@ pub fn serve(settings: Settings) -> anyhow::Result<()> {
         tracing::debug!(limit, "open files");
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let mut signals = runtime.block_on(async { Signals::new() }).context("cannot listen to signals")?;
-    let running = Server::start(settings.clone())?;
-    print_ready(&settings, running.addresses(), clock.now().monotonic_ms)?;
-    let name = runtime.block_on(signals.next());
-    tracing::info!(signal = name, "stopping");
-    std::thread::scope(|scope| {
-        let stopping = scope.spawn(|| running.stop());
-        runtime.block_on(async {
-            tokio::select! {
-                biased;
-                name = signals.next() => {
-                    tracing::warn!(signal = name, "ended at once");
-                    std::process::exit(EXIT_INTERRUPTED);
-                }
-                () = finished(&stopping) => {}
+    runtime.block_on(async {
+        let mut signals = Signals::new().context("cannot listen to signals")?;
+        let running = Server::start(settings.clone()).await?;
+        print_ready(&settings, running.addresses(), clock.now().monotonic_ms)?;
+        let name = signals.next().await;
+        tracing::info!(signal = name, "stopping");
+        tokio::select! {
+            biased;
+            name = signals.next() => {
+                tracing::warn!(signal = name, "ended at once");
+                std::process::exit(EXIT_INTERRUPTED);
             }
-        });
-        stopping.join().unwrap_or_else(|_| anyhow::bail!("the server panicked while it stopped"))
-    })?;
-    tracing::info!("stopped");
-    Ok(())
-}
-
-async fn finished<T>(thread: &std::thread::ScopedJoinHandle<'_, T>) {
-    let waited = async {
-        while !thread.is_finished() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            stopped = tokio::time::timeout(STOP_LIMIT, running.stop()) => {
+                if stopped.is_err() {
+                    tracing::error!(seconds = STOP_LIMIT.as_secs(), "could not stop in order");
+                    std::process::exit(1);
+                }
+            }
         }
-    };
-    if tokio::time::timeout(STOP_LIMIT, waited).await.is_err() {
-        tracing::error!(seconds = STOP_LIMIT.as_secs(), "could not stop in order");
-        std::process::exit(1);
-    }
+        tracing::info!("stopped");
+        Ok(())
+    })
 }
 
 fn print_ready(settings: &Settings, addresses: &[std::net::SocketAddr], ms: u64) -> anyhow::Result<()> {

@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use crate::config::{self, Inputs};
+use crate::io::threads::wait;
 
 use super::run::{Running, Server};
 
@@ -28,7 +29,7 @@ impl Fixture {
         let flags = settings.into_iter().map(|(key, value)| ("--set".to_owned(), key.to_owned(), value.to_owned()));
         let inputs = Inputs { flags: flags.collect(), ..Inputs::default() };
         let loaded = config::load(&inputs).expect("settings that hold");
-        let running = Server::start(loaded.settings).expect("a server");
+        let running = wait(Server::start(loaded.settings)).expect("a server");
         Fixture { running: Some(running), _folder: folder }
     }
 
@@ -57,6 +58,14 @@ impl Fixture {
         while !holds(self.running()) {
             assert!(start.elapsed() < LIMIT, "{what}");
             std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+impl Drop for Fixture {
+    fn drop(&mut self) {
+        if let Some(running) = self.running.take() {
+            wait(running.stop());
         }
     }
 }
@@ -342,7 +351,7 @@ fn a_port_in_use_is_named() {
     let flags = flags.into_iter().map(|(key, value)| ("--set".to_owned(), key.to_owned(), value));
     let inputs = Inputs { flags: flags.collect(), ..Inputs::default() };
     let settings = config::load(&inputs).expect("settings that hold").settings;
-    let error = Server::start(settings).err().expect("the port is taken");
+    let error = wait(Server::start(settings)).err().expect("the port is taken");
     let text = format!("{error:#}");
     assert!(text.contains(&taken.to_string()) && text.contains("another process listens there"), "{text}");
 }
@@ -353,7 +362,7 @@ fn a_stop_ends_connections_and_frees_the_port() {
     let address = fixture.running().addresses()[0];
     let mut idle = fixture.connect();
     fixture.eventually("it is open", |running| running.connections() == 1);
-    fixture.running.take().expect("it runs").stop().expect("an orderly stop");
+    wait(fixture.running.take().expect("it runs").stop());
     assert_eq!(answer(&mut idle), None);
     assert!(TcpStream::connect(address).is_err(), "nobody listens any more");
 }

@@ -11,6 +11,7 @@ use crate::config::{Inputs, Roles, load};
 use crate::io::clock::SystemClock;
 use crate::io::disk::SystemDisk;
 use crate::io::mailbox::Mailbox;
+use crate::io::threads::wait;
 use crate::metadata::Endpoint;
 use crate::model::ErrorCode;
 use crate::protocol::api_key::ApiKey;
@@ -39,12 +40,12 @@ impl Bench {
         let flags = vec![("--data".to_owned(), "log.dirs".to_owned(), data)];
         let settings = load(&Inputs { flags, ..Inputs::default() }).expect("settings load").settings;
         let endpoint = Endpoint { listener: "PLAINTEXT".into(), host: host.into(), port: 9092, security_protocol: 0 };
-        let broker = Broker::start(StartOptions {
+        let broker = wait(Broker::start(StartOptions {
             settings: Arc::new(settings),
             clock: Arc::new(SystemClock::new()),
             disk: Arc::new(SystemDisk),
             endpoints: vec![endpoint],
-        });
+        }));
         Bench {
             _dir: dir,
             broker: broker.expect("a broker starts"),
@@ -158,7 +159,7 @@ fn every_version_is_answered_with_topics_and_without() {
         let codes: Vec<i16> = response.responses.iter().map(|topic| topic.error_code).collect();
         assert_eq!(codes, [0, ErrorCode::UnknownTopicOrPartition.code()]);
     }
-    bench.broker.close();
+    wait(bench.broker.close());
 }
 
 #[test]
@@ -166,7 +167,7 @@ fn a_wildcard_is_never_advertised() {
     let bench = Bench::start("0.0.0.0");
     let response: MetadataResponse = bench.ask(12, &MetadataRequest::default());
     assert_eq!(response.brokers[0].host.as_str(), "127.0.0.7");
-    bench.broker.close();
+    wait(bench.broker.close());
 }
 
 #[test]
@@ -182,7 +183,7 @@ fn a_listener_that_no_broker_has_shows_no_broker_and_no_leader() {
         assert_eq!((partition.error_code, partition.leader_id.0), (code.code(), -1));
         assert_eq!(partition.offline_replicas.len(), 1);
     }
-    bench.broker.close();
+    wait(bench.broker.close());
 }
 
 #[test]
@@ -199,7 +200,7 @@ fn a_topic_is_found_by_its_id_and_no_longer_by_that_of_its_predecessor() {
     let new = bench.create("t", 1).topics[0].topic_id;
     assert_eq!(by_id(old), [("".into(), ErrorCode::UnknownTopicId, vec![])]);
     assert_eq!(by_id(new), [("t".into(), ErrorCode::None, vec![1])]);
-    bench.broker.close();
+    wait(bench.broker.close());
 }
 
 #[test]
@@ -213,7 +214,7 @@ fn nothing_is_created_by_those_who_do_not_want_it_or_have_no_time() {
     let response = bench.ask(7, &request.with_timeout_ms(10_000).with_validate_only(true));
     assert_eq!((response.topics[0].error_code, response.topics[0].num_partitions), (0, 1));
     assert_eq!(bench.broker.image().topic_count(), 0);
-    bench.broker.close();
+    wait(bench.broker.close());
 }
 
 /// Reads all pages and gives `topic:partitions` of each.
@@ -244,7 +245,7 @@ fn topics_are_described_page_by_page() {
     assert_eq!(pages(&bench, 4), ["a:0,1 b:0,1", "b:2"]);
     assert_eq!(pages(&bench, 2), ["a:0,1", "b:0,1", "b:2"]);
     assert_eq!(pages(&bench, 0), ["a:0", "a:1", "b:0", "b:1", "b:2"]);
-    bench.broker.close();
+    wait(bench.broker.close());
 }
 
 #[test]

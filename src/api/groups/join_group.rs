@@ -5,11 +5,11 @@
 use std::ops::RangeInclusive;
 
 use bytes::Bytes;
-use uuid::Uuid;
 
 use super::{answer, java_address, optional_text, text, wire};
 use crate::api::{Api, Context, Reply};
 use crate::coordinator::group::{JoinReply, JoinRequest, Protocol, Reply as GroupReply};
+use crate::io::random;
 use crate::model::ErrorCode;
 use crate::protocol::api_key::ApiKey;
 use crate::protocol::message::join_group_response::JoinGroupResponseMember;
@@ -58,7 +58,7 @@ fn translate(cx: &Context<'_>, request: &JoinGroupRequest) -> JoinRequest {
         version: cx.version,
         client_id: cx.client_id_text().to_owned(),
         client_host: java_address(cx.connection.peer.ip()),
-        new_member_uuid: Uuid::new_v4(),
+        new_member_uuid: random::uuid(),
         group_id: text(&request.group_id),
         member_id: text(&request.member_id),
         group_instance_id: optional_text(request.group_instance_id.as_ref()),

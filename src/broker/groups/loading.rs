@@ -10,6 +10,7 @@ use super::shard::Shard;
 use crate::broker::waiter::Waiter;
 use crate::coordinator::group::Coordinator;
 use crate::io::clock::Clock;
+use crate::io::threads;
 use crate::log::ReadRequest;
 use crate::model::{Now, Offset};
 use crate::protocol::compression::decompress;
@@ -31,7 +32,7 @@ pub(super) fn load_in_background(shards: Vec<Arc<Shard>>, clock: Arc<dyn Clock>,
             shard.load(clock.now(), buffer_bytes);
         }
     };
-    if let Err(error) = std::thread::Builder::new().name("group-loader".into()).spawn(run) {
+    if let Err(error) = threads::detach("group-loader", run) {
         tracing::error!(%error, "groups cannot be loaded without a thread");
         shards.iter().for_each(|shard| shard.unload());
     }

@@ -44,7 +44,7 @@ pub struct GroupCoordinators {
 }
 
 impl GroupCoordinators {
-    /// Coordinators without shards, and the thread of their timers.
+    /// Coordinators without shards, and the service of their timers.
     pub fn start(settings: &Settings, clock: Arc<dyn Clock>) -> std::io::Result<Arc<GroupCoordinators>> {
         let groups = Arc::new(GroupCoordinators {
             options: options(settings),
@@ -145,8 +145,8 @@ impl GroupCoordinators {
     }
 
     /// Ends the timers; everyone who waits is told to look for another coordinator.
-    pub fn close(&self) {
-        self.timers.close();
+    pub async fn close(&self) {
+        self.timers.close().await;
         for shard in self.shards() {
             shard.unload();
         }

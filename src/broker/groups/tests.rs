@@ -14,6 +14,7 @@ use crate::coordinator::group::{
 };
 use crate::io::clock::SystemClock;
 use crate::io::disk::SystemDisk;
+use crate::io::threads::wait;
 use crate::metadata::{Partition, Record};
 use crate::model::{BrokerId, TopicId};
 
@@ -29,12 +30,11 @@ fn start(dir: &Path) -> Arc<Broker> {
         disk: Arc::new(SystemDisk),
         endpoints: Vec::new(),
     };
-    Broker::start(options).expect("a broker")
+    wait(Broker::start(options)).expect("a broker")
 }
 
 fn submit(broker: &Broker, record: Record) {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    runtime.block_on(broker.quorum().submit(vec![record])).expect("a quorum of one");
+    wait(broker.quorum().submit(vec![record])).expect("a quorum of one");
 }
 
 fn create(broker: &Broker, name: &str) -> TopicId {
@@ -160,14 +160,14 @@ fn members_and_offsets_are_there_after_a_kill_and_after_a_stop() {
     }
     // The directory as a killed process leaves it: it was answered, so it is there.
     let killed = copy(dir.path());
-    broker.close();
+    wait(broker.close());
     drop(broker);
     for dir in [&killed, &dir] {
         let broker = start(dir.path());
         assert_eq!(fetch(&broker, "g"), 50);
         assert_eq!(heartbeat(&broker, &member_id), Ok(Reply::Heartbeat(ErrorCode::None)));
         assert_eq!(heartbeat(&broker, "other"), Ok(Reply::Heartbeat(ErrorCode::UnknownMemberId)));
-        broker.close();
+        wait(broker.close());
     }
 }
 
@@ -183,7 +183,7 @@ fn a_broken_machine_is_read_anew_from_its_log() {
     assert_eq!(fetch(&broker, "g"), 7);
     assert!(commit(&broker, "g", topic_id, ("", -1), 8).is_ok());
     assert_eq!(fetch(&broker, "g"), 8);
-    broker.close();
+    wait(broker.close());
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn offsets_go_with_their_topic_and_all_of_them_with_the_coordinators_own() {
     assert_eq!(fetch(&broker, "h"), -1);
     assert!(commit(&broker, "h", other_id, ("", -1), 2).is_ok());
     assert_eq!(fetch(&broker, "h"), 2);
-    broker.close();
+    wait(broker.close());
 }
 
 #[test]
@@ -231,7 +231,7 @@ fn timers_go_off_without_requests() {
         .expect("a coordinator");
     let reply = waiting.blocking_recv().expect("a reply");
     assert!(matches!(reply, Reply::Join(JoinReply { error: ErrorCode::None, generation_id: 2, .. })));
-    broker.close();
+    wait(broker.close());
 }
 
 #[test]
@@ -243,7 +243,7 @@ fn whoever_waits_when_the_broker_stops_is_sent_elsewhere() {
     let now = broker.now();
     let call = broker.groups().call(&broker, now, "g", |machine, token| machine.join(now, &join_request(3, ""), token));
     let waiting = call.expect("a coordinator");
-    broker.close();
+    wait(broker.close());
     let reply = waiting.blocking_recv().expect("a reply");
     assert!(matches!(reply, Reply::Join(JoinReply { error: ErrorCode::NotCoordinator, .. })));
     let late = broker.groups().call(&broker, now, "g", |machine, token| machine.join(now, &join_request(3, ""), token));

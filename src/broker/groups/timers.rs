@@ -1,32 +1,27 @@
-//! The timers of all coordinators, on one thread: sleeps until the earliest deadline, then lets that shard do what is due.
+//! The timers of all coordinators, in one service: sleeps until the earliest deadline, then lets that shard do what is due.
 //!
 //! A shard publishes its machine's next deadline after every event. Heartbeats only move deadlines back, which wakes nobody:
-//! the thread finds out when it gets there.
+//! the service finds out when it gets there.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use super::GroupCoordinators;
 use crate::io::clock::Clock;
+use crate::io::threads::{self, Service};
 use crate::model::Now;
 
 pub(super) struct Timers {
     clock: Arc<dyn Clock>,
-    /// When the thread will look again, by the monotonic clock.
+    /// When the service will look again, by the monotonic clock.
     sleeps_until_ms: AtomicU64,
-    told: Mutex<Told>,
-    wake: Condvar,
-    thread: Mutex<Option<JoinHandle<()>>>,
-}
-
-#[derive(Default)]
-struct Told {
-    has_earlier: bool,
-    is_closing: bool,
+    is_closing: AtomicBool,
+    wake: Notify,
+    service: Mutex<Option<Service>>,
 }
 
 impl Timers {
@@ -34,25 +29,23 @@ impl Timers {
         Timers {
             clock,
             sleeps_until_ms: AtomicU64::new(u64::MAX),
-            told: Mutex::default(),
-            wake: Condvar::new(),
-            thread: Mutex::default(),
+            is_closing: AtomicBool::new(false),
+            wake: Notify::new(),
+            service: Mutex::default(),
         }
     }
 
-    /// Starts the thread. It lives until [`Timers::close`], or until the coordinators are dropped.
+    /// Starts the service. It lives until [`Timers::close`], or until the coordinators are dropped.
     pub(super) fn start(self: &Arc<Timers>, groups: Weak<GroupCoordinators>) -> std::io::Result<()> {
         let timers = Arc::clone(self);
-        let run = move || {
-            while let Some(groups) = groups.upgrade() {
-                let deadline_ms = expire(&groups, &*timers.clock);
-                drop(groups);
-                if !timers.sleep(deadline_ms) {
+        let run = async move {
+            while let Some(deadline_ms) = groups.upgrade().map(|groups| expire(&groups, &*timers.clock)) {
+                if !timers.sleep(deadline_ms).await {
                     return;
                 }
             }
         };
-        *self.thread.lock() = Some(std::thread::Builder::new().name("group-timers".into()).spawn(run)?);
+        *self.service.lock() = Some(threads::service("group-timers", || run)?);
         Ok(())
     }
 
@@ -60,38 +53,35 @@ impl Timers {
         self.clock.now()
     }
 
-    /// A shard has something to do at `deadline_ms`: wakes the thread if it means to sleep longer.
+    /// A shard has something to do at `deadline_ms`: wakes the service if it means to sleep longer.
     pub(super) fn wake_for(&self, deadline_ms: u64) {
         if deadline_ms < self.sleeps_until_ms.load(Ordering::SeqCst) {
-            self.told.lock().has_earlier = true;
             self.wake.notify_one();
         }
     }
 
-    /// Ends the thread and waits for it.
-    pub(super) fn close(&self) {
-        self.told.lock().is_closing = true;
+    /// Ends the service and waits for it.
+    pub(super) async fn close(&self) {
+        self.is_closing.store(true, Ordering::SeqCst);
         self.wake.notify_one();
-        let thread = self.thread.lock().take();
-        if thread.is_some_and(|thread| thread.join().is_err()) {
-            tracing::error!("the groups' timers panicked");
+        let service = self.service.lock().take();
+        if let Some(service) = service {
+            service.ended().await;
         }
     }
 
     /// Returns whether to go on.
-    fn sleep(&self, deadline_ms: u64) -> bool {
-        let mut told = self.told.lock();
-        // Published before the last look at `has_earlier`: a shard either sees it and tells, or was seen by `expire`.
+    async fn sleep(&self, deadline_ms: u64) -> bool {
+        // A shard that looked before this has left a permit in `wake`, or was seen by `expire`.
         self.sleeps_until_ms.store(deadline_ms, Ordering::SeqCst);
         let wait_ms = deadline_ms.saturating_sub(self.now().monotonic_ms);
-        if !told.has_earlier && !told.is_closing && wait_ms > 0 {
-            match deadline_ms {
-                u64::MAX => self.wake.wait(&mut told),
-                _ => drop(self.wake.wait_for(&mut told, Duration::from_millis(wait_ms))),
+        match deadline_ms {
+            u64::MAX => self.wake.notified().await,
+            _ => {
+                let _ = tokio::time::timeout(Duration::from_millis(wait_ms), self.wake.notified()).await;
             }
         }
-        told.has_earlier = false;
-        !told.is_closing
+        !self.is_closing.load(Ordering::SeqCst)
     }
 }
 

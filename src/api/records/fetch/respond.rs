@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use uuid::Uuid;
 
 use super::read::{Found, Isolation, Reading};
 use crate::api::{Answer, Chunk, Context};
 use crate::broker::Broker;
 use crate::broker::fetch_sessions::{FetchContext, FetchPartition, FetchTopic, NO_SESSION};
+use crate::io::random;
 use crate::log::Region;
 use crate::model::{ErrorCode, PartitionIndex};
 use crate::protocol::fetch::{self, PartitionResponse, Records, ResponseHead, ResponseWriter};
@@ -167,7 +167,7 @@ fn topic_ref(topic: &FetchTopic) -> TopicRef<'_> {
 
 /// Random, so that a client that outlives a restart does not meet somebody else's session (`FetchSessionCache.newSessionId`).
 fn new_session_id() -> i32 {
-    let random = Uuid::new_v4().as_u128() & 0x7fff_ffff;
+    let random = random::uuid().as_u128() & 0x7fff_ffff;
     i32::try_from(random).expect("31 bits")
 }
 
