@@ -27,14 +27,13 @@ pub struct FlushTicket {
     dir: Arc<Path>,
     segments: Vec<Arc<Segment>>,
     snapshots: Vec<Snapshot>,
-    obsolete_snapshot: Option<Offset>,
     epochs: Option<(u64, String)>,
     sync_parent: bool,
     sync_dir: bool,
     covers: Covers,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Covers {
     end: Offset,
     /// Where the active segment began: of all before it, the indexes are covered too.
@@ -43,6 +42,7 @@ struct Covers {
     dir_version: u64,
     epochs_version: u64,
     snapshot_offset: Option<Offset>,
+    obsolete_snapshots: Vec<Offset>,
 }
 
 /// What became of a ticket; goes back to [`Log::flushed`].
@@ -90,10 +90,12 @@ impl FlushTicket {
         for snapshot in &self.snapshots {
             snapshot.write(&self.log_dir, &self.dir)?;
         }
-        if let Some(offset) = self.obsolete_snapshot {
-            // The newer one must be there for good before the older one goes.
+        if !self.covers.obsolete_snapshots.is_empty() {
+            // The newer one must be there for good before the older ones go.
             self.log_dir.sync_dir(&self.dir)?;
-            snapshots::remove(&self.log_dir, &self.dir, offset)?;
+        }
+        for offset in &self.covers.obsolete_snapshots {
+            snapshots::remove(&self.log_dir, &self.dir, *offset)?;
         }
         if let Some((_, text)) = &self.epochs {
             self.log_dir.write_atomically(&self.dir.join(LEADER_EPOCH_CHECKPOINT), text.as_bytes())?;
@@ -143,7 +145,6 @@ impl Log {
             dir: self.dir.clone(),
             segments: self.segments[first..].to_vec(),
             snapshots: unflushed.snapshots.clone(),
-            obsolete_snapshot: unflushed.obsolete_snapshot.take(),
             epochs,
             sync_parent: !unflushed.parent_synced,
             sync_dir: unflushed.dir_synced < unflushed.dir_version,
@@ -154,6 +155,7 @@ impl Log {
                 dir_version: unflushed.dir_version,
                 epochs_version,
                 snapshot_offset: unflushed.snapshot_offset,
+                obsolete_snapshots: std::mem::take(&mut unflushed.obsolete_snapshots),
             },
         }
     }
@@ -161,12 +163,19 @@ impl Log {
     /// Takes in a finished flush and answers the durable end. An error is the flush's: the directory is offline
     /// then, unless [`LogError::is_disk_full`], and the next ticket covers the same again.
     pub fn flushed(&mut self, outcome: FlushOutcome) -> Result<DurableEnd, LogError> {
-        outcome.result?;
         let active_from = self.active().base_offset;
         let (covers, unflushed) = (outcome.covers, &mut self.unflushed);
+        let is_of_this_log = covers.truncation_generation == unflushed.truncation_generation;
+        if let Err(error) = outcome.result {
+            // They still lie there; a cut has looked at what is there by itself.
+            if is_of_this_log {
+                unflushed.obsolete_snapshots.extend(covers.obsolete_snapshots);
+            }
+            return Err(error);
+        }
         unflushed.parent_synced = true;
         unflushed.dir_synced = unflushed.dir_synced.max(covers.dir_version);
-        if covers.truncation_generation == unflushed.truncation_generation {
+        if is_of_this_log {
             unflushed.epochs_synced = unflushed.epochs_synced.max(covers.epochs_version);
             unflushed.durable_end = unflushed.durable_end.max(covers.end);
             unflushed.snapshots.retain(|snapshot| Some(snapshot.offset) > covers.snapshot_offset);

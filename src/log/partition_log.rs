@@ -93,8 +93,8 @@ pub(crate) struct Unflushed {
     pub snapshot_offset: Option<Offset>,
     /// How large the active segment was then.
     pub snapshot_size_bytes: u64,
-    /// A snapshot that belongs to no segment's start, and goes when a newer one is written.
-    pub obsolete_snapshot: Option<Offset>,
+    /// Snapshots that belong to no segment's start, and go when a newer one is written.
+    pub obsolete_snapshots: Vec<Offset>,
     /// Base offset of the first finished segment whose indexes no finished flush has covered. Its records may have been
     /// flushed long before: an index gets its last entries when its segment is finished.
     pub indexes_from: Option<Offset>,
@@ -450,7 +450,7 @@ impl Log {
         }
         unflushed.snapshot_size_bytes = self.segments.last().expect("a log has a segment").size_bytes();
         let is_base = |offset: &Offset| self.segments.iter().any(|segment| segment.base_offset == *offset);
-        unflushed.obsolete_snapshot = previous.filter(|offset| !is_base(offset)).or(unflushed.obsolete_snapshot);
+        unflushed.obsolete_snapshots.extend(previous.filter(|offset| !is_base(offset)));
         unflushed.snapshots.push(Snapshot::new(&self.producers, self.log_end_offset));
         unflushed.dir_version += 1;
     }

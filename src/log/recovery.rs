@@ -385,7 +385,7 @@ impl Loader<'_> {
             snapshots: Vec::new(),
             snapshot_offset,
             snapshot_size_bytes: active.size_bytes(),
-            obsolete_snapshot: None,
+            obsolete_snapshots: Vec::new(),
             indexes_from: None,
         };
         Ok(Log::from_parts(LogParts {

@@ -73,7 +73,7 @@ impl Log {
         let unflushed = &mut self.unflushed;
         unflushed.durable_end = unflushed.durable_end.min(end_offset);
         unflushed.snapshots.clear();
-        unflushed.obsolete_snapshot = None;
+        unflushed.obsolete_snapshots.clear();
         let rebuilt = snapshots::rebuild(&self.log_dir, &self.dir, &self.segments, end_offset)?;
         for snapshot in &rebuilt.at_segments {
             snapshot.write(&self.log_dir, &self.dir)?;

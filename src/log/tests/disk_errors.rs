@@ -196,3 +196,25 @@ fn a_finished_segments_indexes_are_flushed_though_its_records_were_flushed_befor
         assert_eq!(indexes(&disk.cut(seed)), before, "seed {seed}");
     }
 }
+
+#[test]
+fn a_snapshot_that_a_full_disk_kept_from_being_replaced_goes_with_the_next_flush() {
+    let disk = SimDisk::new();
+    let (log_dir, mut log) = open(&disk, &LogOptions::default());
+    let snapshot_at_the_end = |log: &mut Log, sequence| {
+        send(log, sequence).unwrap();
+        log.queue_snapshot();
+    };
+    let left = || crate::log::snapshots::list(&log_dir, Path::new(DIR)).unwrap();
+    snapshot_at_the_end(&mut log, 0);
+    flush(&mut log).unwrap();
+    assert_eq!(left(), [Offset(1)]);
+    disk.set_capacity_bytes(used_bytes(&disk) + producer_batch(7, 0, 1, 1).len());
+    snapshot_at_the_end(&mut log, 1);
+    assert!(flush(&mut log).is_err(), "there is no room for the new one");
+    disk.set_capacity_bytes(usize::MAX);
+    // Two that were never replaced: neither may be forgotten.
+    snapshot_at_the_end(&mut log, 2);
+    flush(&mut log).unwrap();
+    assert_eq!(left(), [Offset(3)]);
+}
