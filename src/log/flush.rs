@@ -3,13 +3,13 @@
 //! The ticket is taken under the lock, run on another thread, and its outcome handed back under the lock. Several may be on
 //! their way. What the ticket covers was captured when it was taken; a cut of the log in between makes it worthless.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use crate::log::checkpoint;
 use crate::log::error::{LogError, is_disk_full};
 use crate::log::log_dir::LogDir;
 use crate::log::partition_log::{DurableEnd, Log};
+use crate::log::place::Place;
 use crate::log::segment::Segment;
 use crate::log::snapshots::{self, Snapshot};
 use crate::model::Offset;
@@ -24,7 +24,7 @@ const SNAPSHOT_INTERVAL_BYTES: u64 = 64 << 20;
 #[must_use = "what is captured is flushed by running the ticket"]
 pub struct FlushTicket {
     log_dir: Arc<LogDir>,
-    dir: Arc<Path>,
+    dir: Arc<Place>,
     segments: Vec<Arc<Segment>>,
     snapshots: Vec<Snapshot>,
     epochs: Option<(u64, String)>,

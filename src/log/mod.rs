@@ -22,6 +22,7 @@ mod leftovers;
 mod log_dir;
 mod options;
 mod partition_log;
+mod place;
 mod producer_snapshot;
 mod producers;
 mod reader;

@@ -19,6 +19,7 @@ use crate::log::error::{AppendError, is_disk_full};
 use crate::log::leader_epoch::LeaderEpochs;
 use crate::log::log_dir::LogDir;
 use crate::log::options::LogOptions;
+use crate::log::place::Place;
 use crate::log::producers::{ProducerBatch, Producers, Undo, Verdict};
 use crate::log::reader::LogReader;
 use crate::log::segment::Segment;
@@ -52,7 +53,7 @@ impl DurableEnd {
 /// One partition's log.
 pub struct Log {
     pub(crate) log_dir: Arc<LogDir>,
-    pub(crate) dir: Arc<Path>,
+    pub(crate) dir: Arc<Place>,
     pub(crate) topic_id: TopicId,
     pub(crate) options: Arc<LogOptions>,
     pub(crate) segments: Vec<Arc<Segment>>,
@@ -103,7 +104,7 @@ pub(crate) struct Unflushed {
 /// The parts that opening a log has found; see `recovery`.
 pub(crate) struct LogParts {
     pub log_dir: Arc<LogDir>,
-    pub dir: Arc<Path>,
+    pub dir: Arc<Place>,
     pub topic_id: TopicId,
     pub options: Arc<LogOptions>,
     pub segments: Vec<Arc<Segment>>,
@@ -153,6 +154,12 @@ impl Log {
 
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// Has no further file of this log opened by its path. Called before its directory is moved away; readers go on with the
+    /// files that are open.
+    pub fn leave_place(&self) {
+        self.dir.leave();
     }
 
     pub fn topic_id(&self) -> TopicId {

@@ -19,6 +19,7 @@ use crate::log::leftovers;
 use crate::log::log_dir::LogDir;
 use crate::log::options::LogOptions;
 use crate::log::partition_log::{Log, LogParts, Unflushed};
+use crate::log::place::Place;
 use crate::log::scan::{LocatedBatch, Scan, ScanError};
 use crate::log::segment::{
     INDEX_SUFFIX, LOG_SUFFIX, MaxTimestamp, Segment, State, TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX, file_path,
@@ -70,7 +71,7 @@ impl Log {
         let base_offsets = leftovers::clean(log_dir, &path)?;
         let mut loader = Loader {
             log_dir,
-            dir: path.into(),
+            dir: Place::new(path),
             open,
             epochs: LeaderEpochs::default(),
             epochs_known: false,
@@ -112,7 +113,7 @@ type IndexPair = (SparseIndex<OffsetEntry>, SparseIndex<TimeEntry>);
 
 struct Loader<'a> {
     log_dir: &'a Arc<LogDir>,
-    dir: Arc<Path>,
+    dir: Arc<Place>,
     open: &'a OpenLog<'a>,
     epochs: LeaderEpochs,
     /// Whether the epoch file was readable; if not, all batches are asked.

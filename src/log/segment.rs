@@ -17,6 +17,7 @@ use crate::log::error::{LogError, ReadError};
 use crate::log::index::{IndexEntry, OffsetEntry, SparseIndex, TimeEntry, floor_in_file, read_entries, write_entries};
 use crate::log::log_dir::LogDir;
 use crate::log::options::LogOptions;
+use crate::log::place::Place;
 use crate::log::producer_snapshot::{SIDECAR_SUFFIX, SNAPSHOT_SUFFIX};
 use crate::log::scan::{LocatedBatch, Scan};
 use crate::model::Offset;
@@ -131,20 +132,20 @@ struct Files {
 pub(crate) struct Segment {
     pub base_offset: Offset,
     log_dir: Arc<LogDir>,
-    dir: Arc<Path>,
+    dir: Arc<Place>,
     files: Mutex<Files>,
     state: Mutex<State>,
 }
 
 impl Segment {
-    pub fn new(log_dir: Arc<LogDir>, dir: Arc<Path>, base_offset: Offset, state: State) -> Segment {
+    pub fn new(log_dir: Arc<LogDir>, dir: Arc<Place>, base_offset: Offset, state: State) -> Segment {
         Segment { base_offset, log_dir, dir, files: Mutex::new(Files::default()), state: Mutex::new(state) }
     }
 
     /// Creates the files of an empty segment; indexes appear when they have an entry.
-    pub fn create(log_dir: Arc<LogDir>, dir: Arc<Path>, base_offset: Offset) -> io::Result<Segment> {
+    pub fn create(log_dir: Arc<LogDir>, dir: Arc<Place>, base_offset: Offset) -> io::Result<Segment> {
         let segment = Segment::new(log_dir, dir, base_offset, State::empty(base_offset));
-        let file = segment.log_dir.disk().open(&segment.path(LOG_SUFFIX), true)?;
+        let file = segment.open(LOG_SUFFIX, true)?;
         if !file.is_empty()? {
             // What lies here is the rest of something that was cut away; the log does not know it.
             file.truncate(0)?;
@@ -157,13 +158,17 @@ impl Segment {
         file_path(&self.dir, self.base_offset, suffix)
     }
 
-    /// The log file, opened at first use.
+    fn open(&self, suffix: &str, create: bool) -> io::Result<Arc<dyn DiskFile>> {
+        self.dir.open(self.log_dir.disk(), &self.path(suffix), create)
+    }
+
+    /// The log file, opened at first use. Error: `NotFound` when that comes after the log has left its place.
     pub fn file(&self) -> io::Result<Arc<dyn DiskFile>> {
         let mut files = self.files.lock();
         if let Some(file) = &files.log {
             return Ok(file.clone());
         }
-        let file = self.log_dir.disk().open(&self.path(LOG_SUFFIX), false)?;
+        let file = self.open(LOG_SUFFIX, false)?;
         files.log = Some(file.clone());
         Ok(file)
     }
@@ -173,7 +178,7 @@ impl Segment {
         if let Some(file) = &files.index {
             return Ok(file.clone());
         }
-        let file = self.log_dir.disk().open(&self.path(INDEX_SUFFIX), true)?;
+        let file = self.open(INDEX_SUFFIX, true)?;
         files.index = Some(file.clone());
         Ok(file)
     }
@@ -183,7 +188,7 @@ impl Segment {
         if let Some(file) = &files.time_index {
             return Ok(file.clone());
         }
-        let file = self.log_dir.disk().open(&self.path(TIME_INDEX_SUFFIX), true)?;
+        let file = self.open(TIME_INDEX_SUFFIX, true)?;
         files.time_index = Some(file.clone());
         Ok(file)
     }

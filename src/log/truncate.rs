@@ -52,7 +52,7 @@ impl Log {
         let removed = std::mem::take(&mut self.segments);
         self.remove_files(&removed)?;
         let segment = Segment::create(self.log_dir.clone(), self.dir.clone(), offset);
-        let segment = Arc::new(segment.map_err(LogError::io("create", &*self.dir))?);
+        let segment = Arc::new(segment.map_err(LogError::io("create", &**self.dir))?);
         self.active_file = segment.file().map_err(LogError::io("open", segment.path(LOG_SUFFIX)))?;
         self.segments.push(segment);
         (self.log_start_offset, self.log_end_offset) = (offset, offset);
