@@ -26,7 +26,7 @@ pub(super) fn load_in_background(shards: Vec<Arc<Shard>>, clock: Arc<dyn Clock>,
     if shards.is_empty() {
         return;
     }
-    let of_thread = shards.clone();
+    let (of_thread, now) = (shards.clone(), clock.now());
     let run = move || {
         for shard in of_thread {
             shard.load(clock.now(), buffer_bytes);
@@ -34,7 +34,7 @@ pub(super) fn load_in_background(shards: Vec<Arc<Shard>>, clock: Arc<dyn Clock>,
     };
     if let Err(error) = threads::detach("group-loader", run) {
         tracing::error!(%error, "groups cannot be loaded without a thread");
-        shards.iter().for_each(|shard| shard.unload());
+        shards.iter().for_each(|shard| shard.fail(now));
     }
 }
 
@@ -46,7 +46,7 @@ impl Shard {
         if let Err(error) = self.replay(&mut machine, published.log_start, published.log_end, buffer_bytes) {
             let partition = self.replica().topic_partition();
             tracing::error!(%partition, error, "groups cannot be loaded");
-            return self.unload();
+            return self.fail(now);
         }
         if published.high_watermark >= published.log_end {
             return self.activate(now, machine, published.log_end);
@@ -60,7 +60,9 @@ impl Shard {
         self.replica().run_completions();
     }
 
-    fn replay(
+    /// Replays everything from `start` to `end`. Errors: a batch or record that cannot be read, and a log that ends early:
+    /// groups that lack a part of their past must not serve.
+    pub(super) fn replay(
         &self,
         machine: &mut Coordinator<Token>,
         start: Offset,
@@ -71,7 +73,7 @@ impl Shard {
         while offset < end {
             let request = ReadRequest { offset, max_bytes: buffer_bytes, upper_bound: end, min_one: true };
             let read = self.replica().reader().read(request).map_err(|error| error.to_string())?;
-            let Some(region) = read else { return Ok(()) };
+            let Some(region) = read else { return Err(format!("the log ends early, at offset {offset} of {end}")) };
             let bytes = region.read().map_err(|error| error.to_string())?;
             let before = offset;
             for batch in BatchIter::new(&bytes) {

@@ -3,7 +3,8 @@
 //! A group belongs to the partition that its name hashes to. A request goes to that partition's [`Shard`], which holds the
 //! machine and the replica; who asks gets a receiver for the reply. Shards are made when the broker starts, for partitions
 //! that hold something, and at the first request otherwise; while a shard reads its log it answers
-//! COORDINATOR_LOAD_IN_PROGRESS.
+//! COORDINATOR_LOAD_IN_PROGRESS. A log that cannot be read is tried again, ever more rarely; until then the answer is
+//! NOT_COORDINATOR.
 //!
 //! Locks: a shard's, then its replica's; never two shards.
 
@@ -122,7 +123,7 @@ impl GroupCoordinators {
             let Some(replica) = broker.replicas().get_by_id(topic.id, index) else { continue };
             let published = replica.published();
             if replica.check_serving(published.leader_epoch).is_ok() && published.log_start < published.log_end {
-                let shard = self.new_shard(&replica);
+                let shard = self.new_shard(&replica, 0);
                 self.shards.write().insert(index, Arc::clone(&shard));
                 loads.push(shard);
             }
@@ -157,17 +158,18 @@ impl GroupCoordinators {
     }
 
     fn shard(&self, broker: &Broker, now: Now, partition: PartitionIndex) -> Result<Arc<Shard>, ErrorCode> {
-        if let Some(shard) = self.shards.read().get(&partition).filter(|shard| shard.is_current()) {
+        if let Some(shard) = self.shards.read().get(&partition).filter(|shard| shard.is_current(now)) {
             return Ok(Arc::clone(shard));
         }
         // Kafka's runtime knows no coordinator for a partition that is not led here, or does not exist.
         let replica = broker.replica(OFFSETS_TOPIC, partition).map_err(|_| ErrorCode::NotCoordinator)?;
         replica.check_serving(replica.published().leader_epoch).map_err(|_| ErrorCode::NotCoordinator)?;
         let mut shards = self.shards.write();
-        if let Some(shard) = shards.get(&partition).filter(|shard| shard.is_current()) {
+        if let Some(shard) = shards.get(&partition).filter(|shard| shard.is_current(now)) {
             return Ok(Arc::clone(shard));
         }
-        let shard = self.new_shard(&replica);
+        let failed_loads = shards.get(&partition).map_or(0, |failed| failed.failed_loads());
+        let shard = self.new_shard(&replica, failed_loads);
         let replaced = shards.insert(partition, Arc::clone(&shard));
         drop(shards);
         if let Some(replaced) = replaced {
@@ -182,8 +184,8 @@ impl GroupCoordinators {
         Ok(shard)
     }
 
-    fn new_shard(&self, replica: &Arc<Replica>) -> Arc<Shard> {
-        Shard::new(Arc::clone(replica), self.options.clone(), Arc::clone(&self.timers))
+    fn new_shard(&self, replica: &Arc<Replica>, failed_loads: u32) -> Arc<Shard> {
+        Shard::new(Arc::clone(replica), self.options.clone(), Arc::clone(&self.timers), failed_loads)
     }
 }
 

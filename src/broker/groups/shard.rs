@@ -18,7 +18,7 @@ use crate::broker::replica::Replica;
 use crate::broker::waiter::Waiter;
 use crate::coordinator::group::{Coordinator, Options, Outcome, Reply};
 use crate::log::Origin;
-use crate::model::{ErrorCode, LeaderEpoch, Now, Offset, TopicId};
+use crate::model::{ErrorCode, LeaderEpoch, Now, Offset, ProducerEpoch, ProducerId, Sequence, TopicId};
 use crate::partition::RequiredAcks;
 use crate::protocol::extra::consumer_offsets::Record;
 use crate::protocol::records::RecordBatchBuilder;
@@ -26,12 +26,18 @@ use crate::protocol::records::RecordBatchBuilder;
 /// How many due timers one event may set off under the mutex; the timers' thread does the rest.
 const TIMERS_AN_EVENT_MAX: usize = 8;
 
+/// When a load that failed is tried again; twice as late after each further failure.
+const LOAD_RETRY_MS: u64 = 1000;
+const LOAD_RETRY_MAX_MS: u64 = 60_000;
+
 pub(super) struct Shard {
     replica: Arc<Replica>,
     /// Of the replica when the shard was made; a later one needs a new shard.
     leader_epoch: LeaderEpoch,
     pub(super) options: Options,
     state: Mutex<State>,
+    /// How many loads have failed one after the other before this one.
+    failed_loads: u32,
     /// When the machine wants to be called again, by the monotonic clock; `u64::MAX` for never.
     deadline_ms: AtomicU64,
     timers: Arc<Timers>,
@@ -41,6 +47,10 @@ enum State {
     /// With the topics that were deleted meanwhile.
     Loading(Vec<(String, TopicId)>),
     Active(Box<Active>),
+    /// Its log could not be read; nobody tries again before this, by the monotonic clock.
+    Failed {
+        retry_ms: u64,
+    },
     Ended,
 }
 
@@ -51,10 +61,11 @@ struct Active {
 }
 
 impl Shard {
-    pub(super) fn new(replica: Arc<Replica>, options: Options, timers: Arc<Timers>) -> Arc<Shard> {
+    pub(super) fn new(replica: Arc<Replica>, options: Options, timers: Arc<Timers>, failed_loads: u32) -> Arc<Shard> {
         let leader_epoch = replica.published().leader_epoch;
         let state = Mutex::new(State::Loading(Vec::new()));
-        Arc::new(Shard { replica, leader_epoch, options, state, deadline_ms: AtomicU64::new(u64::MAX), timers })
+        let deadline_ms = AtomicU64::new(u64::MAX);
+        Arc::new(Shard { replica, leader_epoch, options, state, failed_loads, deadline_ms, timers })
     }
 
     pub(super) fn replica(&self) -> &Arc<Replica> {
@@ -65,9 +76,30 @@ impl Shard {
         self.deadline_ms.load(Ordering::Acquire)
     }
 
-    /// Whether the shard is the one for its partition as it is led now.
-    pub(super) fn is_current(&self) -> bool {
-        self.replica.check_serving(self.leader_epoch).is_ok() && !matches!(*self.state.lock(), State::Ended)
+    /// Whether the shard is the one for its partition as it is led now. One that could not be loaded is, for a while: every
+    /// attempt reads the whole log.
+    pub(super) fn is_current(&self, now: Now) -> bool {
+        let is_in_use = match *self.state.lock() {
+            State::Loading(_) | State::Active(_) => true,
+            State::Failed { retry_ms } => now.monotonic_ms < retry_ms,
+            State::Ended => false,
+        };
+        is_in_use && self.replica.check_serving(self.leader_epoch).is_ok()
+    }
+
+    /// How many loads have failed one after the other, this one included.
+    pub(super) fn failed_loads(&self) -> u32 {
+        let has_failed = matches!(*self.state.lock(), State::Failed { .. });
+        if has_failed { self.failed_loads.saturating_add(1) } else { 0 }
+    }
+
+    /// The log could not be read: refuses everything, and lets another shard try when some time has passed.
+    pub(super) fn fail(&self, now: Now) {
+        let wait_ms = LOAD_RETRY_MS.saturating_mul(1 << self.failed_loads.min(31)).min(LOAD_RETRY_MAX_MS);
+        let mut state = self.state.lock();
+        if matches!(*state, State::Loading(_)) {
+            *state = State::Failed { retry_ms: now.monotonic_ms.saturating_add(wait_ms) };
+        }
     }
 
     /// Runs one event. Errors: COORDINATOR_LOAD_IN_PROGRESS, NOT_COORDINATOR, COORDINATOR_NOT_AVAILABLE.
@@ -93,7 +125,8 @@ impl Shard {
         match &*self.state.lock() {
             State::Active(active) => Ok(question(&active.machine)),
             State::Loading(_) => Err(ErrorCode::CoordinatorLoadInProgress),
-            State::Ended => Err(ErrorCode::NotCoordinator),
+            // As Kafka's coordinator runtime answers for one whose load has failed.
+            State::Failed { .. } | State::Ended => Err(ErrorCode::NotCoordinator),
         }
     }
 
@@ -137,7 +170,7 @@ impl Shard {
             let active = match &mut *state {
                 State::Active(active) => active,
                 State::Loading(_) => return Err(ErrorCode::CoordinatorLoadInProgress),
-                State::Ended => return Err(ErrorCode::NotCoordinator),
+                State::Failed { .. } | State::Ended => return Err(ErrorCode::NotCoordinator),
             };
             if catch_unwind(AssertUnwindSafe(|| work(self, active, &mut replies))).is_err() {
                 tracing::error!(partition = %self.replica.topic_partition(), "an invariant broke: groups are read anew");
@@ -191,7 +224,12 @@ impl Shard {
     }
 
     fn append(&self, now: Now, records: &[Record]) -> Result<Offset, ErrorCode> {
-        let mut batch = RecordBatchBuilder::new(self.leader_epoch, now.wall_ms);
+        // Kafka builds its coordinators' batches with sequence 0 and no producer (`CoordinatorRuntime.append`).
+        let mut batch = RecordBatchBuilder::new(self.leader_epoch, now.wall_ms).producer(
+            ProducerId::NONE,
+            ProducerEpoch(-1),
+            Sequence(0),
+        );
         for record in records {
             batch.append(now.wall_ms, Some(&record.key_bytes()), record.value_bytes().as_deref());
         }

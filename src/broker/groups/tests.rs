@@ -15,8 +15,12 @@ use crate::coordinator::group::{
 use crate::io::clock::SystemClock;
 use crate::io::disk::SystemDisk;
 use crate::io::threads::wait;
+use crate::log::{Origin, ReadRequest};
 use crate::metadata::{Partition, Record};
-use crate::model::{BrokerId, TopicId};
+use crate::model::{BrokerId, LeaderEpoch, Offset, ProducerId, TopicId};
+use crate::partition::RequiredAcks;
+use crate::protocol::record_batch::BatchIter;
+use crate::protocol::records::RecordBatchBuilder;
 
 fn start(dir: &Path) -> Arc<Broker> {
     let dir = dir.display().to_string();
@@ -183,6 +187,89 @@ fn a_broken_machine_is_read_anew_from_its_log() {
     assert_eq!(fetch(&broker, "g"), 7);
     assert!(commit(&broker, "g", topic_id, ("", -1), 8).is_ok());
     assert_eq!(fetch(&broker, "g"), 8);
+    wait(broker.close());
+}
+
+#[test]
+fn batches_of_a_coordinator_have_the_sequence_of_kafkas() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let broker = start(dir.path());
+    create(&broker, OFFSETS_TOPIC);
+    assert!(commit(&broker, "g", TopicId::ZERO, ("", -1), 7).is_ok());
+    let partition = broker.groups().partition_for(&broker.image(), "g");
+    let replica = broker.replica(OFFSETS_TOPIC, partition).expect("its leader");
+    let request = ReadRequest { offset: Offset(0), max_bytes: 1 << 20, upper_bound: Offset(1), min_one: true };
+    let bytes = replica.reader().read(request).expect("a read").expect("a batch").read().expect("its bytes");
+    let header = BatchIter::new(&bytes).next().expect("a batch").expect("a whole one").header;
+    // As kafka-dump-log shows them of Apache Kafka 4.3.1: no producer, and the sequence of a first batch.
+    assert_eq!((header.producer_id, header.producer_epoch.0, header.base_sequence.0), (ProducerId::NONE, -1, 0));
+    wait(broker.close());
+}
+
+/// Writes a record that no coordinator can decode into a group's partition.
+fn spoil(broker: &Broker, group: &str) {
+    let partition = broker.groups().partition_for(&broker.image(), group);
+    let replica = broker.replica(OFFSETS_TOPIC, partition).expect("its leader");
+    let mut builder = RecordBatchBuilder::new(LeaderEpoch(0), 0);
+    // The key of an offset, cut off.
+    builder.append(0, Some(&[0, 1, 0, 9]), Some(b"v"));
+    builder.append(0, Some(&[0, 1, 0, 9]), Some(b"v"));
+    let now = broker.now();
+    let batch = replica.validate(now, builder.build(), Origin::Coordinator).expect("a good batch");
+    replica.append(now, &batch, RequiredAcks::All).expect("an append");
+}
+
+/// What a request is answered once nothing is being loaded.
+fn loaded(broker: &Broker, now: Now) -> Option<ErrorCode> {
+    loop {
+        match broker.groups().read(broker, now, "g", |_| ()) {
+            Err(ErrorCode::CoordinatorLoadInProgress) => std::thread::yield_now(),
+            result => return result.err(),
+        }
+    }
+}
+
+#[test]
+fn a_log_that_cannot_be_read_is_tried_again_but_not_by_every_request() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let broker = start(dir.path());
+    create(&broker, OFFSETS_TOPIC);
+    spoil(&broker, "g");
+    let now = broker.now();
+    let at = |more_ms: u64| Now { monotonic_ms: now.monotonic_ms + more_ms, ..now };
+    let shard = || broker.groups().shards().pop().expect("a shard");
+    assert_eq!(loaded(&broker, now), Some(ErrorCode::NotCoordinator));
+    for failed_loads in 1..=3 {
+        let failed = shard();
+        assert_eq!(failed.failed_loads(), failed_loads);
+        // Asked at a time that lies before the failure.
+        assert_eq!(loaded(&broker, now), Some(ErrorCode::NotCoordinator));
+        assert!(Arc::ptr_eq(&failed, &shard()), "nobody has tried again");
+        // Later is later: this one has it loaded again, in the background.
+        assert!(broker.groups().read(&broker, at(1_000_000), "g", |_| ()).is_err());
+        assert_eq!(loaded(&broker, now), Some(ErrorCode::NotCoordinator));
+        assert!(!Arc::ptr_eq(&failed, &shard()), "somebody has");
+    }
+    for (failed_loads, wait_ms) in [(0, 1000), (1, 2000), (5, 32_000), (6, 60_000), (u32::MAX, 60_000)] {
+        let failed = broker.groups().new_shard(shard().replica(), failed_loads);
+        failed.fail(now);
+        assert!(failed.is_current(at(wait_ms - 1)) && !failed.is_current(at(wait_ms)), "{failed_loads}");
+    }
+    wait(broker.close());
+}
+
+#[test]
+fn groups_whose_log_ends_early_are_not_loaded() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let broker = start(dir.path());
+    create(&broker, OFFSETS_TOPIC);
+    spoil(&broker, "g");
+    assert_eq!(loaded(&broker, broker.now()), Some(ErrorCode::NotCoordinator));
+    let shard = broker.groups().shards().pop().expect("a shard");
+    let mut machine = Coordinator::new(shard.options.clone());
+    // Within the only batch: nothing that is whole lies below it.
+    let replayed = shard.replay(&mut machine, Offset(0), Offset(1), 1 << 20);
+    assert_eq!(replayed, Err("the log ends early, at offset 0 of 1".to_owned()));
     wait(broker.close());
 }
 
