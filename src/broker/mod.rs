@@ -63,6 +63,7 @@ pub struct Broker {
     opening: Mutex<()>,
     flusher: Arc<Flusher>,
     fetch_sessions: FetchSessions,
+    fetch_max_bytes: usize,
     delayed_produces: DelayedProduces,
     producer_ids: ProducerIds,
     groups: Arc<GroupCoordinators>,
@@ -111,6 +112,11 @@ impl Broker {
 
     pub fn fetch_sessions(&self) -> &FetchSessions {
         &self.fetch_sessions
+    }
+
+    /// `fetch.max.bytes`: no answer to a Fetch is larger, but for a first batch.
+    pub fn fetch_max_bytes(&self) -> usize {
+        self.fetch_max_bytes
     }
 
     pub fn delayed_produces(&self) -> &DelayedProduces {

@@ -87,6 +87,7 @@ impl Broker {
             opening: Mutex::new(()),
             flusher,
             fetch_sessions: FetchSessions::new(slots_max),
+            fetch_max_bytes: settings.get_usize("fetch.max.bytes"),
             delayed_produces: super::DelayedProduces::default(),
             producer_ids: super::ProducerIds::default(),
             groups,

@@ -44,8 +44,7 @@ pub(super) struct Limits {
 impl Limits {
     /// What the request asks for, within `fetch.max.bytes`.
     pub(super) fn new(broker: &Broker, request: &Request) -> Limits {
-        let fetch_max_bytes = broker.settings().get_usize("fetch.max.bytes");
-        let size = |asked: i32| usize::try_from(asked).unwrap_or(0).min(fetch_max_bytes);
+        let size = |asked: i32| usize::try_from(asked).unwrap_or(0).min(broker.fetch_max_bytes());
         Limits { max_bytes: size(request.max_bytes), min_bytes: size(request.min_bytes) }
     }
 }
