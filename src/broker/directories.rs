@@ -1,7 +1,8 @@
 //! The directories of `log.dirs`: whose they are, whether they were left in order, and which partitions lie in them.
 //!
-//! Invariant: the marker of a clean stop is removed, and its removal flushed, before anything else is done (KAFKA-10471).
-//! A directory of another node or cluster is refused, and so is one that holds files of somebody else.
+//! Invariant: the marker of a clean stop is removed, and its removal flushed, before any log is touched (KAFKA-10471), and not
+//! before it is known that the directories are ours: one of another node or cluster is refused and left as it was, and so is
+//! one that holds files of somebody else.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use crate::model::{BrokerId, Offset, PartitionIndex, TopicId, TopicPartition};
 /// One directory, as it was found.
 pub struct Directory {
     pub log_dir: Arc<LogDir>,
-    /// Whether its last owner stopped cleanly.
+    /// Whether its last owner stopped cleanly; known when [`take_markers`] has asked.
     pub was_clean: bool,
     pub meta: Option<MetaProperties>,
     /// Names of the partition directories in it.
@@ -46,7 +47,7 @@ pub enum DirectoryError {
     NoMetadata { path: PathBuf, cluster_id: String, metadata: PathBuf },
 }
 
-/// Opens all directories: takes their locks, then removes their markers, then reads what they say.
+/// Opens all directories: takes their locks, then reads what they say and whose they are. Changes nothing in them.
 pub fn open(disk: &Arc<dyn Disk>, paths: &[PathBuf], node_id: BrokerId) -> Result<Vec<Directory>, DirectoryError> {
     let mut opened = Vec::new();
     for path in paths {
@@ -56,19 +57,22 @@ pub fn open(disk: &Arc<dyn Disk>, paths: &[PathBuf], node_id: BrokerId) -> Resul
     }
     let mut directories = Vec::new();
     for log_dir in opened {
-        let was_clean = log_dir.take_clean_shutdown()?;
-        directories.push(inspect(disk, log_dir, was_clean, node_id)?);
+        directories.push(inspect(disk, log_dir, node_id)?);
     }
     check_one_cluster(&directories)?;
     Ok(directories)
 }
 
-fn inspect(
-    disk: &Arc<dyn Disk>,
-    log_dir: Arc<LogDir>,
-    was_clean: bool,
-    node_id: BrokerId,
-) -> Result<Directory, DirectoryError> {
+/// Removes the markers of a clean stop, and notes which there were. Called when nothing speaks against these directories any
+/// more, and before their logs are opened.
+pub fn take_markers(directories: &mut [Directory]) -> Result<(), DirectoryError> {
+    for directory in directories {
+        directory.was_clean = directory.log_dir.take_clean_shutdown()?;
+    }
+    Ok(())
+}
+
+fn inspect(disk: &Arc<dyn Disk>, log_dir: Arc<LogDir>, node_id: BrokerId) -> Result<Directory, DirectoryError> {
     let path = log_dir.path().to_owned();
     let meta = log_dir.read_meta_properties()?;
     if let Some(meta) = &meta
@@ -86,7 +90,7 @@ fn inspect(
     let partitions = names.filter_map(|entry| parse_partition(&entry.name)).collect();
     let recovery_points = checkpoint_or_none(&log_dir, RECOVERY_POINT_CHECKPOINT);
     let log_starts = checkpoint_or_none(&log_dir, LOG_START_OFFSET_CHECKPOINT);
-    Ok(Directory { log_dir, was_clean, meta, partitions, recovery_points, log_starts })
+    Ok(Directory { log_dir, was_clean: false, meta, partitions, recovery_points, log_starts })
 }
 
 /// What a first start that was cut short may have left, and what file systems put into every new volume.
@@ -152,7 +156,12 @@ mod tests {
         let paths = [PathBuf::from("/a"), PathBuf::from("/b")];
         let write = |path: &Path, node_id, cluster_id: &str| {
             let meta = MetaProperties { cluster_id: cluster_id.into(), node_id, directory_id: TopicId::ZERO };
-            LogDir::open(Arc::clone(&disk), path).unwrap().write_meta_properties(&meta).unwrap();
+            let log_dir = LogDir::open(Arc::clone(&disk), path).unwrap();
+            log_dir.write_meta_properties(&meta).unwrap();
+            log_dir.mark_clean_shutdown().unwrap();
+        };
+        let was_clean = |directories: &[Directory]| -> Vec<bool> {
+            directories.iter().map(|directory| directory.was_clean).collect()
         };
         let (one, two) = (BrokerId(1), BrokerId(2));
         write(&paths[0], one, "x");
@@ -170,7 +179,12 @@ mod tests {
                 if (path.as_path(), &*found, &*expected) == (&*paths[1], "y", "x")
         ));
         write(&paths[1], one, "x");
-        assert_eq!(open(&disk, &paths, one).unwrap().len(), 2);
+        // Whoever was refused has taken no marker away.
+        let mut found = open(&disk, &paths, one).unwrap();
+        take_markers(&mut found).unwrap();
+        assert_eq!(was_clean(&found), [true, true]);
+        take_markers(&mut found).unwrap();
+        assert_eq!(was_clean(&found), [false, false]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! From directories to a broker that serves, and back to directories in order.
 //!
-//! Start: locks, markers removed, identities checked; the quorum, and with it the image; this broker's registration, which
+//! Start: locks, identities checked; the quorum, and with it the image; markers removed; this broker's registration, which
 //! raises the leader epochs; the logs that are there, several at a time; then changes of the image are listened to. Nothing is
 //! answered before that, so a client never hears that a topic it knows is missing.
 //! Stop: nothing more is taken; what was written is flushed; checkpoints; markers.
@@ -63,8 +63,10 @@ impl Broker {
     pub async fn start(options: StartOptions) -> Result<Arc<Broker>, StartError> {
         let StartOptions { settings, clock, disk, endpoints } = options;
         let node_id = BrokerId(settings.node_id());
-        let found = directories::open(&disk, &settings.log_dirs(), node_id)?;
+        let mut found = directories::open(&disk, &settings.log_dirs(), node_id)?;
         let quorum = start_quorum(&settings, &disk, node_id, &found, &endpoints)?;
+        check_cluster(&found, &quorum)?;
+        directories::take_markers(&mut found)?;
         register(&quorum, node_id, &settings, &found, endpoints).await?;
         write_identities(&found, node_id, &quorum)?;
         let replicas = Arc::new(Replicas::default());
@@ -253,6 +255,19 @@ fn controller_endpoint(endpoints: &[Endpoint]) -> quorum::Endpoint {
     quorum::Endpoint { listener, address: Address { host, port } }
 }
 
+/// Refuses directories of another cluster than the metadata's, which knows none before its first start.
+fn check_cluster(found: &[Directory], quorum: &Quorum) -> Result<(), StartError> {
+    let expected = quorum.image().cluster_id().to_string();
+    let other = |directory: &&Directory| directory.meta.as_ref().is_some_and(|meta| meta.cluster_id != expected);
+    match found.iter().find(other) {
+        Some(Directory { log_dir, meta: Some(meta), .. }) if !expected.is_empty() => {
+            let path = log_dir.path().display().to_string();
+            Err(StartError::OtherCluster { path, found: meta.cluster_id.clone(), expected })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Tells the cluster that this broker is here. Replaying it raises the leader epoch of all that it leads.
 async fn register(
     quorum: &Quorum,
@@ -277,13 +292,11 @@ async fn register(
 
 /// Writes `meta.properties` where it is missing.
 fn write_identities(found: &[Directory], node_id: BrokerId, quorum: &Quorum) -> Result<(), StartError> {
+    // A node that joins learns only now which cluster it is in.
+    check_cluster(found, quorum)?;
     let cluster_id = quorum.image().cluster_id().to_string();
     for (index, directory) in found.iter().enumerate() {
-        if let Some(meta) = &directory.meta {
-            if meta.cluster_id != cluster_id {
-                let path = directory.log_dir.path().display().to_string();
-                return Err(StartError::OtherCluster { path, found: meta.cluster_id.clone(), expected: cluster_id });
-            }
+        if directory.meta.is_some() {
             continue;
         }
         let id = if index == 0 { quorum.directory_id() } else { random::uuid() };

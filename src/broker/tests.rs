@@ -150,6 +150,29 @@ fn a_directory_of_somebody_else_is_refused_with_the_reason() {
 }
 
 #[test]
+fn directories_of_another_cluster_than_the_metadata_are_refused_and_left_as_they_were() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let broker = start(dir.path(), &[]).expect("a first start");
+    let cluster_id = broker.image().cluster_id().to_string();
+    wait(broker.close());
+    let epoch = broker.image().broker(NODE).map(|broker| broker.epoch);
+    drop(broker);
+    let path = dir.path().join("meta.properties");
+    let ours = std::fs::read_to_string(&path).expect("an identity");
+    std::fs::write(&path, ours.replace(&cluster_id, "another")).expect("a file");
+    let error = start(dir.path(), &[]).err().expect("no start");
+    assert!(
+        matches!(&error, StartError::OtherCluster { found, expected, .. } if found == "another" && *expected == cluster_id),
+        "{error}"
+    );
+    assert!(dir.path().join(".kafka_cleanshutdown").exists(), "it was left in order, and still is");
+    std::fs::write(&path, ours).expect("a file");
+    let broker = start(dir.path(), &[]).expect("a start");
+    assert!(broker.image().broker(NODE).map(|broker| broker.epoch) > epoch);
+    wait(broker.close());
+}
+
+#[test]
 fn a_log_that_cannot_be_opened_stays_offline_and_is_never_begun_anew() {
     let dir = tempfile::tempdir().expect("a directory");
     let broker = start(dir.path(), &[]).expect("a first start");
