@@ -15,14 +15,7 @@ impl Broker {
         let _opening = self.opening.lock();
         let (image, delta) = (change.new, change.delta);
         for topic in &delta.topics_deleted {
-            self.offline.lock().retain(|log| log.topic_id != topic.id);
-            for replica in self.replicas.remove(topic.id) {
-                self.put_out_of_use(&replica);
-            }
-        }
-        if !delta.topics_deleted.is_empty() {
-            // A topic created anew under the name must not find the recovery point of this one.
-            self.write_checkpoints();
+            self.retire_topic(topic.id);
         }
         self.groups.on_topics_deleted(self.now(), &delta.topics_deleted);
         for id in &delta.topics_created {

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | logs of new topics are opened | when told |
 //! | produces whose time is up | [`delayed_produce::SWEEP_MS`](super::delayed_produce::SWEEP_MS) |
+//! | directories of deleted topics are moved away | [`delayed_produce::SWEEP_MS`](super::delayed_produce::SWEEP_MS) |
 //! | recovery points, log starts, high watermarks | [`CHECKPOINT_MS`], when they moved |
 //! | directories out of use are removed | when their delay is over |
 //! | retention | `log.retention.check.interval.ms` |
@@ -125,6 +126,7 @@ impl Timer {
 impl Due {
     fn run(&mut self, broker: &Broker, now: Now) {
         broker.delayed_produces().sweep(now);
+        broker.move_leaving(None);
         if !self.slow.is_due(now, SLOW_MS) {
             return;
         }
@@ -170,8 +172,9 @@ impl Checkpoints {
 impl Broker {
     /// Writes the checkpoints that moved. They hold flushed offsets only.
     pub(super) fn write_checkpoints(&self) {
-        let replicas = self.replicas.all();
         let mut all_written = self.checkpoints.lock();
+        // Listed under the lock: an older list could bring back what a deleted topic's name has lost.
+        let replicas = self.replicas.all();
         for (directory, written) in self.directories.iter().zip(all_written.iter_mut()) {
             let mut found = Checkpoints::default();
             for replica in replicas.iter().filter(|replica| Arc::ptr_eq(replica.directory(), directory)) {

@@ -6,7 +6,7 @@
 //!   so a new topic costs its creator one metadata record, and no files.
 //! - [`flusher::Flusher`] is the group commit; [`housekeeping`] does what is due by the clock.
 //!
-//! Locks, in this order: `opening` (which logs exist), a coordinator's, a replica's; never two replicas. Changes of the image
+//! Locks, in this order: the moving of logs that leave, `opening` (which logs exist), a coordinator's, a replica's; never two replicas. Changes of the image
 //! take `opening` too, so that a log is never opened for a topic that was deleted meanwhile.
 
 mod changes;
@@ -17,6 +17,7 @@ pub mod fetch_sessions;
 pub mod flusher;
 pub mod groups;
 mod housekeeping;
+mod leaving;
 mod offsets;
 mod opening;
 pub mod producer_ids;
@@ -44,6 +45,7 @@ use fetch_sessions::FetchSessions;
 use flusher::Flusher;
 use groups::GroupCoordinators;
 use housekeeping::{Checkpoints, Housekeeper};
+use leaving::LeavingLogs;
 use producer_ids::ProducerIds;
 use replica::Replica;
 use replicas::Replicas;
@@ -69,6 +71,8 @@ pub struct Broker {
     groups: Arc<GroupCoordinators>,
     housekeeper: Housekeeper,
     deciding: controller::Deciding,
+    /// Logs of deleted topics that have yet to be moved out of the way.
+    leaving: LeavingLogs,
     /// Directories out of use, and when they may be removed, by the monotonic clock.
     removals: Mutex<Vec<(u64, PathBuf)>>,
     /// As `removals`, for segments that retention took out of their logs.

@@ -1,9 +1,8 @@
-//! Opening logs, and putting them out of use.
+//! Opening logs.
 
 use std::sync::Arc;
 
 use super::Broker;
-use super::directories::out_of_use_name;
 use super::replica::{Replica, ReplicaParts};
 use super::topic_settings;
 use crate::log::{Log, LogDir, LogError, OpenLog, Recovered};
@@ -36,6 +35,10 @@ pub(super) struct Offline {
 impl Broker {
     /// Opens the log of a partition that this broker leads, unless it is open. Errors as of [`Broker::replica`].
     pub(super) fn open_replica(&self, id: TopicId, partition: PartitionIndex) -> Result<Arc<Replica>, ErrorCode> {
+        let name = self.image().topic_by_id(id).map(|topic| Arc::clone(&topic.name));
+        let topic = name.ok_or(ErrorCode::UnknownTopicOrPartition)?;
+        // Before the lock is taken: this may wait for a flush, and changes of the image wait for the lock.
+        self.move_leaving(Some(&TopicPartition { topic, partition }));
         let _opening = self.opening.lock();
         // Only the image of now counts: the caller's may be from before the topic was deleted.
         let image = self.image();
@@ -104,22 +107,6 @@ impl Broker {
             replicas.iter().filter(|replica| Arc::ptr_eq(replica.directory(), directory)).count()
         };
         working.iter().min_by_key(logs_in).map(|directory| Arc::clone(directory))
-    }
-
-    /// Takes a deleted topic's log out of service, and its directory out of the way; the files go later. The caller holds
-    /// `opening`.
-    pub(super) fn put_out_of_use(&self, replica: &Replica) {
-        replica.retire(ErrorCode::UnknownTopicOrPartition);
-        let partition = replica.topic_partition();
-        let directory = replica.directory();
-        let from = directory.path().join(partition.to_string());
-        let to = directory.path().join(out_of_use_name(partition, "delete"));
-        if let Err(error) = self.disk.rename(&from, &to) {
-            tracing::error!(%partition, %error, "deleted log cannot be moved out of the way");
-            return;
-        }
-        let due_ms = self.now().monotonic_ms.saturating_add(replica.settings().log.file_delete_delay_ms);
-        self.removals.lock().push((due_ms, to));
     }
 }
 

@@ -348,10 +348,12 @@ impl Replica {
         Ok(())
     }
 
-    /// Ends all service for good, and every flush: afterwards the log's directory may be moved away.
+    /// Ends all service for good, and every flush, and lets no file be opened any more: afterwards the log's directory may be
+    /// moved away. Blocks while a flush is running.
     pub fn retire(&self, code: ErrorCode) {
         self.fence(code);
         *self.flushing.lock() = true;
+        self.held.lock().log.leave_place();
     }
 
     /// Ends all service with this answer, and tells everyone who waits.

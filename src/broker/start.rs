@@ -95,6 +95,7 @@ impl Broker {
             groups,
             housekeeper: Housekeeper::new(),
             deciding: super::controller::Deciding::default(),
+            leaving: super::LeavingLogs::default(),
             removals: Mutex::default(),
             segment_removals: Mutex::default(),
             offline: Mutex::default(),
@@ -130,6 +131,7 @@ impl Broker {
 
     /// Flushes all logs and writes the checkpoints. The answer is the directories where that has failed. Blocks for the disk.
     fn close_logs(&self) -> Vec<Arc<LogDir>> {
+        self.move_leaving(None);
         let replicas = self.replicas.all();
         let failed = Mutex::new(Vec::new());
         threads::for_each_in_parallel(&replicas, THREADS, |replica| {

@@ -1,5 +1,7 @@
 //! A broker on a real directory: started, written to, stopped or dropped, and started again.
 
+mod leaving;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -21,6 +23,10 @@ use crate::protocol::records::RecordBatchBuilder;
 const NODE: BrokerId = BrokerId(1);
 
 fn start(dir: &Path, more: &[&str]) -> Result<Arc<Broker>, StartError> {
+    start_on(Arc::new(SystemDisk), dir, more)
+}
+
+fn start_on(disk: Arc<dyn Disk>, dir: &Path, more: &[&str]) -> Result<Arc<Broker>, StartError> {
     let dir = dir.display().to_string();
     let pairs = more.iter().filter_map(|pair| pair.split_once('=')).chain([("log.dirs", dir.as_str())]);
     let flags = pairs.map(|(key, value)| ("--set".into(), key.to_owned(), value.to_owned())).collect();
@@ -28,7 +34,7 @@ fn start(dir: &Path, more: &[&str]) -> Result<Arc<Broker>, StartError> {
     wait(Broker::start(StartOptions {
         settings: Arc::new(settings),
         clock: Arc::new(SystemClock::new()),
-        disk: Arc::new(SystemDisk),
+        disk,
         endpoints: Vec::new(),
     }))
 }
