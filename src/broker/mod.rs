@@ -15,6 +15,7 @@ pub mod delayed_produce;
 pub mod directories;
 pub mod fetch_sessions;
 pub mod flusher;
+mod formation;
 pub mod groups;
 mod housekeeping;
 mod leaving;

@@ -14,6 +14,7 @@ use super::Broker;
 use super::directories::{self, Directory, DirectoryError};
 use super::fetch_sessions::FetchSessions;
 use super::flusher::Flusher;
+use super::formation;
 use super::groups::GroupCoordinators;
 use super::housekeeping::{Checkpoints, Housekeeper};
 use super::opening::{Found, Offline};
@@ -234,17 +235,18 @@ fn start_quorum(
         let (path, cluster_id) = (log_dir.path().to_owned(), meta.cluster_id.clone());
         return Err(DirectoryError::NoMetadata { path, cluster_id, metadata: dir }.into());
     }
+    let endpoint = controller_endpoint(endpoints);
     let directory_id = first.meta.as_ref().map_or_else(random::uuid, |meta| meta.directory_id.0);
     Ok(Quorum::start(QuorumOptions {
         dir,
         node_id,
         directory_id,
         cluster_id: first.meta.as_ref().map(|meta| meta.cluster_id.clone()),
-        formation: quorum::Formation::Standalone,
-        endpoint: controller_endpoint(endpoints),
+        formation: formation::of(settings, &endpoint.address),
+        endpoint,
         disk: Arc::clone(disk),
         snapshot_entries: QuorumOptions::SNAPSHOT_ENTRIES,
-        timing: quorum::Timing::default(),
+        timing: formation::timing(settings),
     })?)
 }
 

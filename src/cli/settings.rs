@@ -20,6 +20,12 @@ pub(super) struct SettingArguments {
     /// Where data lives [default: ./data].
     #[arg(long, value_name = "DIR", global = true)]
     data: Option<String>,
+    /// This node's id, unique in its cluster [default: 1].
+    #[arg(long, value_name = "N", global = true)]
+    node_id: Option<i32>,
+    /// Join the cluster that one of these knows: host:port, several separated by commas.
+    #[arg(long, value_name = "ADDR", global = true)]
+    join: Option<String>,
     /// One setting, such as num.partitions=3; may be given several times.
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_and_value, global = true)]
     set: Vec<(String, String)>,
@@ -48,6 +54,9 @@ impl SettingArguments {
         let mut flags = Vec::new();
         flags.extend(self.listen.iter().map(|listen| flag("--listen", "listeners", listeners(listen))));
         flags.extend(self.data.iter().map(|data| flag("--data", "log.dirs", data.clone())));
+        flags.extend(self.node_id.iter().map(|id| flag("--node-id", "node.id", id.to_string())));
+        let join = self.join.iter();
+        flags.extend(join.map(|servers| flag("--join", "controller.quorum.bootstrap.servers", servers.clone())));
         flags.extend(self.set.iter().map(|(key, value)| flag("--set", key, value.clone())));
         flags
     }

@@ -1,6 +1,7 @@
 //! Settings that contradict each other, or ask for what this version cannot give: better refused than half obeyed.
 
 use super::listeners::{self, Listener, SecurityProtocol};
+use super::nodes;
 use super::settings::Settings;
 
 /// A reason not to start: the key to look at, and what is wrong.
@@ -10,7 +11,7 @@ type Complaint = (&'static str, String);
 pub(super) fn complaints(settings: &Settings) -> Vec<Complaint> {
     let mut complaints = Vec::new();
     check_listeners(settings, &mut complaints);
-    check_node(settings, &mut complaints);
+    nodes::complaints(settings, &mut complaints);
     check_limits(settings, &mut complaints);
     check_logs(settings, &mut complaints);
     // To run open while the file asks for authorisation would be worse than not to run.
@@ -24,7 +25,7 @@ pub(super) fn complaints(settings: &Settings) -> Vec<Complaint> {
 }
 
 fn check_listeners(settings: &Settings, complaints: &mut Vec<Complaint>) {
-    let listeners = match listeners::parse_for_brokers(settings, "listeners") {
+    let all = match listeners::parse_all(settings, "listeners") {
         Ok(listeners) => listeners,
         Err(reason) => return complaints.push(("listeners", reason)),
     };
@@ -32,17 +33,19 @@ fn check_listeners(settings: &Settings, complaints: &mut Vec<Complaint>) {
         Ok(advertised) => advertised,
         Err(reason) => return complaints.push(("advertised.listeners", reason)),
     };
+    let for_controllers = settings.try_controller_listeners().unwrap_or_default();
+    let listeners: Vec<Listener> = all.iter().filter(|listener| !for_controllers.contains(listener)).cloned().collect();
     if listeners.is_empty() {
         complaints.push(("listeners", "there is no listener for clients".to_owned()));
     }
-    for (index, listener) in listeners.iter().enumerate() {
+    for (index, listener) in all.iter().enumerate() {
         if listener.security_protocol != SecurityProtocol::Plaintext {
             let protocol = listener.security_protocol.name();
             let reason =
                 format!("{} speaks {protocol}, which this version does not support; use PLAINTEXT", listener.name);
             complaints.push(("listeners", reason));
         }
-        for earlier in &listeners[..index] {
+        for earlier in &all[..index] {
             if earlier.name == listener.name {
                 complaints.push((
                     "listeners",
@@ -70,7 +73,7 @@ fn check_listeners(settings: &Settings, complaints: &mut Vec<Complaint>) {
         }
     }
     if let Some(name) = settings.get_text("inter.broker.listener.name") {
-        if settings.assigned("security.inter.broker.protocol").is_some() {
+        if settings.get_str("security.inter.broker.protocol") != "PLAINTEXT" {
             let reason = "only one of inter.broker.listener.name and security.inter.broker.protocol may be set";
             complaints.push(("inter.broker.listener.name", reason.to_owned()));
         }
@@ -87,46 +90,6 @@ fn is_one_of_each_family(left: &Listener, right: &Listener) -> bool {
         (Ok(left), Ok(right)) => IpAddr::is_ipv4(&left) != IpAddr::is_ipv4(&right),
         _ => false,
     }
-}
-
-fn check_node(settings: &Settings, complaints: &mut Vec<Complaint>) {
-    let roles = settings.get_list("process.roles");
-    if !roles.contains(&"broker") || !roles.contains(&"controller") {
-        complaints.push((
-            "process.roles",
-            "this version is broker and controller in one process: broker,controller".to_owned(),
-        ));
-    }
-    if settings.get_i32("broker.id") != settings.node_id() {
-        complaints.push(("broker.id", "broker.id is the old name of node.id, and they differ".to_owned()));
-    }
-    if settings.node_id() < 0 {
-        complaints.push(("broker.id", "a node needs an id of 0 or more".to_owned()));
-    }
-    let voters = settings.get_list("controller.quorum.voters");
-    let mut ids = Vec::new();
-    for voter in &voters {
-        match voter_id(voter) {
-            Some(id) => ids.push(id),
-            None => complaints.push(("controller.quorum.voters", format!("{voter} is not id@host:port"))),
-        }
-    }
-    if ids.len() > 1 {
-        let reason = format!("{} voters: this version is a quorum of one", ids.len());
-        complaints.push(("controller.quorum.voters", reason));
-    }
-    if !ids.is_empty() && !ids.contains(&settings.node_id()) {
-        complaints
-            .push(("controller.quorum.voters", format!("node.id {} is not among the voters", settings.node_id())));
-    }
-}
-
-fn voter_id(voter: &str) -> Option<i32> {
-    let (id, address) = voter.split_once('@')?;
-    let (host, port) = address.rsplit_once(':')?;
-    port.parse::<u16>().ok()?;
-    (!host.is_empty()).then_some(())?;
-    id.parse().ok().filter(|id| *id >= 0)
 }
 
 fn check_limits(settings: &Settings, complaints: &mut Vec<Complaint>) {

@@ -192,9 +192,6 @@ impl Loading {
         if !self.problems.is_empty() {
             return Err(LoadError { problems: self.problems });
         }
-        for listener in settings.controller_listeners() {
-            self.without_effect.push(format!("listener {} on {listener}", listener.name));
-        }
         self.without_effect.sort();
         self.without_effect.dedup();
         let mut warnings = Vec::new();
@@ -280,8 +277,8 @@ mod tests {
         assert_eq!(loaded.settings.listeners(), [listener("")]);
         assert_eq!(loaded.settings.advertised_listeners(), [listener("localhost")]);
         assert!(loaded.settings.is_open_without_authentication());
-        let expected = "settings without effect here: KAFKA_HEAP_OPTS, KAFKA_PORT, controller.quorum.bootstrap.servers, \
-                        inter.broker.listener.name, listener CONTROLLER on :9093, num.network.threads, zookeeper.connect";
+        let expected =
+            "settings without effect here: KAFKA_HEAP_OPTS, KAFKA_PORT, num.network.threads, zookeeper.connect";
         assert_eq!(loaded.warnings, [expected]);
     }
 
@@ -363,8 +360,35 @@ mod tests {
     #[case(
         "",
         "",
-        "controller.quorum.voters=1@a:1,2@b:1",
-        "flag --set: controller.quorum.voters = 1@a:1,2@b:1: 2 voters: this version is a quorum of one"
+        "controller.quorum.voters=2@a:1,3@b:1",
+        "flag --set: controller.quorum.voters = 2@a:1,3@b:1: node.id 1 is not among the voters: add 1@<host>:<port of its \
+         controller listener>, or set process.roles=broker"
+    )]
+    #[case(
+        "",
+        "",
+        "controller.quorum.voters=1@a:1,1@b:1",
+        "flag --set: controller.quorum.voters = 1@a:1,1@b:1: two voters have the id 1; every node needs its own"
+    )]
+    #[case(
+        "",
+        "",
+        "controller.quorum.bootstrap.servers=a",
+        "flag --set: controller.quorum.bootstrap.servers = a: a is not host:port"
+    )]
+    #[case(
+        "",
+        "",
+        "controller.listener.names=C",
+        "flag --set: controller.listener.names = C: none of these names is among the listeners: add one such as \
+         NAME://host:9093"
+    )]
+    #[case(
+        "",
+        "",
+        "broker.session.timeout.ms=399",
+        "default: broker.heartbeat.interval.ms = 200: two heartbeats must fit into broker.session.timeout.ms = 399, or one \
+         that is late fences the broker"
     )]
     #[case(
         "",
@@ -378,7 +402,15 @@ mod tests {
         "",
         "",
         "process.roles=broker",
-        "flag --set: process.roles = broker: this version is broker and controller in one process: broker,controller"
+        "flag --set: process.roles = broker: a broker alone needs to know its controllers: set \
+         controller.quorum.bootstrap.servers, or controller.quorum.voters"
+    )]
+    #[case(
+        "",
+        "",
+        "process.roles=controller",
+        "flag --set: process.roles = controller: this version has no controllers without a broker; say broker,controller, \
+         or broker"
     )]
     #[case(
         "num.partitions: [1",

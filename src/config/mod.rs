@@ -8,6 +8,7 @@ mod consistency;
 mod describe;
 mod layers;
 mod listeners;
+mod nodes;
 mod properties;
 mod settings;
 mod topic;
@@ -21,6 +22,7 @@ pub use catalogue::{
 pub use describe::{ConfigSource, Described, Dynamic, Overrides, Synonym};
 pub use layers::{Inputs, LoadError, Loaded, Problem, load};
 pub use listeners::{Listener, Roles, SecurityProtocol};
+pub use nodes::{HostPort, Voter};
 pub use settings::{Origin, Settings};
 pub use topic::{
     Durability, TimestampType, TopicConfig, validate_broker_configs, validate_client_metrics_configs,

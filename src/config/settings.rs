@@ -149,11 +149,27 @@ impl Settings {
         listeners::parse_for_brokers(self, "listeners").expect("listeners were parsed when the settings were loaded")
     }
 
-    /// The listeners that are kept for controllers among each other; this version opens none of them.
-    pub(super) fn controller_listeners(&self) -> Vec<Listener> {
-        let clients = self.listeners();
-        let all = listeners::parse_all(self, "listeners").expect("listeners were parsed when the settings were loaded");
-        all.into_iter().filter(|listener| !clients.contains(listener)).collect()
+    /// Every listener that is opened, in the order they were written.
+    pub fn all_listeners(&self) -> Vec<Listener> {
+        listeners::parse_all(self, "listeners").expect("listeners were parsed when the settings were loaded")
+    }
+
+    /// The listeners that are kept for controllers.
+    pub fn controller_listeners(&self) -> Vec<Listener> {
+        self.try_controller_listeners().expect("listeners were parsed when the settings were loaded")
+    }
+
+    /// As [`Settings::controller_listeners`]; `None` when they cannot be read.
+    pub(super) fn try_controller_listeners(&self) -> Option<Vec<Listener>> {
+        let clients = listeners::parse_for_brokers(self, "listeners").ok()?;
+        let all = listeners::parse_all(self, "listeners").ok()?;
+        Some(all.into_iter().filter(|listener| !clients.contains(listener)).collect())
+    }
+
+    /// The advertised address of a listener for controllers, if `advertised.listeners` names one.
+    pub fn advertised_controller_listener(&self, name: &str) -> Option<Listener> {
+        let all = listeners::parse_all(self, "advertised.listeners").ok()?;
+        all.into_iter().find(|listener| listener.name == name)
     }
 
     /// The name of the listener that brokers use among each other: `inter.broker.listener.name`, or else the one named after

@@ -33,6 +33,19 @@ pub fn is_family_missing(error: &io::Error) -> bool {
     matches!(code, Some(rustix::io::Errno::AFNOSUPPORT | rustix::io::Errno::ADDRNOTAVAIL))
 }
 
+/// Whether the address is one of this machine's.
+#[cfg(not(feature = "sim"))]
+pub fn is_here(ip: IpAddr) -> bool {
+    // The system binds addresses that it has, and no others; a datagram socket takes no port from anyone.
+    std::net::UdpSocket::bind((ip, 0)).is_ok()
+}
+
+/// Whether the address is the simulated host's own, as far as it can be told: by name hosts are told apart there.
+#[cfg(feature = "sim")]
+pub fn is_here(ip: IpAddr) -> bool {
+    ip.is_loopback()
+}
+
 /// The wildcard address of IPv4, for machines without IPv6.
 pub const fn any_v4(port: u16) -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port)

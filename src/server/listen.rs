@@ -53,7 +53,14 @@ fn bind_hosts(
     let mut bound: Vec<Bound> = Vec::new();
     for host in hosts {
         let port = bound.first().map_or(port, |first| first.address.port());
-        for address in net::resolve(host, port).with_context(|| format!("listener {config}: unknown host {host:?}"))? {
+        let addresses = net::resolve(host, port).with_context(|| {
+            let name = &config.name;
+            format!(
+                "listeners: {name}://{config}: the host {host:?} has no address here; correct the name, or make it known to DNS \
+                 or /etc/hosts"
+            )
+        })?;
+        for address in addresses {
             match listen(address, backlog) {
                 // `localhost` and host names mean both families; the machine may lack one.
                 Err(error) if net::is_family_missing(&error) && !is_only_address(hosts, host) => {}

@@ -56,7 +56,7 @@ impl Server {
     pub async fn start_on(ground: Ground, settings: Settings) -> anyhow::Result<Running> {
         let options = Options::from_settings(&settings);
         let mut bound = Vec::new();
-        for listener in settings.listeners() {
+        for listener in settings.all_listeners() {
             bound.extend(listen::bind(&listener, settings.roles_of(&listener), options.backlog)?);
         }
         let Ground { clock, disk } = ground;

@@ -27,7 +27,7 @@ pub(super) const NETWORK: &[Key] = &[
     key("fetch.purgatory.purge.interval.requests", Int, Some("1000"), Medium)
         .stored("Requests after which finished fetches are removed from the waiting room."),
     key("inter.broker.listener.name", String, None, Medium)
-        .stored("Listener that brokers use among each other."),
+        .effective("Name of the listener for traffic between brokers."),
     key("kafka.metrics.polling.interval.secs", Int, Some("10"), Low).at_least(1)
         .stored("Time between two polls of metrics reporters, in seconds."),
     key("kafka.metrics.reporters", List, Some(""), Low).list()

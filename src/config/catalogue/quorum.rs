@@ -12,18 +12,18 @@ use super::{Key, key};
 pub(super) const QUORUM: &[Key] = &[
     key("auto.leader.rebalance.enable", Boolean, Some("true"), High)
         .stored("Whether leadership returns to preferred replicas by itself."),
-    key("broker.heartbeat.interval.ms", Int, Some("2000"), Medium)
-        .stored("Time between two heartbeats of a broker to the controller, in ms."),
+    key("broker.heartbeat.interval.ms", Int, Some("200"), Medium).at_least(1).instead_of(Some("2000"))
+        .effective("Time between two heartbeats of a broker to the controller, in ms."),
     key("broker.id", Int, Some("1"), High).instead_of(Some("-1"))
         .stored("Old name of node.id."),
     key("broker.rack", String, None, Medium)
         .effective("Rack of this broker, for placement of replicas and fetching from near ones."),
-    key("broker.session.timeout.ms", Int, Some("9000"), Medium)
-        .stored("Silence after which the controller fences a broker, in ms."),
+    key("broker.session.timeout.ms", Int, Some("1500"), Medium).at_least(1).instead_of(Some("9000"))
+        .effective("Silence after which the controller fences a broker, in ms."),
     key("controlled.shutdown.enable", Boolean, Some("true"), Medium)
-        .stored("Whether a stopping broker hands its leaderships over first."),
+        .effective("Whether a stopping broker hands its leaderships over first."),
     key("controller.listener.names", List, Some("CONTROLLER"), High).non_empty_list().instead_of(None)
-        .effective("Names of the listeners that controllers use among each other; this version opens none of them."),
+        .effective("Names of the listeners for controllers; when no listener has one of them, controllers use that of the brokers."),
     key("controller.performance.always.log.threshold.ms", Long, Some("2000"), Medium).at_least(0).internal()
         .stored("Duration from which a slow controller event is logged, in ms."),
     key("controller.performance.sample.period.ms", Long, Some("60000"), Medium).at_least(100).internal()
@@ -31,25 +31,25 @@ pub(super) const QUORUM: &[Key] = &[
     key("controller.quorum.append.linger.ms", Int, Some("25"), Medium).at_least(0)
         .stored("Time the quorum's leader gathers writes before it flushes them, in ms."),
     key("controller.quorum.auto.join.enable", Boolean, Some("false"), Low)
-        .stored("Whether a controller adds itself to the voters."),
+        .effective("Whether a controller adds itself to the voters."),
     key("controller.quorum.bootstrap.servers", List, Some(""), High)
-        .stored("Addresses at which the metadata quorum can be found."),
+        .effective("Addresses at which the metadata quorum is found, as host:port. A fresh node whose own is the first forms it alone."),
     key("controller.quorum.election.backoff.max.ms", Int, Some("1000"), High).at_least(0)
         .stored("Longest pause before a failed election is tried again, in ms."),
-    key("controller.quorum.election.timeout.ms", Int, Some("1000"), High).at_least(0)
-        .stored("Time without a leader after which an election begins, in ms."),
+    key("controller.quorum.election.timeout.ms", Int, Some("500"), High).at_least(0).instead_of(Some("1000"))
+        .effective("Time after which an election that nobody has won begins anew, in ms."),
     key("controller.quorum.fetch.max.bytes", Int, Some("1048576"), Low).at_least(1)
         .stored("Most bytes of the metadata log one fetch returns."),
     key("controller.quorum.fetch.snapshot.max.bytes", Int, Some("1048576"), Low).at_least(1)
         .stored("Most bytes of a metadata snapshot one fetch returns."),
-    key("controller.quorum.fetch.timeout.ms", Int, Some("2000"), High).at_least(0)
-        .stored("Time without a successful fetch after which a voter calls an election, in ms."),
-    key("controller.quorum.request.timeout.ms", Int, Some("2000"), Medium).at_least(0)
-        .stored("Time a request between controllers may take, in ms."),
+    key("controller.quorum.fetch.timeout.ms", Int, Some("1500"), High).at_least(0).instead_of(Some("2000"))
+        .effective("Time after which voters that hear no leader elect one, and a leader that hears no majority resigns, in ms."),
+    key("controller.quorum.request.timeout.ms", Int, Some("500"), Medium).at_least(0).instead_of(Some("2000"))
+        .effective("Time a request between controllers may take, in ms."),
     key("controller.quorum.retry.backoff.ms", Int, Some("20"), Low).at_least(0)
         .stored("Pause before a failed request between controllers is tried again, in ms."),
     key("controller.quorum.voters", List, Some(""), High)
-        .effective("The fixed voters of the metadata quorum, as id@host:port. This version is a quorum of one."),
+        .effective("The fixed voters of the metadata quorum, as id@host:port."),
     key("controller.quota.window.num", Int, Some("11"), Low).at_least(1)
         .stored("Samples kept for the quota on changes to topics."),
     key("controller.quota.window.size.seconds", Int, Some("1"), Low).at_least(1)
@@ -57,7 +57,7 @@ pub(super) const QUORUM: &[Key] = &[
     key("controller.socket.timeout.ms", Int, Some("30000"), Medium)
         .stored("Socket timeout between controller and brokers, in ms."),
     key("initial.broker.registration.timeout.ms", Int, Some("60000"), Medium)
-        .stored("Time a starting broker may take to register, in ms."),
+        .effective("Time a starting broker may take to register, in ms."),
     key("internal.metadata.delete.delay.millis", Long, Some("60000"), Low).internal()
         .stored("Time before deleted metadata files are removed, in ms."),
     key("internal.metadata.log.segment.bytes", Int, None, Low).internal()
@@ -85,7 +85,7 @@ pub(super) const QUORUM: &[Key] = &[
     key("node.id", Int, Some("1"), High).at_least(0).instead_of(None)
         .effective("This node's id, unique in its cluster."),
     key("process.roles", List, Some("broker,controller"), High).list_of(&["broker", "controller"]).instead_of(None)
-        .effective("What this process is: broker,controller, both in one."),
+        .effective("What this process is: broker,controller is both in one, broker alone never votes."),
     key("server.max.startup.time.ms", Long, Some("9223372036854775807"), Medium).at_least(0).internal()
         .stored("Time a start may take, in ms."),
     key("unclean.leader.election.interval.ms", Long, Some("300000"), Medium).at_least(1).internal()

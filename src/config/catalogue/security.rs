@@ -133,7 +133,7 @@ pub(super) const SECURITY: &[Key] = &[
     key("sasl.server.max.receive.size", Int, Some("524288"), Medium)
         .stored("Largest SASL message before login, in bytes."),
     key("security.inter.broker.protocol", String, Some("PLAINTEXT"), Medium).one_of(&["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"])
-        .stored("What brokers speak among each other, when inter.broker.listener.name does not say."),
+        .effective("What brokers speak among each other, when inter.broker.listener.name does not say."),
     key("security.providers", String, None, Low)
         .stored("Classes that register security providers."),
     key("ssl.allow.dn.changes", Boolean, Some("false"), Low)
