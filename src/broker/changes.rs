@@ -1,11 +1,14 @@
 //! What a change of the cluster's image means for this broker's partitions.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::Broker;
+use super::replica::Replica;
 use super::topic_settings;
-use crate::metadata::{ConfigResource, Image};
-use crate::model::{ErrorCode, PartitionIndex, TopicId};
+use crate::metadata::{ConfigResource, Image, Partition};
+use crate::model::{PartitionIndex, TopicId};
+use crate::partition::Loss;
 use crate::quorum::Change;
 
 impl Broker {
@@ -22,16 +25,48 @@ impl Broker {
             self.housekeeper.open_soon(*id);
         }
         for (id, partition) in &delta.partitions_changed {
-            let Some(replica) = self.replicas.get_by_id(*id, *partition) else { continue };
-            let state = image.topic_by_id(*id).and_then(|topic| topic.partition(*partition));
-            match state.filter(|state| self.leads(state)) {
-                Some(state) => replica.lead(state.leader_epoch, state.isr.to_vec()),
-                None => replica.fence(ErrorCode::NotLeaderOrFollower),
+            let Some(topic) = image.topic_by_id(*id) else { continue };
+            let Some(state) = topic.partition(*partition) else { continue };
+            match self.replicas.get_by_id(*id, *partition) {
+                Some(replica) if self.hosts(state) => {
+                    self.take_role(&replica, state);
+                    self.groups.on_moved(self, &replica);
+                }
+                Some(replica) => self.give_up(&replica),
+                None if self.hosts(state) => self.housekeeper.open_soon(*id),
+                None => {}
             }
+        }
+        for broker in delta.brokers_changed.iter().filter(|broker| !image.is_active(**broker)) {
+            self.replicas.all().iter().for_each(|replica| replica.broker_ineligible(*broker));
         }
         if !delta.configs_changed.is_empty() {
             self.reconfigure(image, &delta.configs_changed);
         }
+    }
+
+    /// Leads or follows, as the partition's state says.
+    pub(super) fn take_role(&self, replica: &Replica, state: &Partition) {
+        if self.leads(state) {
+            replica.lead(state, self.now());
+        } else {
+            replica.follow(state, self.loss(replica, state));
+        }
+    }
+
+    /// A follower that the controller counts as in sync, or as eligible, holds what its leader holds. One that it does not count
+    /// may have to follow an unclean leader, where the topic allows those.
+    fn loss(&self, replica: &Replica, state: &Partition) -> Loss {
+        let counts = state.isr.contains(&self.node_id) || state.elr.contains(&self.node_id);
+        let is_allowed = replica.settings().topic.unclean_leader_election_enable;
+        if is_allowed && !counts { Loss::Accepted } else { Loss::Refused }
+    }
+
+    /// A partition that has moved away: its log goes.
+    fn give_up(&self, replica: &Arc<Replica>) {
+        self.replicas.remove_partition(replica.topic_id(), replica.topic_partition().partition);
+        self.retire_replica(replica);
+        self.groups.on_moved(self, replica);
     }
 
     fn reconfigure(&self, image: &Image, changed: &BTreeSet<ConfigResource>) {
@@ -55,7 +90,7 @@ impl Broker {
         let Some(topic) = image.topic_by_id(id).cloned() else { return };
         for (index, state) in (0..).zip(&topic.partitions) {
             let partition = PartitionIndex(index);
-            if self.leads(state) && self.replicas.get_by_id(id, partition).is_none() {
+            if self.hosts(state) && self.replicas.get_by_id(id, partition).is_none() {
                 // An error is logged where it happens; a client that asks for the partition gets it again.
                 let _ = self.open_replica(id, partition);
             }

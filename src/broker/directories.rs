@@ -10,7 +10,9 @@ use std::sync::Arc;
 
 use crate::io::disk::Disk;
 use crate::io::random;
-use crate::log::{LOG_START_OFFSET_CHECKPOINT, LogDir, LogError, MetaProperties, RECOVERY_POINT_CHECKPOINT};
+use crate::log::{
+    HIGH_WATERMARK_CHECKPOINT, LOG_START_OFFSET_CHECKPOINT, LogDir, LogError, MetaProperties, RECOVERY_POINT_CHECKPOINT,
+};
 use crate::model::{BrokerId, Offset, PartitionIndex, TopicId, TopicPartition};
 
 /// One directory, as it was found.
@@ -23,6 +25,7 @@ pub struct Directory {
     pub partitions: Vec<TopicPartition>,
     pub recovery_points: BTreeMap<TopicPartition, Offset>,
     pub log_starts: BTreeMap<TopicPartition, Offset>,
+    pub high_watermarks: BTreeMap<TopicPartition, Offset>,
 }
 
 /// Why the directories cannot be used.
@@ -90,7 +93,8 @@ fn inspect(disk: &Arc<dyn Disk>, log_dir: Arc<LogDir>, node_id: BrokerId) -> Res
     let partitions = names.filter_map(|entry| parse_partition(&entry.name)).collect();
     let recovery_points = checkpoint_or_none(&log_dir, RECOVERY_POINT_CHECKPOINT);
     let log_starts = checkpoint_or_none(&log_dir, LOG_START_OFFSET_CHECKPOINT);
-    Ok(Directory { log_dir, was_clean: false, meta, partitions, recovery_points, log_starts })
+    let high_watermarks = checkpoint_or_none(&log_dir, HIGH_WATERMARK_CHECKPOINT);
+    Ok(Directory { log_dir, was_clean: false, meta, partitions, recovery_points, log_starts, high_watermarks })
 }
 
 /// What a first start that was cut short may have left, and what file systems put into every new volume.

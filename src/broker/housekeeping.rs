@@ -211,8 +211,8 @@ impl Broker {
         for replica in self.replicas.all() {
             // Asked under the lock: a log that was put out of use has lost its directory's name, perhaps to a new topic.
             let deleted = replica.with_log(|log, published| {
-                let is_serving = replica.check_serving(LeaderEpoch(-1)).is_ok();
-                is_serving.then(|| log.delete_old_segments(now, published.high_watermark))
+                let is_in_use = replica.check_readable(LeaderEpoch(-1)).is_ok();
+                is_in_use.then(|| log.delete_old_segments(now, published.high_watermark))
             });
             let Some(deleted) = deleted else { continue };
             match deleted {

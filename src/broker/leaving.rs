@@ -37,13 +37,7 @@ impl Broker {
     pub(super) fn retire_topic(&self, id: TopicId) {
         let mut leaving = Vec::new();
         for replica in self.replicas.remove(id) {
-            replica.fence(ErrorCode::UnknownTopicOrPartition);
-            leaving.push(LeavingLog {
-                topic_partition: replica.topic_partition().clone(),
-                directory: Arc::clone(replica.directory()),
-                delete_delay_ms: replica.settings().log.file_delete_delay_ms,
-                replica: Some(replica),
-            });
+            leaving.push(retire(replica, ErrorCode::UnknownTopicOrPartition));
         }
         for log in self.offline.lock().extract_if(.., |log| log.topic_id == id) {
             let topic = &log.topic_partition.topic;
@@ -56,6 +50,12 @@ impl Broker {
             });
         }
         self.leaving.logs.lock().extend(leaving.into_iter().map(Arc::new));
+    }
+
+    /// As [`Broker::retire_topic`], for one partition that has moved to other brokers.
+    pub(super) fn retire_replica(&self, replica: &Arc<Replica>) {
+        let leaving = retire(Arc::clone(replica), ErrorCode::NotLeaderOrFollower);
+        self.leaving.logs.lock().push(Arc::new(leaving));
     }
 
     /// Moves the directories of logs that leave out of the way: of this name, or of all. Blocks for the disk; the caller holds
@@ -88,5 +88,15 @@ impl Broker {
         }
         let due_ms = self.now().monotonic_ms.saturating_add(*delete_delay_ms);
         self.removals.lock().push((due_ms, to));
+    }
+}
+
+fn retire(replica: Arc<Replica>, code: ErrorCode) -> LeavingLog {
+    replica.fence(code);
+    LeavingLog {
+        topic_partition: replica.topic_partition().clone(),
+        directory: Arc::clone(replica.directory()),
+        delete_delay_ms: replica.settings().log.file_delete_delay_ms,
+        replica: Some(replica),
     }
 }

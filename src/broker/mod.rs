@@ -18,6 +18,7 @@ pub mod flusher;
 mod formation;
 pub mod groups;
 mod housekeeping;
+pub mod isr;
 mod leaving;
 mod offsets;
 mod opening;
@@ -65,6 +66,7 @@ pub struct Broker {
     /// Held while a log is opened or put out of use, so that each is done once.
     opening: Mutex<()>,
     flusher: Arc<Flusher>,
+    proposals: Arc<isr::Proposals>,
     fetch_sessions: FetchSessions,
     fetch_max_bytes: usize,
     delayed_produces: DelayedProduces,
@@ -142,7 +144,7 @@ impl Broker {
         &self.replicas
     }
 
-    /// The replica that this broker leads. Opens its log if nobody has yet. Errors: UNKNOWN_TOPIC_OR_PARTITION,
+    /// The replica here, whether it leads or follows. Opens its log if nobody has yet. Errors: UNKNOWN_TOPIC_OR_PARTITION,
     /// NOT_LEADER_OR_FOLLOWER, KAFKA_STORAGE_ERROR.
     pub fn replica(&self, topic: &str, partition: PartitionIndex) -> Result<Arc<Replica>, ErrorCode> {
         if let Some(replica) = self.replicas.get(topic, partition) {
@@ -150,7 +152,7 @@ impl Broker {
         }
         let image = self.image();
         let topic = image.topic(topic).ok_or(ErrorCode::UnknownTopicOrPartition)?;
-        self.open_led(topic, partition)
+        self.open_hosted(topic, partition)
     }
 
     /// As [`Broker::replica`], but a topic that is not there is UNKNOWN_TOPIC_ID.
@@ -160,15 +162,20 @@ impl Broker {
         }
         let image = self.image();
         let topic = image.topic_by_id(id).ok_or(ErrorCode::UnknownTopicId)?;
-        self.open_led(topic, partition)
+        self.open_hosted(topic, partition)
     }
 
-    fn open_led(&self, topic: &Topic, partition: PartitionIndex) -> Result<Arc<Replica>, ErrorCode> {
+    fn open_hosted(&self, topic: &Topic, partition: PartitionIndex) -> Result<Arc<Replica>, ErrorCode> {
         let state = topic.partition(partition).ok_or(ErrorCode::UnknownTopicOrPartition)?;
-        if !self.leads(state) {
+        if !self.hosts(state) {
             return Err(ErrorCode::NotLeaderOrFollower);
         }
         self.open_replica(topic.id, partition)
+    }
+
+    /// Whether a replica of the partition belongs on this broker.
+    fn hosts(&self, partition: &Partition) -> bool {
+        partition.replicas.contains(&self.node_id)
     }
 
     fn leads(&self, partition: &Partition) -> bool {

@@ -1,9 +1,11 @@
 //! The offsets of a replica that readers see without its mutex.
 //!
 //! Invariant: `log_start <= last_stable <= high_watermark <= log_end` holds for whoever loads them: each only rises, the
-//! writer stores from the highest bound down, the reader loads from the lowest up.
+//! writer stores from the highest bound down, the reader loads from the lowest up. Only a follower's log end falls, when it is
+//! cut, and never below the high watermark; after an unclean election that falls too, and a reader of that moment may see it
+//! above the end: readers of the log bound themselves by its end as well.
 
-use std::sync::atomic::{AtomicI16, AtomicI32, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI16, AtomicI32, AtomicI64, AtomicU8, Ordering};
 
 use crate::model::{ErrorCode, LeaderEpoch, Offset};
 use crate::partition::Published;
@@ -16,6 +18,16 @@ pub struct PublishedOffsets {
     leader_epoch: AtomicI32,
     /// The error that everyone is answered, or 0.
     fence: AtomicI16,
+    role: AtomicU8,
+}
+
+/// What a replica is to its partition, as readers see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PublishedRole {
+    /// Nobody has said yet.
+    None,
+    Leader,
+    Follower,
 }
 
 impl PublishedOffsets {
@@ -27,6 +39,7 @@ impl PublishedOffsets {
             log_end: AtomicI64::new(published.log_end.0),
             leader_epoch: AtomicI32::new(published.leader_epoch.0),
             fence: AtomicI16::new(0),
+            role: AtomicU8::new(0),
         }
     }
 
@@ -60,6 +73,23 @@ impl PublishedOffsets {
         match self.fence.load(Ordering::Acquire) {
             0 => None,
             code => Some(ErrorCode::from(code)),
+        }
+    }
+
+    pub fn publish_role(&self, role: PublishedRole) {
+        let number = match role {
+            PublishedRole::None => 0,
+            PublishedRole::Leader => 1,
+            PublishedRole::Follower => 2,
+        };
+        self.role.store(number, Ordering::Release);
+    }
+
+    pub fn role(&self) -> PublishedRole {
+        match self.role.load(Ordering::Acquire) {
+            1 => PublishedRole::Leader,
+            2 => PublishedRole::Follower,
+            _ => PublishedRole::None,
         }
     }
 }

@@ -14,12 +14,14 @@ use crate::model::{ErrorCode, Offset, PartitionIndex, TopicId, TopicPartition};
 pub(super) struct Found {
     pub recovery_point: Offset,
     pub log_start: Offset,
+    pub high_watermark: Offset,
     pub was_clean: bool,
 }
 
 impl Found {
     /// Nothing: the log is new.
-    pub(super) const NEW: Found = Found { recovery_point: Offset::ZERO, log_start: Offset::ZERO, was_clean: false };
+    pub(super) const NEW: Found =
+        Found { recovery_point: Offset::ZERO, log_start: Offset::ZERO, high_watermark: Offset::ZERO, was_clean: false };
 }
 
 /// A log that is there and could not be opened. Its records were acknowledged, so that nothing may be made in its place, and
@@ -33,7 +35,7 @@ pub(super) struct Offline {
 }
 
 impl Broker {
-    /// Opens the log of a partition that this broker leads, unless it is open. Errors as of [`Broker::replica`].
+    /// Opens the log of a partition that belongs here, unless it is open. Errors as of [`Broker::replica`].
     pub(super) fn open_replica(&self, id: TopicId, partition: PartitionIndex) -> Result<Arc<Replica>, ErrorCode> {
         let name = self.image().topic_by_id(id).map(|topic| Arc::clone(&topic.name));
         let topic = name.ok_or(ErrorCode::UnknownTopicOrPartition)?;
@@ -57,7 +59,7 @@ impl Broker {
         })
     }
 
-    /// Opens a log in a directory, and leads it at the image's epoch. The caller holds `opening`, or is the only thread.
+    /// Opens a log in a directory, and leads or follows as the image says. The caller holds `opening`, or is the only thread.
     pub(super) fn open_log(
         &self,
         image: &Image,
@@ -86,14 +88,17 @@ impl Broker {
             directory: Arc::clone(directory),
             settings,
             flusher: Arc::clone(&self.flusher),
+            proposals: Arc::clone(&self.proposals),
+            high_watermark: found.high_watermark,
         };
-        let replica = Replica::new(parts, log);
-        if let Some(state) = topic.partition(partition).filter(|state| self.leads(state)) {
-            replica.lead(state.leader_epoch, state.isr.to_vec());
+        let opened = Replica::new(parts, log);
+        let admitted = self.replicas.admit(topic);
+        let place = admitted.place(partition).expect("the image has the partition");
+        let replica = Arc::clone(place.get_or_init(|| opened));
+        if let Some(state) = topic.partition(partition) {
+            self.take_role(&replica, state);
         }
-        let topic = self.replicas.admit(topic);
-        let place = topic.place(partition).expect("the image has the partition");
-        Ok(Arc::clone(place.get_or_init(|| replica)))
+        Ok(replica)
     }
 
     /// The directory with the fewest logs, of those that still work (`LogManager.nextLogDirs`).

@@ -6,6 +6,9 @@
 //! Invariant: a panic in the machine or the log fences this replica before the mutex is released; the process and all others
 //! go on.
 //! Lock order: a coordinator's lock, then this one; never two replicas. Waiters run with neither.
+//! What a replica does for other replicas of its partition, as their leader or after one, is in `replication`.
+
+mod replication;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -15,7 +18,8 @@ use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::broker::flusher::{FlushState, Flusher};
-use crate::broker::offsets::PublishedOffsets;
+use crate::broker::isr::Proposals;
+use crate::broker::offsets::{PublishedOffsets, PublishedRole};
 use crate::broker::purgatory::Watchers;
 use crate::broker::waiter::{Completions, Waiter};
 use crate::config::{Durability, TopicConfig};
@@ -24,7 +28,9 @@ use crate::log::{
     validate,
 };
 use crate::model::{BrokerId, ErrorCode, LeaderEpoch, Now, Offset, TopicId, TopicPartition};
-use crate::partition::{Effects, Event, Partition, Published, RequiredAcks};
+use crate::partition::{Effects, Event, OpenedLog, Partition, Published, RequiredAcks};
+
+pub use replication::{AppendFetched, FollowError, LeaderTold};
 
 /// The answer of a partition that was taken offline by what it was asked to do.
 const OFFLINE: AppendRefused = AppendRefused::Replica(ErrorCode::KafkaStorageError);
@@ -40,8 +46,11 @@ pub struct Replica {
     held: Mutex<Held>,
     completions: Completions,
     watchers: Watchers,
+    /// Followers' fetches that wait for the log's end.
+    log_end_watchers: Watchers,
     pub(super) flush_state: FlushState,
     flusher: Arc<Flusher>,
+    proposals: Arc<Proposals>,
     /// Held while flushing, one flush at a time; true when the log's directory is no longer in its place.
     flushing: Mutex<bool>,
 }
@@ -50,6 +59,8 @@ struct Held {
     log: Log,
     machine: Partition<Waiter>,
     effects: Effects<Waiter>,
+    /// The log start of the leader that is followed; ours goes there as far as the high watermark lets it.
+    leader_log_start: Offset,
     /// Of the last burst; kept for its capacity.
     outcomes: Vec<Result<AppendInfo, AppendError>>,
 }
@@ -59,6 +70,8 @@ struct Held {
 pub struct ReplicaSettings {
     pub topic: TopicConfig,
     pub log: Arc<LogOptions>,
+    /// `replica.lag.time.max.ms`.
+    pub lag_max_ms: u64,
 }
 
 /// Why nothing was appended.
@@ -98,16 +111,23 @@ pub struct ReplicaParts {
     pub directory: Arc<LogDir>,
     pub settings: ReplicaSettings,
     pub flusher: Arc<Flusher>,
+    /// Where changes of the in-sync set are handed to.
+    pub proposals: Arc<Proposals>,
+    /// What the checkpoint says; [`Offset::ZERO`] when it says nothing.
+    pub high_watermark: Offset,
 }
 
 impl Replica {
     /// A replica over a log that was just opened. It serves nobody before [`Replica::lead`].
     pub fn new(parts: ReplicaParts, log: Log) -> Arc<Replica> {
-        let ReplicaParts { broker_id, topic_partition, topic_id, directory, settings, flusher } = parts;
+        let ReplicaParts { broker_id, topic_partition, topic_id, directory, settings, flusher, .. } = parts;
         let (log_start, log_end) = (log.log_start_offset(), log.log_end_offset());
-        let machine = Partition::new(broker_id, settings.topic.acks_durability, log_start, log_end);
+        let opened = OpenedLog { log_start, log_end, high_watermark: parts.high_watermark };
+        let mut machine = Partition::new(broker_id, settings.topic.acks_durability, opened);
+        let mut effects = Effects::default();
+        machine.step(configured(&settings), &mut effects);
         let offsets = PublishedOffsets::new(machine.published());
-        offsets.fence(machine.fence());
+        let leader_log_start = Offset::ZERO;
         Arc::new(Replica {
             topic_partition,
             topic_id,
@@ -115,11 +135,13 @@ impl Replica {
             reader: log.reader(),
             settings: ArcSwap::from_pointee(settings),
             offsets,
-            held: Mutex::new(Held { log, machine, effects: Effects::default(), outcomes: Vec::new() }),
+            held: Mutex::new(Held { log, machine, effects, leader_log_start, outcomes: Vec::new() }),
             completions: Completions::default(),
             watchers: Watchers::default(),
+            log_end_watchers: Watchers::default(),
             flush_state: FlushState::default(),
             flusher,
+            proposals: parts.proposals,
             flushing: Mutex::new(false),
         })
     }
@@ -145,9 +167,14 @@ impl Replica {
         &self.reader
     }
 
-    /// Fetches that wait for this partition.
+    /// Consumers' fetches that wait for this partition.
     pub fn watchers(&self) -> &Watchers {
         &self.watchers
+    }
+
+    /// Followers' fetches that wait for this partition.
+    pub fn log_end_watchers(&self) -> &Watchers {
+        &self.log_end_watchers
     }
 
     /// The offsets as of now, without the mutex.
@@ -155,29 +182,35 @@ impl Replica {
         self.offsets.load()
     }
 
-    /// Whether it serves, and at this leader epoch; -1 asks for no check of the epoch. Errors: NOT_LEADER_OR_FOLLOWER,
-    /// KAFKA_STORAGE_ERROR, FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH.
+    /// Whether it leads, and at this leader epoch; -1 asks for no check of the epoch. Errors: NOT_LEADER_OR_FOLLOWER,
+    /// KAFKA_STORAGE_ERROR, FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH, in the order of `Partition.getLocalLog`.
     pub fn check_serving(&self, claimed: LeaderEpoch) -> Result<(), ErrorCode> {
+        match self.check_readable(claimed)? {
+            PublishedRole::Leader => Ok(()),
+            _ => Err(ErrorCode::NotLeaderOrFollower),
+        }
+    }
+
+    /// As [`Replica::check_serving`], but a follower may be read too.
+    pub fn check_readable(&self, claimed: LeaderEpoch) -> Result<PublishedRole, ErrorCode> {
         if let Some(code) = self.offsets.fenced() {
             return Err(code);
         }
-        Partition::<Waiter>::check_leader_epoch(self.offsets.leader_epoch(), claimed)
+        let role = self.offsets.role();
+        if role == PublishedRole::None {
+            return Err(ErrorCode::NotLeaderOrFollower);
+        }
+        Partition::<Waiter>::check_leader_epoch(self.offsets.leader_epoch(), claimed)?;
+        Ok(role)
     }
 
-    /// Makes this broker the leader at an epoch of the metadata log.
-    pub fn lead(&self, leader_epoch: LeaderEpoch, in_sync: Vec<BrokerId>) {
-        let min_in_sync = min_in_sync(&self.settings.load().topic);
-        let mut held = self.held.lock();
-        held.log.begin_epoch(leader_epoch);
-        self.step(&mut held, Event::BecomeLeader { leader_epoch, in_sync, min_in_sync });
-        self.finish(held);
-        self.run_completions();
+    pub fn is_follower(&self) -> bool {
+        self.offsets.role() == PublishedRole::Follower
     }
 
     /// Puts new settings into effect.
     pub fn configure(&self, settings: ReplicaSettings) {
-        let durability = settings.topic.acks_durability;
-        let event = Event::Configure { durability, min_in_sync: min_in_sync(&settings.topic) };
+        let event = configured(&settings);
         let options = Arc::clone(&settings.log);
         self.settings.store(Arc::new(settings));
         let mut held = self.held.lock();
@@ -327,6 +360,7 @@ impl Replica {
             let Some(outcome) = outcome else { return Ok(()) };
             let durable_end = held.log.flushed(outcome)?;
             self.step(held, Event::Flushed { durable_end: durable_end.offset() });
+            self.follow_log_start(held);
             Ok(())
         });
         self.finish(held);
@@ -361,8 +395,13 @@ impl Replica {
         let mut held = self.held.lock();
         self.step(&mut held, Event::Fence { code });
         self.finish(held);
-        self.watchers.wake_all();
+        self.wake_fetches();
         self.run_completions();
+    }
+
+    fn wake_fetches(&self) {
+        self.watchers.wake_all();
+        self.log_end_watchers.wake_all();
     }
 
     /// Works on the log under the mutex, for what is rare and short: retention, expiry, queries about producers and epochs.
@@ -400,13 +439,22 @@ impl Replica {
         }
         self.offsets.store(machine.published());
         self.offsets.fence(machine.fence());
+        self.offsets.publish_role(match (machine.is_leader(), machine.is_follower()) {
+            (true, _) => PublishedRole::Leader,
+            (_, true) => PublishedRole::Follower,
+            _ => PublishedRole::None,
+        });
     }
 
     /// Carries out what was decided under the mutex, which it releases.
     fn finish(&self, mut held: MutexGuard<'_, Held>) {
         self.completions.push(&mut held.effects.completed);
         let advanced = held.effects.advanced.take();
+        let appended_bytes = std::mem::take(&mut held.effects.appended_bytes);
         drop(held);
+        if appended_bytes > 0 {
+            self.log_end_watchers.credit(appended_bytes);
+        }
         if let Some(advance) = advanced {
             self.watchers.credit(advance.bytes);
         }
@@ -420,6 +468,11 @@ fn is_new(outcome: &Result<AppendInfo, AppendError>) -> bool {
 fn describe(held: &Held, info: AppendInfo) -> Appended {
     let required = info.last_offset + 1;
     Appended { info, required, is_committed: held.machine.high_watermark() >= required }
+}
+
+fn configured<W>(settings: &ReplicaSettings) -> Event<W> {
+    let (durability, lag_max_ms) = (settings.topic.acks_durability, settings.lag_max_ms);
+    Event::Configure { durability, min_in_sync: min_in_sync(&settings.topic), lag_max_ms }
 }
 
 fn min_in_sync(config: &TopicConfig) -> usize {

@@ -104,6 +104,21 @@ impl Replicas {
         topic.opened().cloned().collect()
     }
 
+    /// Takes one partition's replica out; it is for the caller to fence.
+    pub fn remove_partition(&self, id: TopicId, partition: PartitionIndex) {
+        let mut maps = self.maps.write();
+        let Some(known) = maps.by_id.get(&id).cloned() else { return };
+        let places = (0..).map(PartitionIndex).zip(&known.places).map(|(index, place)| match place.get() {
+            Some(replica) if index != partition => OnceLock::from(Arc::clone(replica)),
+            _ => OnceLock::new(),
+        });
+        let rest = Arc::new(TopicReplicas { name: Arc::clone(&known.name), id, places: places.collect() });
+        if maps.by_name.get(&known.name).is_some_and(|named| named.id == id) {
+            maps.by_name.insert(Arc::clone(&known.name), Arc::clone(&rest));
+        }
+        maps.by_id.insert(id, rest);
+    }
+
     /// Every replica that was opened.
     pub fn all(&self) -> Vec<Arc<Replica>> {
         self.maps.read().by_id.values().flat_map(|topic| topic.opened().cloned()).collect()

@@ -89,6 +89,7 @@ impl Broker {
             replicas,
             opening: Mutex::new(()),
             flusher,
+            proposals: Arc::default(),
             fetch_sessions: FetchSessions::new(slots_max),
             fetch_max_bytes: settings.get_usize("fetch.max.bytes"),
             delayed_produces: super::DelayedProduces::default(),
@@ -177,6 +178,7 @@ impl Broker {
             let found = Found {
                 recovery_point: known(&directory.recovery_points).unwrap_or(Offset::ZERO),
                 log_start: known(&directory.log_starts).unwrap_or(Offset::ZERO),
+                high_watermark: known(&directory.high_watermarks).unwrap_or(Offset::ZERO),
                 was_clean: directory.was_clean,
             };
             if let Err(error) = self.open_log(&image, topic, *partition, &directory.log_dir, found) {
@@ -188,11 +190,11 @@ impl Broker {
         Ok(())
     }
 
-    /// The topic whose partition lies in this directory. `None` when the id in it is another's: the topic was deleted, and
-    /// perhaps created anew under its name.
+    /// The topic whose partition lies in this directory. `None` when it belongs here no more, or when the id in it is another's:
+    /// the topic was deleted, and perhaps created anew under its name.
     fn topic_of<'a>(&self, image: &'a Image, directory: &Directory, partition: &TopicPartition) -> Option<&'a Topic> {
         let topic = image.topic(&partition.topic)?;
-        topic.partition(partition.partition)?;
+        topic.partition(partition.partition).filter(|state| self.hosts(state))?;
         let path = directory.log_dir.path().join(partition.to_string());
         // Without a readable id the name decides: the file is written before anything else, and may be torn.
         let id = directories::read_topic_id(&*self.disk, &path).unwrap_or(topic.id);

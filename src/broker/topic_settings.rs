@@ -16,7 +16,7 @@ pub fn resolve(settings: &Settings, image: &Image, broker_id: BrokerId, topic: &
     let cluster = image.configs(&ConfigResource::BrokerDefault);
     let topic = settings.topic_config(overrides, Dynamic { broker, cluster });
     let log = Arc::new(log_options(settings, &topic));
-    ReplicaSettings { topic, log }
+    ReplicaSettings { topic, log, lag_max_ms: settings.get_u64("replica.lag.time.max.ms") }
 }
 
 fn log_options(settings: &Settings, topic: &TopicConfig) -> LogOptions {

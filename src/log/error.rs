@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::model::{ErrorCode, Offset, ProducerEpoch, ProducerId, Sequence, TopicId};
+use crate::model::{ErrorCode, LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, TopicId};
 use crate::protocol::record_batch::BatchError;
 use crate::protocol::records::RecordError;
 
@@ -82,6 +82,9 @@ pub enum AppendError {
     OutOfOrderSequence { producer_id: ProducerId, first_sequence: Sequence, last_sequence: Sequence },
     #[error("producer {producer_id}: epoch {epoch} is older than {current_epoch}")]
     StaleProducerEpoch { producer_id: ProducerId, epoch: ProducerEpoch, current_epoch: ProducerEpoch },
+    /// A leader's batches do not continue this log, or come from a later leader than the one that was asked.
+    #[error("batches of epoch {epoch} from offset {base_offset} do not continue a log that ends at {end_offset}")]
+    Unexpected { base_offset: Offset, epoch: LeaderEpoch, end_offset: Offset },
     /// The disk refused. With a full disk a later append may succeed; after any other error the directory is offline.
     #[error("the disk refused: {kind}")]
     Storage { kind: io::ErrorKind },
@@ -98,6 +101,7 @@ impl AppendError {
             AppendError::NoBatch
             | AppendError::BaseOffsetNotZero { .. }
             | AppendError::ControlBatch
+            | AppendError::Unexpected { .. }
             | AppendError::NoKey { .. }
             | AppendError::InvalidSequence { .. } => ErrorCode::InvalidRecord,
             AppendError::BatchTooLarge { .. } => ErrorCode::MessageTooLarge,

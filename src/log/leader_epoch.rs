@@ -74,6 +74,12 @@ impl LeaderEpochs {
         self.version += u64::from(count != self.entries.len());
     }
 
+    /// Forgets every epoch (`LeaderEpochFileCache.clearAndFlush`).
+    pub(crate) fn clear(&mut self) {
+        self.version += u64::from(!self.entries.is_empty());
+        self.entries.clear();
+    }
+
     /// Forgets epochs whose records are all below the new start; the one that spans it begins there from now on.
     pub(crate) fn truncate_from_start(&mut self, start_offset: Offset) {
         let below = self.entries.partition_point(|entry| entry.1 <= start_offset);

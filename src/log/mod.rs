@@ -5,6 +5,7 @@
 //! producer), which Kafka ignores.
 //!
 //! - Write: [`validate`] outside the partition's lock, [`Log::append_as_leader`] or [`Log::append_many`] under it.
+//! - Replicate: [`ReplicatedBatches::check`] outside the lock, [`Log::append_as_follower`] and [`Log::truncate_to`] under it.
 //! - Read: [`LogReader::read`] without the lock answers a [`Region`] of a file for `sendfile`.
 //! - Flush: [`Log::flush_ticket`] under the lock, [`FlushTicket::run`] on a thread that may block, [`Log::flushed`] under the
 //!   lock: only that makes a [`DurableEnd`].
@@ -16,6 +17,7 @@
 pub mod checkpoint;
 mod error;
 mod flush;
+mod follower;
 mod index;
 mod leader_epoch;
 mod leftovers;
@@ -43,6 +45,7 @@ mod tests;
 
 pub use error::{AppendError, LogError, ReadError};
 pub use flush::{FlushOutcome, FlushTicket};
+pub use follower::ReplicatedBatches;
 pub use leader_epoch::LeaderEpochs;
 pub use log_dir::{
     HIGH_WATERMARK_CHECKPOINT, LOG_START_OFFSET_CHECKPOINT, LogDir, MetaProperties, RECOVERY_POINT_CHECKPOINT,

@@ -383,10 +383,7 @@ impl Log {
         if let Err(error) = written {
             return Err(self.cut_back(position, error));
         }
-        if self.active_first_timestamp_ms.is_none() {
-            let timestamp_ms = self.staged[0].max_timestamp_ms;
-            self.active_first_timestamp_ms = Some(if timestamp_ms >= 0 { timestamp_ms } else { now.wall_ms });
-        }
+        self.note_first_timestamp(now, self.staged[0].max_timestamp_ms);
         self.epochs.assign(leader_epoch, first_offset);
         active.commit(&self.staged, &self.options);
         self.log_end_offset = active.end_offset();
@@ -394,8 +391,15 @@ impl Log {
         Ok(())
     }
 
+    /// What `segment.ms` counts from, when the batch is the first of its segment.
+    pub(crate) fn note_first_timestamp(&mut self, now: Now, timestamp_ms: i64) {
+        if self.active_first_timestamp_ms.is_none() {
+            self.active_first_timestamp_ms = Some(if timestamp_ms >= 0 { timestamp_ms } else { now.wall_ms });
+        }
+    }
+
     /// A short write leaves no trace: the file gets the size it had. If even that fails, nobody knows what the file holds.
-    fn cut_back(&mut self, size_bytes: u64, error: io::Error) -> AppendError {
+    pub(crate) fn cut_back(&mut self, size_bytes: u64, error: io::Error) -> AppendError {
         let path = self.active().path("log");
         warn!(segment = %path.display(), %error, "append failed, cutting back");
         if let Err(cut_error) = self.active_file.truncate(size_bytes) {
@@ -410,18 +414,24 @@ impl Log {
 
     /// `LogSegment.shouldRoll`.
     fn must_roll(&self, now: Now, staged_bytes: usize, request: &ValidatedBatches, last_offset: Offset) -> bool {
+        let max_timestamp_ms = request.headers.iter().map(|header| header.max_timestamp_ms).max().unwrap_or(-1);
+        self.must_roll_for(now, staged_bytes, (request.records.len(), max_timestamp_ms, last_offset))
+    }
+
+    /// Whether a new segment must be begun before `next` (bytes, timestamp, last offset) goes behind what is staged.
+    pub(crate) fn must_roll_for(&self, now: Now, staged_bytes: usize, next: (usize, i64, Offset)) -> bool {
+        let (bytes, max_timestamp_ms, last_offset) = next;
         let options = &self.options;
         let active = self.active();
         let size = active.size_bytes() + staged_bytes as u64;
         if size == 0 {
             return false;
         }
-        let max_timestamp_ms = request.headers.iter().map(|header| header.max_timestamp_ms).max().unwrap_or(-1);
         let waited_ms = match self.active_first_timestamp_ms {
             Some(first) => max_timestamp_ms.saturating_sub(first),
             None => now.wall_ms.saturating_sub(self.active_created_ms),
         };
-        size + request.records.len() as u64 > u64::from(options.segment_bytes)
+        size + bytes as u64 > u64::from(options.segment_bytes)
             || waited_ms > options.segment_ms
             || active.is_index_full(options.segment_index_bytes)
             || last_offset - active.base_offset > i64::from(i32::MAX)
@@ -483,6 +493,6 @@ impl ValidatedBatches {
     }
 }
 
-fn storage_error(error: &io::Error) -> AppendError {
+pub(crate) fn storage_error(error: &io::Error) -> AppendError {
     AppendError::Storage { kind: error.kind() }
 }

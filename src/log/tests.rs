@@ -2,6 +2,7 @@
 
 mod damage;
 mod disk_errors;
+mod follower;
 mod leaving;
 mod producers;
 mod sim;

@@ -18,6 +18,8 @@ impl Log {
     /// Lower the recovery point checkpoint to `offset` first: after a crash it must not claim what is gone.
     pub fn truncate_to(&mut self, offset: Offset, now: Now) -> Result<(), LogError> {
         if offset >= self.log_end_offset {
+            // An epoch that began here and has no record would be taken for a divergence again and again.
+            self.epochs.truncate_from_end(self.log_end_offset);
             return Ok(());
         }
         if offset <= self.segments[0].base_offset {
@@ -51,6 +53,11 @@ impl Log {
         self.unflushed.truncation_generation += 1;
         let removed = std::mem::take(&mut self.segments);
         self.remove_files(&removed)?;
+        // Nothing of the old log is below the new one: neither its epochs nor its producers may speak for it.
+        self.epochs.clear();
+        for snapshot in snapshots::list(&self.log_dir, &self.dir)? {
+            snapshots::remove(&self.log_dir, &self.dir, snapshot)?;
+        }
         let segment = Segment::create(self.log_dir.clone(), self.dir.clone(), offset);
         let segment = Arc::new(segment.map_err(LogError::io("create", &**self.dir))?);
         self.active_file = segment.file().map_err(LogError::io("open", segment.path(LOG_SUFFIX)))?;

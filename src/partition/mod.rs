@@ -9,14 +9,22 @@
 //! [`crate::config::Durability::PageCache`], Kafka's own rule, each counts with its log end. Everything that waits for the high watermark
 //! (acks=all, answers to duplicates, coordinators' replies, consumers) follows from it, and there is no second condition.
 //!
+//! A **follower** learns its leader's high watermark only from answers without divergence, and cuts its log only where epochs say
+//! that histories part (KIP-101, KIP-279); never below its own high watermark (KAFKA-12460), unless the leader was elected uncleanly: it stops instead.
+//!
 //! Invariant: `log_start <= last_stable <= high_watermark <= log_end`, and `durable_end <= log_end`.
-//! Invariant: the high watermark never goes back, and never moves while the in-sync set is smaller than the minimum.
+//! Invariant: the high watermark never goes back but after an unclean election, and never moves while the in-sync set is smaller than the minimum.
 //! It does *not* hold the log, and does not know producers or record formats.
 
+mod leader;
 mod machine;
 #[cfg(test)]
 mod tests;
 mod waiters;
 
-pub use machine::{Advance, Effects, Event, Partition, Published, RequiredAcks};
+pub use leader::{FollowerFetch, InSync, Proposal};
+pub use machine::{
+    Advance, BelowHighWatermark, Effects, Event, LAG_MAX_MS, Leadership, Loss, OpenedLog, Partition, Published,
+    RequiredAcks,
+};
 pub use waiters::Waiters;

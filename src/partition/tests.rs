@@ -1,10 +1,40 @@
-//! Dialogues with the machine: an event a line, the whole outcome below it.
+//! Dialogues with the machine: an event a line, the whole outcome below it. Those of several replicas are files of `testdata`.
+
+mod dialogue;
 
 use std::fmt::Write;
 
 use super::*;
 use crate::config::Durability;
-use crate::model::{BrokerId, ErrorCode, LeaderEpoch, Offset};
+use crate::model::{BrokerId, ErrorCode, LeaderEpoch, Now, Offset};
+
+/// Every file of `testdata` is a dialogue; `UPDATE_EXPECT=1` writes down what the machine says today.
+#[test]
+fn dialogues_go_as_written() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/partition/testdata");
+    let mut paths: Vec<_> =
+        std::fs::read_dir(folder).expect("testdata").map(|entry| entry.expect("a file").path()).collect();
+    paths.sort();
+    assert!(paths.len() >= 10, "the dialogues are there");
+    let mut breaches = Vec::new();
+    for path in paths {
+        let text = std::fs::read_to_string(&path).expect("a dialogue is UTF-8");
+        let now = dialogue::run(&text);
+        if now == text {
+            continue;
+        }
+        if std::env::var_os("UPDATE_EXPECT").is_some() {
+            std::fs::write(&path, now).expect("a dialogue can be written");
+            continue;
+        }
+        breaches.push(format!("{}\n{now}", path.display()));
+    }
+    assert!(breaches.is_empty(), "\n{}\n", breaches.join("\n"));
+}
+
+fn at(monotonic_ms: u64) -> Now {
+    Now { wall_ms: 0, monotonic_ms }
+}
 
 struct Dialogue {
     partition: Partition<&'static str>,
@@ -13,7 +43,8 @@ struct Dialogue {
 
 impl Dialogue {
     fn new(durability: Durability, log_start: i64, log_end: i64) -> Dialogue {
-        let partition = Partition::new(BrokerId(1), durability, Offset(log_start), Offset(log_end));
+        let opened = OpenedLog { log_start: Offset(log_start), log_end: Offset(log_end), high_watermark: Offset::ZERO };
+        let partition = Partition::new(BrokerId(1), durability, opened);
         Dialogue { partition, text: String::new() }
     }
 
@@ -23,8 +54,17 @@ impl Dialogue {
     }
 
     fn leads(self, leader_epoch: i32, in_sync: &[i32], min_in_sync: usize) -> Dialogue {
-        let in_sync = in_sync.iter().copied().map(BrokerId).collect();
-        self.on(Event::BecomeLeader { leader_epoch: LeaderEpoch(leader_epoch), in_sync, min_in_sync })
+        let isr: Vec<BrokerId> = in_sync.iter().copied().map(BrokerId).collect();
+        let replicas = vec![BrokerId(1), BrokerId(2), BrokerId(3)];
+        let replicas = if isr.len() == 1 && min_in_sync == 1 { isr.clone() } else { replicas };
+        self.on(Event::BecomeLeader(Leadership {
+            leader_epoch: LeaderEpoch(leader_epoch),
+            partition_epoch: leader_epoch,
+            isr,
+            replicas,
+            min_in_sync,
+            now: at(0),
+        }))
     }
 
     fn on(mut self, event: Event<&'static str>) -> Dialogue {
@@ -53,7 +93,14 @@ impl Dialogue {
     }
 
     fn fetched(self, follower: i32, offset: i64) -> Dialogue {
-        self.on(Event::FollowerFetched { follower: BrokerId(follower), offset: Offset(offset) })
+        self.on(Event::FollowerFetched(FollowerFetch {
+            follower: BrokerId(follower),
+            broker_epoch: 1,
+            is_eligible: true,
+            offset: Offset(offset),
+            log_start: Offset::ZERO,
+            now: at(0),
+        }))
     }
 
     fn says(mut self, expected: &str) -> Dialogue {
@@ -136,7 +183,7 @@ fn under_the_minimum_nothing_is_promised() {
     assert_eq!(dialogue.partition.admit(RequiredAcks::All), Err(ErrorCode::NotEnoughReplicas));
     assert_eq!(dialogue.partition.admit(RequiredAcks::Leader), Ok(()));
     dialogue
-        .on(Event::Configure { durability: Durability::PageCache, min_in_sync: 1 })
+        .on(Event::Configure { durability: Durability::PageCache, min_in_sync: 1, lag_max_ms: LAG_MAX_MS })
         .says("high watermark 2 (+20 bytes)");
 }
 

@@ -12,7 +12,7 @@ use crate::coordinator::group::Coordinator;
 use crate::io::clock::Clock;
 use crate::io::threads;
 use crate::log::ReadRequest;
-use crate::model::{Now, Offset};
+use crate::model::{ErrorCode, Now, Offset};
 use crate::protocol::compression::decompress;
 use crate::protocol::extra::consumer_offsets::Record;
 use crate::protocol::record_batch::{BatchIter, BatchView};
@@ -51,13 +51,19 @@ impl Shard {
         if published.high_watermark >= published.log_end {
             return self.activate(now, machine, published.log_end);
         }
+        self.activate_when_committed(now, machine, published.log_end);
+        self.replica().run_completions();
+    }
+
+    fn activate_when_committed(self: &Arc<Shard>, now: Now, machine: Coordinator<Token>, end: Offset) {
         let shard = Arc::clone(self);
         let told = move |result: Result<(), _>| match result {
-            Ok(()) => shard.activate(now, machine, published.log_end),
+            Ok(()) => shard.activate(now, machine, end),
+            // The machine was not told of anything yet: it goes on waiting.
+            Err(ErrorCode::NotEnoughReplicasAfterAppend) => shard.activate_when_committed(now, machine, end),
             Err(_) => shard.unload(),
         };
-        self.replica().when_committed(published.log_end, Waiter::Once(Box::new(told)));
-        self.replica().run_completions();
+        self.replica().when_committed(end, Waiter::Once(Box::new(told)));
     }
 
     /// Replays everything from `start` to `end`. Errors: a batch or record that cannot be read, and a log that ends early:

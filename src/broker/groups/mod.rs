@@ -145,6 +145,31 @@ impl GroupCoordinators {
         }
     }
 
+    /// A partition got another leader, or this broker leads it at another epoch: its shard ends, and what this broker leads from
+    /// now on is read in the background. Does nothing for other topics' partitions.
+    pub fn on_moved(&self, broker: &Broker, replica: &Arc<Replica>) {
+        if &*replica.topic_partition().topic != OFFSETS_TOPIC {
+            return;
+        }
+        let (index, published) = (replica.topic_partition().partition, replica.published());
+        let mut shards = self.shards.write();
+        if shards.get(&index).is_some_and(|shard| shard.is_current(broker.now())) {
+            return;
+        }
+        let leads = replica.check_serving(published.leader_epoch).is_ok();
+        let is_filled = published.log_start < published.log_end;
+        let loading = (leads && is_filled).then(|| self.new_shard(replica, 0));
+        let ended = match &loading {
+            Some(shard) => shards.insert(index, Arc::clone(shard)),
+            None => shards.remove(&index),
+        };
+        drop(shards);
+        if let Some(ended) = ended {
+            ended.unload();
+        }
+        loading::load_in_background(loading.into_iter().collect(), Arc::clone(broker.clock()), self.load_buffer_bytes);
+    }
+
     /// Ends the timers; everyone who waits is told to look for another coordinator.
     pub async fn close(&self) {
         self.timers.close().await;

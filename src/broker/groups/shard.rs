@@ -252,7 +252,8 @@ impl Shard {
     }
 
     fn on_committed(self: &Arc<Shard>, result: Result<(), ErrorCode>) {
-        if result.is_err() {
+        // With too few replicas in sync the records are in the log still, and are committed when there are enough again.
+        if result.is_err_and(|code| code != ErrorCode::NotEnoughReplicasAfterAppend) {
             return self.unload();
         }
         // A shard that has ended meanwhile has answered all who waited.

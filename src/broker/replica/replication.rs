@@ -1,0 +1,267 @@
+//! What a replica does for the others of its partition: as their leader it hears how far they are, as a follower it takes what
+//! the leader has and cuts what the leader has not.
+//!
+//! Every call from another broker names a leader epoch, and is checked against the replica's under the mutex: an answer or a
+//! fetch that was on its way while the leader changed does nothing (a delayed one has cut logs elsewhere).
+
+use std::sync::Arc;
+
+use super::{Held, Replica, min_in_sync};
+use crate::log::{AppendError, LogError, ReplicatedBatches};
+use crate::metadata;
+use crate::model::{BrokerId, ErrorCode, LeaderEpoch, Now, Offset};
+use crate::partition::{BelowHighWatermark, Event, FollowerFetch, InSync, Leadership, Loss, Proposal};
+
+/// What a leader says of itself beside records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeaderTold {
+    pub high_watermark: Offset,
+    pub log_start: Offset,
+}
+
+/// What a follower must do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AppendFetched {
+    /// Where to fetch from when everything is flushed.
+    pub log_end: Offset,
+    /// Whether there is something to flush first.
+    pub must_flush: bool,
+}
+
+/// Why a follower did not do what its leader's answer asks for.
+#[derive(Debug, thiserror::Error)]
+pub enum FollowError {
+    /// The replica follows no more, or another leader, or has moved: the answer is for nobody.
+    #[error("the answer is of an earlier assignment")]
+    Stale,
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The replica has stopped, and keeps what it has as evidence.
+    #[error(transparent)]
+    Promised(#[from] BelowHighWatermark),
+    #[error("the partition is offline")]
+    Offline,
+}
+
+/// Where a follower's log is cut or begins anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cut {
+    pub offset: Offset,
+    /// Whether nothing is kept: the leader's log begins behind ours.
+    pub begins_anew: bool,
+}
+
+impl Replica {
+    /// Makes this broker the leader, or tells it of a newer state of its leadership.
+    pub fn lead(&self, state: &metadata::Partition, now: Now) {
+        let leadership = Leadership {
+            leader_epoch: state.leader_epoch,
+            partition_epoch: state.partition_epoch,
+            isr: state.isr.to_vec(),
+            replicas: state.replicas.to_vec(),
+            min_in_sync: min_in_sync(&self.settings.load().topic),
+            now,
+        };
+        let mut held = self.held.lock();
+        let is_new_epoch = state.leader_epoch > held.machine.leader_epoch();
+        if is_new_epoch {
+            held.log.begin_epoch(state.leader_epoch);
+        }
+        self.step(&mut held, Event::BecomeLeader(leadership));
+        self.finish(held);
+        if is_new_epoch {
+            self.wake_fetches();
+        }
+        self.run_completions();
+    }
+
+    /// Makes this broker a follower, or tells it of a newer state. Waiters are told at once.
+    pub fn follow(&self, state: &metadata::Partition, loss: Loss) {
+        let (leader_epoch, partition_epoch) = (state.leader_epoch, state.partition_epoch);
+        let mut held = self.held.lock();
+        let is_new_epoch = leader_epoch > held.machine.leader_epoch();
+        if is_new_epoch {
+            held.leader_log_start = Offset::ZERO;
+        }
+        self.step(&mut held, Event::BecomeFollower { leader_epoch, partition_epoch, loss });
+        self.finish(held);
+        if is_new_epoch {
+            self.wake_fetches();
+        }
+        self.run_completions();
+    }
+
+    /// A follower has fetched, in our epoch and without divergence: it holds what lies below its offset.
+    pub fn follower_fetched(self: &Arc<Replica>, leader_epoch: LeaderEpoch, fetch: FollowerFetch) {
+        let mut held = self.held.lock();
+        if held.machine.leader_epoch() != leader_epoch {
+            return;
+        }
+        self.step(&mut held, Event::FollowerFetched(fetch));
+        self.hand_on_proposal(&mut held);
+        self.finish(held);
+        self.run_completions();
+    }
+
+    /// Looks who has fallen behind for too long.
+    pub fn check_lag(self: &Arc<Replica>, now: Now) {
+        let mut held = self.held.lock();
+        self.step(&mut held, Event::Tick { now });
+        self.hand_on_proposal(&mut held);
+        self.finish(held);
+        self.run_completions();
+    }
+
+    /// A broker was fenced or is shutting down.
+    pub fn broker_ineligible(&self, broker: BrokerId) {
+        let mut held = self.held.lock();
+        self.step(&mut held, Event::BrokerIneligible { broker });
+        self.finish(held);
+        self.run_completions();
+    }
+
+    /// The change of the in-sync set that waits for the controller.
+    pub fn proposal(&self) -> Option<Proposal> {
+        self.held.lock().machine.proposal().cloned()
+    }
+
+    /// The in-sync sets, when this replica leads.
+    pub fn in_sync(&self) -> Option<InSync> {
+        self.held.lock().machine.in_sync()
+    }
+
+    /// See [`crate::partition::Partition::low_watermark`].
+    pub fn low_watermark(&self, is_alive: impl Fn(BrokerId) -> bool) -> Option<Offset> {
+        self.held.lock().machine.low_watermark(is_alive)
+    }
+
+    /// The controller has written the state that a proposal led to.
+    pub fn proposal_accepted(&self, leader_epoch: LeaderEpoch, partition_epoch: i32, isr: Vec<BrokerId>, now: Now) {
+        let mut held = self.held.lock();
+        self.step(&mut held, Event::ProposalAccepted { leader_epoch, partition_epoch, isr, now });
+        self.finish(held);
+        self.run_completions();
+    }
+
+    /// The controller has refused a proposal.
+    pub fn proposal_refused(&self, partition_epoch: i32, code: ErrorCode) {
+        let mut held = self.held.lock();
+        self.step(&mut held, Event::ProposalRefused { partition_epoch, code });
+        self.finish(held);
+        self.run_completions();
+    }
+
+    fn hand_on_proposal(self: &Arc<Replica>, held: &mut Held) {
+        if std::mem::take(&mut held.effects.proposes) {
+            self.proposals.submit(self);
+        }
+    }
+
+    /// Where a follower goes on: the log's end and the epoch of its last record. `None` when it does not follow at that epoch.
+    pub fn fetch_position(&self, leader_epoch: LeaderEpoch) -> Option<(Offset, LeaderEpoch)> {
+        let held = self.held.lock();
+        follows(&held, leader_epoch).then(|| (held.log.log_end_offset(), held.log.last_fetched_epoch()))
+    }
+
+    /// Appends what the leader of an epoch has sent for `fetch_offset`, and learns what it says of itself: it does so only of an
+    /// answer without divergence (KAFKA-14704).
+    pub fn append_fetched(
+        &self,
+        now: Now,
+        leader_epoch: LeaderEpoch,
+        fetch_offset: Offset,
+        batches: &ReplicatedBatches,
+        told: LeaderTold,
+    ) -> Result<AppendFetched, FollowError> {
+        let mut held = self.held.lock();
+        let appended = self.contained(&mut held, |held| {
+            if !follows(held, leader_epoch) || held.log.log_end_offset() != fetch_offset {
+                return Err(FollowError::Stale);
+            }
+            let before = held.log.log_end_offset();
+            let appended = held.log.append_as_follower(now, leader_epoch, batches);
+            // Also after an error: batches before it may be in the log.
+            let log_end = held.log.log_end_offset();
+            if log_end > before {
+                let bytes = u64::try_from(batches.size_bytes()).unwrap_or(u64::MAX);
+                self.step(held, Event::Appended { log_end, bytes });
+            }
+            if self.directory.is_poisoned() {
+                self.step(held, Event::Fence { code: ErrorCode::KafkaStorageError });
+            }
+            appended?;
+            self.step(held, Event::LeaderAnswered { leader_epoch, high_watermark: told.high_watermark });
+            held.leader_log_start = held.leader_log_start.max(told.log_start);
+            self.follow_log_start(held);
+            Ok(AppendFetched { log_end, must_flush: held.log.needs_flush() })
+        });
+        self.finish(held);
+        appended.unwrap_or(Err(FollowError::Offline))
+    }
+
+    /// Moves the log start to the leader's, as far as is committed here.
+    pub(super) fn follow_log_start(&self, held: &mut Held) {
+        if !held.machine.is_follower() || held.leader_log_start <= held.log.log_start_offset() {
+            return;
+        }
+        let high_watermark = held.machine.high_watermark();
+        let log_start = held.log.advance_log_start_offset(held.leader_log_start, high_watermark);
+        self.step(held, Event::LogStartMoved { log_start });
+    }
+
+    /// Where the log must be cut when the leader of an epoch answers that ours leaves its own: see
+    /// [`crate::log::Log::truncation_offset`]. Nothing is cut here.
+    pub fn divergence(
+        &self,
+        leader_epoch: LeaderEpoch,
+        fetch_offset: Offset,
+        of: (LeaderEpoch, Offset),
+    ) -> Option<Cut> {
+        let held = self.held.lock();
+        let is_current = follows(&held, leader_epoch) && held.log.log_end_offset() == fetch_offset;
+        is_current.then(|| Cut { offset: held.log.truncation_offset(of.0, of.1), begins_anew: false })
+    }
+
+    /// Cuts the log, and flushes the cut. Below the high watermark nothing is cut: the replica stops. Blocks. The caller has
+    /// lowered the recovery point, and keeps it from being written meanwhile.
+    pub fn cut(&self, now: Now, leader_epoch: LeaderEpoch, cut: Cut) -> Result<(), FollowError> {
+        // A flush under way would write the old epochs over the new.
+        let is_retired = self.flushing.lock();
+        if *is_retired {
+            return Err(FollowError::Stale);
+        }
+        let mut held = self.held.lock();
+        let outcome = self.contained(&mut held, |held| {
+            if !follows(held, leader_epoch) {
+                return Err(FollowError::Stale);
+            }
+            self.cut_held(held, now, cut)
+        });
+        self.finish(held);
+        let outcome = outcome.unwrap_or(Err(FollowError::Offline));
+        if matches!(outcome, Err(FollowError::Log(_) | FollowError::Promised(_))) {
+            drop(is_retired);
+            self.fence(ErrorCode::KafkaStorageError);
+        }
+        outcome
+    }
+
+    fn cut_held(&self, held: &mut Held, now: Now, cut: Cut) -> Result<(), FollowError> {
+        held.machine.check_truncation(cut.offset)?;
+        if cut.begins_anew {
+            held.log.truncate_fully_and_start_at(cut.offset, now)?;
+            self.step(held, Event::RestartedAt { offset: cut.offset });
+            return Ok(());
+        }
+        held.log.truncate_to(cut.offset, now)?;
+        let log_end = held.log.log_end_offset();
+        self.step(held, Event::Truncated { log_end });
+        Ok(())
+    }
+}
+
+fn follows(held: &Held, leader_epoch: LeaderEpoch) -> bool {
+    held.machine.is_follower() && held.machine.leader_epoch() == leader_epoch && held.machine.fence().is_none()
+}
