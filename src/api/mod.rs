@@ -10,6 +10,7 @@ pub mod answer;
 pub mod cluster;
 pub mod configs;
 pub mod context;
+pub mod controller;
 pub mod groups;
 pub mod producers;
 pub mod records;
@@ -139,7 +140,8 @@ pub enum Order {
 }
 
 /// Every family's rows.
-const FAMILIES: &[&[Row]] = &[records::ROWS, topics::ROWS, groups::ROWS, cluster::ROWS, producers::ROWS, configs::ROWS];
+const FAMILIES: &[&[Row]] =
+    &[records::ROWS, topics::ROWS, groups::ROWS, cluster::ROWS, producers::ROWS, configs::ROWS, controller::ROWS];
 
 /// Rows by API number, so that finding one is an index.
 static BY_KEY: [Option<&'static Row>; KEYS] = by_key();

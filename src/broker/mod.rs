@@ -52,6 +52,8 @@ use producer_ids::ProducerIds;
 use replica::Replica;
 use replicas::Replicas;
 
+use start::FEATURES;
+
 pub use start::{StartError, StartOptions};
 
 /// One broker: several fit in one process. See the head of this room.
@@ -73,7 +75,7 @@ pub struct Broker {
     producer_ids: ProducerIds,
     groups: Arc<GroupCoordinators>,
     housekeeper: Housekeeper,
-    deciding: controller::Deciding,
+    controller: controller::Controller,
     /// Logs of deleted topics that have yet to be moved out of the way.
     leaving: LeavingLogs,
     /// Directories out of use, and when they may be removed, by the monotonic clock.

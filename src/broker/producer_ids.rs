@@ -3,12 +3,12 @@
 //! Invariant: no id is given twice, also not by another broker or after a crash: a block is committed before its first id is
 //! used, and what a crash leaves of it is never used.
 
+use std::sync::Arc;
+
 use parking_lot::Mutex;
 
-use crate::controller;
-use crate::metadata::Record;
-use crate::model::{BrokerId, ErrorCode, ProducerId};
-use crate::quorum::Quorum;
+use super::Broker;
+use crate::model::{ErrorCode, ProducerId};
 
 /// The rest of the newest block.
 #[derive(Default)]
@@ -33,16 +33,16 @@ impl ProducerIds {
 
     /// An id that nobody has, from a new block if need be. Error: COORDINATOR_LOAD_IN_PROGRESS when the controller gave no
     /// block, as Kafka answers then; clients try again.
-    pub async fn next(&self, quorum: &Quorum, broker_id: BrokerId) -> Result<ProducerId, ErrorCode> {
+    pub async fn next(&self, broker: &Arc<Broker>) -> Result<ProducerId, ErrorCode> {
         let _asking = self.asking.lock().await;
         if let Some(id) = self.next_of_block() {
             return Ok(id);
         }
-        let decision = controller::allocate_producer_ids(&quorum.image(), broker_id).map_err(|refusal| refusal.code)?;
-        let (first, count) = decision.answer;
-        let records: Vec<Record> = decision.records;
-        quorum.submit(records).await.map_err(|error| {
-            tracing::warn!(%error, "no block of producer ids");
+        let broker_id = broker.node_id();
+        let broker_epoch = broker.image().broker(broker_id).map_or(-1, |registered| registered.epoch);
+        let allocated = broker.allocate_producer_ids(broker_id, broker_epoch).await;
+        let (first, count) = allocated.map_err(|refusal| {
+            tracing::warn!(code = ?refusal.code, "no block of producer ids");
             ErrorCode::CoordinatorLoadInProgress
         })?;
         *self.block.lock() = (first.0 + 1, first.0 + count);

@@ -10,6 +10,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use uuid::Uuid;
+
 use super::Broker;
 use super::directories::{self, Directory, DirectoryError};
 use super::fetch_sessions::FetchSessions;
@@ -25,7 +27,7 @@ use crate::io::clock::Clock;
 use crate::io::disk::Disk;
 use crate::io::{random, threads};
 use crate::log::{LogDir, LogError, MetaProperties};
-use crate::metadata::{Endpoint, Image, Topic};
+use crate::metadata::{Delta, Endpoint, Image, Topic};
 use crate::model::{BrokerId, ErrorCode, Offset, TopicId, TopicPartition};
 use crate::peer::Address;
 use crate::quorum::{self, Quorum, QuorumError, QuorumOptions};
@@ -40,7 +42,7 @@ pub struct StartOptions {
 }
 
 /// Features that work, and the level that is finalised with the first start of a broker that has them.
-const FEATURES: &[(&str, i16)] = &[("metadata.version", 30)];
+pub(super) const FEATURES: &[(&str, i16)] = &[("metadata.version", 30)];
 
 /// Why a broker does not start.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +55,8 @@ pub enum StartError {
     Quorum(#[from] quorum::StartError),
     #[error("this broker cannot be registered: {0}")]
     Registration(#[from] QuorumError),
+    #[error("this broker is not admitted: {0}")]
+    Refused(String),
     #[error("a thread cannot be started: {0}")]
     Thread(#[from] std::io::Error),
     #[error("{path} belongs to cluster {found}, and the metadata to {expected}")]
@@ -68,8 +72,11 @@ impl Broker {
         let quorum = start_quorum(&settings, &disk, node_id, &found, &endpoints)?;
         check_cluster(&found, &quorum)?;
         directories::take_markers(&mut found)?;
-        register(&quorum, node_id, &settings, &found, endpoints).await?;
-        write_identities(&found, node_id, &quorum)?;
+        let directory_ids = directory_ids(&found, &quorum);
+        let known = found.iter().find_map(|directory| Some(directory.meta.as_ref()?.cluster_id.clone()));
+        let new_cluster_id = known.unwrap_or_else(|| TopicId(random::uuid()).to_string());
+        register(&quorum, node_id, &settings, &directory_ids, &new_cluster_id, endpoints).await?;
+        write_identities(&found, &directory_ids, node_id, &quorum)?;
         let replicas = Arc::new(Replicas::default());
         // Replicas hold the flusher: it must not hold them.
         let of_flusher = Arc::downgrade(&replicas);
@@ -96,7 +103,7 @@ impl Broker {
             producer_ids: super::ProducerIds::default(),
             groups,
             housekeeper: Housekeeper::new(),
-            deciding: super::controller::Deciding::default(),
+            controller: super::controller::Controller::new(&settings, new_cluster_id),
             leaving: super::LeavingLogs::default(),
             removals: Mutex::default(),
             segment_removals: Mutex::default(),
@@ -113,12 +120,14 @@ impl Broker {
         });
         broker.groups.load_all(&broker);
         broker.housekeeper.start(Arc::downgrade(&broker))?;
+        broker.start_controller()?;
         Ok(broker)
     }
 
     /// Stops cleanly: flushes, writes checkpoints and, where all of that worked, the marker. The caller has stopped taking
     /// requests.
     pub async fn close(self: &Arc<Broker>) {
+        self.close_controller().await;
         self.groups.close().await;
         self.housekeeper.close().await;
         self.flusher.close().await;
@@ -279,34 +288,56 @@ async fn register(
     quorum: &Quorum,
     broker_id: BrokerId,
     settings: &Settings,
-    found: &[Directory],
+    directory_ids: &[Uuid],
+    new_cluster_id: &str,
     endpoints: Vec<Endpoint>,
 ) -> Result<(), StartError> {
-    let known = found.iter().find_map(|directory| Some(directory.meta.as_ref()?.cluster_id.clone()));
+    let mut records = controller::first_records(&quorum.image(), new_cluster_id, FEATURES);
+    let mut image = Image::clone(&quorum.image());
+    records.iter().for_each(|record| image.apply(record, &mut Delta::default()));
     let registration = Registration {
         broker_id,
         incarnation: random::uuid(),
         endpoints,
         rack: settings.get_text("broker.rack").map(str::to_owned),
-        cluster_id: known.unwrap_or_else(|| TopicId(random::uuid()).to_string()),
-        features: FEATURES.iter().map(|(name, level)| ((*name).to_owned(), *level)).collect(),
+        // Another id is refused where identities are compared, with the path of the directory that says so.
+        cluster_id: String::new(),
+        features: Vec::new(),
+        directories: directory_ids.to_vec(),
+        previous_broker_epoch: -1,
+        is_controller: true,
     };
-    let records = controller::register_broker(&quorum.image(), registration).records;
+    let options = super::controller::options(settings);
+    let decided = controller::register_broker(&image, &options, registration, false);
+    records.extend(decided.map_err(|refusal| StartError::Refused(refusal.message.unwrap_or_default()))?.records);
     quorum.submit(records).await?;
     Ok(())
 }
 
+/// The id of each directory: the one it has, or the one it is to get.
+fn directory_ids(found: &[Directory], quorum: &Quorum) -> Vec<Uuid> {
+    let new = |index| if index == 0 { quorum.directory_id() } else { random::uuid() };
+    let id = |(index, directory): (usize, &Directory)| {
+        directory.meta.as_ref().map_or_else(|| new(index), |meta| meta.directory_id.0)
+    };
+    found.iter().enumerate().map(id).collect()
+}
+
 /// Writes `meta.properties` where it is missing.
-fn write_identities(found: &[Directory], node_id: BrokerId, quorum: &Quorum) -> Result<(), StartError> {
+fn write_identities(
+    found: &[Directory],
+    directory_ids: &[Uuid],
+    node_id: BrokerId,
+    quorum: &Quorum,
+) -> Result<(), StartError> {
     // A node that joins learns only now which cluster it is in.
     check_cluster(found, quorum)?;
     let cluster_id = quorum.image().cluster_id().to_string();
-    for (index, directory) in found.iter().enumerate() {
+    for (directory, id) in found.iter().zip(directory_ids) {
         if directory.meta.is_some() {
             continue;
         }
-        let id = if index == 0 { quorum.directory_id() } else { random::uuid() };
-        let meta = MetaProperties { cluster_id: cluster_id.clone(), node_id, directory_id: TopicId(id) };
+        let meta = MetaProperties { cluster_id: cluster_id.clone(), node_id, directory_id: TopicId(*id) };
         directory.log_dir.write_meta_properties(&meta)?;
     }
     Ok(())

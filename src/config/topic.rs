@@ -15,7 +15,8 @@ pub enum Durability {
 }
 
 impl Durability {
-    pub(super) fn of(text: &str) -> Durability {
+    /// The rule that a setting names; anything else is the stricter one.
+    pub fn of(text: &str) -> Durability {
         match text {
             "page-cache" => Durability::PageCache,
             _ => Durability::Flushed,

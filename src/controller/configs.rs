@@ -5,10 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Decision, Refusal};
+use super::leadership;
+use super::{Decision, Options, Refusal};
 use crate::config::{self, Overrides, UpdateMode, ValueType};
-use crate::metadata::{ConfigResource, Image, Record};
+use crate::metadata::{ConfigResource, Delta, Image, Record};
 use crate::model::{BrokerId, ErrorCode, check_topic_name};
+
+const MIN_ISR: &str = "min.insync.replicas";
 
 /// Kafka's `ConfigResource.Type`, as far as settings can be changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,10 +54,11 @@ pub struct AlterConfigs<Change> {
 /// `asked` is the broker that the client speaks to: it alone changes settings of its own.
 pub fn incremental_alter_configs(
     image: &Image,
+    options: &Options,
     asked: BrokerId,
     requests: &[AlterConfigs<ConfigOp>],
 ) -> Decision<Vec<Result<(), Refusal>>> {
-    each(requests, |request| {
+    each(image, options, requests, |request| {
         check_request(request, |op| match op {
             ConfigOp::Set(value) | ConfigOp::Append(value) | ConfigOp::Subtract(value) => value.is_none(),
             ConfigOp::Delete => false,
@@ -74,10 +78,11 @@ pub fn incremental_alter_configs(
 /// Decides on the older AlterConfigs, which replaces all settings of a resource.
 pub fn alter_configs(
     image: &Image,
+    options: &Options,
     asked: BrokerId,
     requests: &[AlterConfigs<Option<String>>],
 ) -> Decision<Vec<Result<(), Refusal>>> {
-    each(requests, |request| {
+    each(image, options, requests, |request| {
         check_request(request, Option::is_none)?;
         let resource = resource_of(asked, &request.resource)?;
         let old = image.configs(&resource);
@@ -91,6 +96,8 @@ pub fn alter_configs(
 
 /// Decides resource by resource; one that is named twice is refused each time.
 fn each<Change>(
+    image: &Image,
+    options: &Options,
     requests: &[AlterConfigs<Change>],
     decide: impl Fn(&AlterConfigs<Change>) -> Result<Vec<Record>, Refusal>,
 ) -> Decision<Vec<Result<(), Refusal>>> {
@@ -107,7 +114,33 @@ fn each<Change>(
         };
         answer.push(decided.map(|more| records.extend(more)));
     }
+    let consequences = consequences(image, options, &records);
+    records.extend(consequences);
     Decision { records, answer }
+}
+
+/// What changed settings mean for partitions: who is no longer eligible under another min ISR, and who may lead now that an
+/// unclean election is allowed.
+fn consequences(image: &Image, options: &Options, records: &[Record]) -> Vec<Record> {
+    let is_changed = |wanted: &str| {
+        records.iter().any(|record| matches!(record, Record::ConfigChanged { name, .. } if name == wanted))
+    };
+    let (min_isr, unclean) = (is_changed(MIN_ISR), is_changed("unclean.leader.election.enable"));
+    if !min_isr && !unclean {
+        return Vec::new();
+    }
+    let mut after = image.clone();
+    let mut delta = Delta::default();
+    records.iter().for_each(|record| after.apply(record, &mut delta));
+    let mut more = Vec::new();
+    if min_isr {
+        more.extend(leadership::without_unsafe_elr(&after, options));
+        more.iter().for_each(|record| after.apply(record, &mut delta));
+    }
+    if unclean {
+        more.extend(leadership::elect_leaderless(&after, options));
+    }
+    more
 }
 
 /// What `ConfigAdminManager.preprocess` refuses without looking at the cluster.
@@ -221,6 +254,13 @@ fn check_outcome(image: &Image, resource: &ConfigResource, configs: &Overrides) 
             return Err(Refusal::new(ErrorCode::UnknownTopicOrPartition, message));
         }
         ConfigResource::Topic(_) => config::validate_topic_configs(configs),
+        // The controller could not say any more who is eligible if leaders went by different numbers.
+        ConfigResource::Broker(_)
+            if configs.get(MIN_ISR) != image.configs(resource).get(MIN_ISR) && configs.contains_key(MIN_ISR) =>
+        {
+            let message = "Broker-level min.insync.replicas cannot be altered while ELR is enabled.";
+            return Err(Refusal::new(ErrorCode::InvalidConfig, message));
+        }
         ConfigResource::Broker(_) | ConfigResource::BrokerDefault => {
             // The broker's own checks answer INVALID_REQUEST (`ConfigAdminManager.validateBrokerConfigChange`).
             return config::validate_broker_configs(configs)

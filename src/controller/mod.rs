@@ -6,16 +6,37 @@
 //!
 //! Invariant: a decision reads nothing but its arguments. The same image, seed and request give the same records.
 
+mod alter_partition;
 mod configs;
+mod elections;
+mod leadership;
+mod liveness;
+mod partition_change;
+mod partitions;
 mod placement;
+mod reassignment;
 mod registration;
+mod rules;
+mod sessions;
 mod topics;
 
+use crate::config::Durability;
 use crate::metadata::Record;
 use crate::model::ErrorCode;
 
+pub use alter_partition::{AlterPartition, IsrMember, alter_partition};
 pub use configs::{AlterConfigs, ConfigOp, ResourceName, ResourceType, alter_configs, incremental_alter_configs};
-pub use registration::{Registration, allocate_producer_ids, register_broker};
+pub use elections::{ElectedTopic, ElectionType, balance, elect_leaders};
+pub use leadership::elect_leaderless;
+pub use liveness::{Heartbeat, HeartbeatAnswer, broker_heartbeat, check_broker_epoch, fence_broker};
+pub use partitions::{CreatePartitions, create_partitions};
+pub use reassignment::{
+    ReassignedTopic, Reassigning, Target, alter_partition_reassignments, list_partition_reassignments,
+};
+pub use registration::{
+    Registration, SupportedFeature, allocate_producer_ids, first_records, register_broker, unregister_broker,
+};
+pub use sessions::{Due, Probe, SessionOptions, Sessions};
 pub use topics::{CreateTopic, Created, CreatedTopic, DeletedTopic, TopicSelector, create_topics, delete_topics};
 
 /// What the controller goes by.
@@ -27,6 +48,14 @@ pub struct Options {
     pub default_replication_factor: i16,
     /// `delete.topic.enable`.
     pub delete_topic_enable: bool,
+    /// `min.insync.replicas`, for topics that do not say.
+    pub min_isr: usize,
+    /// `unclean.leader.election.enable`, for the same.
+    pub unclean_election: bool,
+    /// `acks.durability`, for the same.
+    pub durability: Durability,
+    /// Brokers that the configuration speaks of, registered or not.
+    pub brokers_expected: usize,
 }
 
 /// A decision: what to commit, and what to answer when it is committed.

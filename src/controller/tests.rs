@@ -7,7 +7,18 @@ use super::*;
 use crate::metadata::{Delta, Image, Partition};
 use crate::model::{BrokerId, LeaderEpoch, TopicId};
 
-const OPTIONS: Options = Options { default_partitions: 3, default_replication_factor: 1, delete_topic_enable: true };
+const OPTIONS: Options = Options {
+    default_partitions: 3,
+    default_replication_factor: 1,
+    delete_topic_enable: true,
+    min_isr: 1,
+    unclean_election: false,
+    durability: Durability::Flushed,
+    brokers_expected: 1,
+};
+
+const CLUSTER: &str = "AAAAAAAAAAAAAAAAAAAAAQ";
+const FEATURES: &[(&str, i16)] = &[("metadata.version", 30)];
 
 fn replay(image: &mut Image, records: &[Record]) {
     let mut delta = Delta::default();
@@ -20,15 +31,20 @@ fn registration(broker_id: i32) -> Registration {
         incarnation: Uuid::from_u128(1),
         endpoints: Vec::new(),
         rack: None,
-        cluster_id: "AAAAAAAAAAAAAAAAAAAAAQ".into(),
-        features: vec![("metadata.version".into(), 30)],
+        cluster_id: String::new(),
+        features: Vec::new(),
+        directories: Vec::new(),
+        previous_broker_epoch: -1,
+        is_controller: true,
     }
 }
 
 /// A cluster of one broker, number 1, with the topics `plain` (2 partitions) and `a.b`.
 fn image() -> Image {
     let mut image = Image::default();
-    let decided = register_broker(&image, registration(1));
+    let first = first_records(&image, CLUSTER, FEATURES);
+    replay(&mut image, &first);
+    let decided = register_broker(&image, &OPTIONS, registration(1), false).expect("a first broker");
     replay(&mut image, &decided.records);
     for (name, partitions, seed) in [("plain", 2, 1), ("a.b", 1, 2)] {
         let topic = CreateTopic { partitions, ..topic(name) };
@@ -276,7 +292,7 @@ fn a_bad_change_of_settings_is_refused_in_kafkas_words(
     #[case] code: ErrorCode,
     #[case] message: &str,
 ) {
-    let decided = incremental_alter_configs(&image(), BrokerId(1), &[change(resource_type, name, key, op)]);
+    let decided = incremental_alter_configs(&image(), &OPTIONS, BrokerId(1), &[change(resource_type, name, key, op)]);
     assert_eq!(decided, Decision { records: vec![], answer: vec![Err(Refusal::new(code, message))] });
 }
 
@@ -287,7 +303,7 @@ fn a_resource_named_twice_is_refused_both_times() {
         change(ClientMetrics, "m", "interval.ms", set("500")),
         change(Topic, "a.b", "retention.bytes", set("5")),
     ];
-    let decided = incremental_alter_configs(&image(), BrokerId(1), &changes);
+    let decided = incremental_alter_configs(&image(), &OPTIONS, BrokerId(1), &changes);
     let twice = Err(Refusal::new(ErrorCode::InvalidRequest, "Each resource must appear at most once."));
     assert_eq!(decided.answer, [twice.clone(), Ok(()), twice]);
     assert_eq!(decided.records.len(), 1);
@@ -305,7 +321,8 @@ fn lists_grow_shrink_and_go(#[case] ops: Vec<ConfigOp>, #[case] value: Option<&s
     let mut image = image();
     let mut records = 0;
     for op in ops {
-        let decided = incremental_alter_configs(&image, BrokerId(1), &[change(Topic, "a.b", "cleanup.policy", op)]);
+        let decided =
+            incremental_alter_configs(&image, &OPTIONS, BrokerId(1), &[change(Topic, "a.b", "cleanup.policy", op)]);
         assert_eq!(decided.answer, [Ok(())]);
         records = decided.records.len();
         replay(&mut image, &decided.records);
@@ -321,7 +338,7 @@ fn replacing_settings_takes_back_what_is_not_named() {
     let resource = || ResourceName { resource_type: Topic, name: "a.b".into() };
     for changes in [vec![("retention.ms".into(), Some("5".into()))], vec![("retention.bytes".into(), Some("6".into()))]]
     {
-        let decided = alter_configs(&image, BrokerId(1), &[AlterConfigs { resource: resource(), changes }]);
+        let decided = alter_configs(&image, &OPTIONS, BrokerId(1), &[AlterConfigs { resource: resource(), changes }]);
         assert_eq!(decided.answer, [Ok(())]);
         replay(&mut image, &decided.records);
     }
@@ -342,7 +359,9 @@ fn producer_ids_come_in_blocks_that_nobody_else_gets() {
 #[test]
 fn a_second_start_keeps_the_cluster_and_raises_broker_and_leader_epochs() {
     let mut image = image();
-    let decided = register_broker(&image, Registration { cluster_id: "other".into(), ..registration(1) });
+    assert_eq!(first_records(&image, "other", FEATURES), []);
+    let again = Registration { incarnation: Uuid::from_u128(2), ..registration(1) };
+    let decided = register_broker(&image, &OPTIONS, again, false).expect("the same broker");
     assert_eq!((decided.answer, decided.records.len()), (2, 1));
     replay(&mut image, &decided.records);
     assert_eq!(&**image.cluster_id(), "AAAAAAAAAAAAAAAAAAAAAQ");

@@ -38,7 +38,7 @@ pub struct CreatedTopic {
 /// The topic of Kafka's own quorum, which nobody may create.
 const METADATA_TOPIC: &str = "__cluster_metadata";
 
-const EXCESSIVE_BATCH: &str = "Unable to perform excessively large batch operation.";
+pub(super) const EXCESSIVE_BATCH: &str = "Unable to perform excessively large batch operation.";
 
 /// The answer to one topic: those that were looked at in the order of the request, then those that were not.
 pub type Created = (String, Result<CreatedTopic, Refusal>);
@@ -130,9 +130,9 @@ fn create_topic(
 ) -> Result<CreatedTopic, Refusal> {
     check_name(image, &topic.name)?;
     let configs = check_configs(topic)?;
-    let partitions: Vec<Partition> = match topic.assignments.is_empty() {
-        true => automatic(image, options, seed, topic)?.into_iter().map(Partition::created).collect(),
-        false => manual(image, topic)?.into_iter().map(Partition::created).collect(),
+    let partitions = match topic.assignments.is_empty() {
+        true => automatic(image, options, seed, topic)?,
+        false => manual(image, topic)?,
     };
     let created = CreatedTopic {
         id: TopicId(seed),
@@ -189,7 +189,20 @@ fn check_configs(topic: &CreateTopic) -> Result<Overrides, Refusal> {
     Ok(configs)
 }
 
-fn automatic(image: &Image, options: &Options, seed: Uuid, topic: &CreateTopic) -> Result<Vec<Replicas>, Refusal> {
+/// A new partition of which the active replicas are in sync, led by the first of them; `None` when there is none.
+pub(super) fn in_sync(image: &Image, replicas: Replicas) -> Option<Partition> {
+    let isr: Replicas = replicas.iter().copied().filter(|id| image.is_active(*id)).collect();
+    (!isr.is_empty()).then(|| Partition::created_in_sync(replicas, isr))
+}
+
+pub(super) fn all_fenced(partition: usize) -> String {
+    format!(
+        "All brokers specified in the manual partition assignment for partition {partition} are fenced or in controlled \
+         shutdown."
+    )
+}
+
+fn automatic(image: &Image, options: &Options, seed: Uuid, topic: &CreateTopic) -> Result<Vec<Partition>, Refusal> {
     if topic.replication_factor < -1 || topic.replication_factor == 0 {
         let message = "Replication factor must be larger than 0, or -1 to use the default value.";
         return Err(Refusal::new(ErrorCode::InvalidReplicationFactor, message));
@@ -203,25 +216,21 @@ fn automatic(image: &Image, options: &Options, seed: Uuid, topic: &CreateTopic) 
         -1 => options.default_replication_factor,
         factor => factor,
     };
-    let brokers = image.brokers().count();
     let mut factor = usize::try_from(wanted).expect("checked to be positive, as the setting is");
     if topic.take_what_there_is {
-        factor = factor.min(brokers);
-    }
-    if factor > brokers || factor == 0 {
-        let message = format!(
-            "Unable to replicate the partition {wanted} time(s): The target replication factor of {wanted} cannot be \
-             reached because only {brokers} broker(s) are registered or some brokers have all their log directories \
-             cordoned."
-        );
-        return Err(Refusal::new(ErrorCode::InvalidReplicationFactor, message));
+        // Brokers that are still to come count: a topic for ever on the first of three would not survive it.
+        factor = factor.min(image.brokers().count().max(options.brokers_expected));
     }
     let partitions = usize::try_from(partitions).expect("checked to be positive, as the setting is");
     let seed = u64::from_be_bytes(seed.as_bytes()[..8].try_into().expect("eight of sixteen bytes"));
-    Ok(place(image, partitions, factor, seed))
+    let placed = place(image, &[], partitions, factor, seed).map_err(|reason| {
+        let message = format!("Unable to replicate the partition {factor} time(s): {reason}");
+        Refusal::new(ErrorCode::InvalidReplicationFactor, message)
+    })?;
+    Ok(placed.into_iter().map(|replicas| in_sync(image, replicas).expect("the first replica is alive")).collect())
 }
 
-fn manual(image: &Image, topic: &CreateTopic) -> Result<Vec<Replicas>, Refusal> {
+fn manual(image: &Image, topic: &CreateTopic) -> Result<Vec<Partition>, Refusal> {
     if topic.replication_factor != -1 {
         let message = "A manual partition assignment was specified, but replication factor was not set to -1.";
         return Err(Refusal::new(ErrorCode::InvalidRequest, message));
@@ -244,11 +253,16 @@ fn manual(image: &Image, topic: &CreateTopic) -> Result<Vec<Replicas>, Refusal> 
     if assigned.keys().zip(0..).any(|(partition, expected)| *partition != expected) {
         return Err(refuse("partitions should be a consecutive 0-based integer sequence".into()));
     }
-    Ok(assigned.into_values().collect())
+    let partitions = assigned.into_values().enumerate();
+    partitions.map(|(index, replicas)| in_sync(image, replicas).ok_or_else(|| refuse(all_fenced(index)))).collect()
 }
 
 /// `ReplicationControlManager.validateManualPartitionAssignment`.
-fn check_assignment(image: &Image, replicas: &[BrokerId], replication_factor: Option<usize>) -> Result<(), String> {
+pub(super) fn check_assignment(
+    image: &Image,
+    replicas: &[BrokerId],
+    replication_factor: Option<usize>,
+) -> Result<(), String> {
     if replicas.is_empty() {
         return Err("The manual partition assignment includes an empty replica list.".into());
     }

@@ -316,11 +316,17 @@ impl Image {
         features.insert(name.to_owned(), level);
     }
 
-    fn register_broker(&mut self, broker: Broker, delta: &mut Delta) {
+    fn register_broker(&mut self, mut broker: Broker, delta: &mut Delta) {
         let id = broker.id;
+        let amended = self.broker(id).filter(|known| known.epoch == broker.epoch);
+        let is_start = amended.is_none();
+        broker.in_controlled_shutdown = amended.is_some_and(|known| known.in_controlled_shutdown);
         self.last_broker_epoch = self.last_broker_epoch.max(broker.epoch);
         Arc::make_mut(&mut self.brokers).insert(id, Arc::new(broker));
         delta.brokers_changed.insert(id);
+        if !is_start {
+            return;
+        }
         let led: Vec<Arc<str>> = self
             .topics()
             .filter(|topic| topic.partitions.iter().any(|partition| partition.leader == id))

@@ -133,7 +133,8 @@ pub enum Record {
     /// A feature works from here on at this level; level 0 takes it back (KIP-584).
     FeatureFinalized { name: String, level: i16 },
     /// A broker started. Replay raises the leader epoch of every partition it still leads, so that what an earlier
-    /// incarnation wrote and what this one writes are told apart without a record for each partition.
+    /// incarnation wrote and what this one writes are told apart without a record for each partition. With the epoch that the
+    /// broker already has it is the same start, told again.
     BrokerRegistered {
         broker_id: BrokerId,
         /// Chosen anew by every start of the process.

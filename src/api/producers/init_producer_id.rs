@@ -38,7 +38,7 @@ impl Api for InitProducerId {
         }
         let broker = Arc::clone(cx.broker);
         Reply::later(async move {
-            match broker.producer_ids().next(broker.quorum(), broker.node_id()).await {
+            match broker.producer_ids().next(&broker).await {
                 Ok(id) => granted(id),
                 Err(code) => Self::refuse(&request, code),
             }

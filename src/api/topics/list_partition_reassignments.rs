@@ -1,13 +1,21 @@
-//! ListPartitionReassignments (46), v0: the partitions that are moving between brokers (KIP-455). None ever is: there is one
-//! broker.
+//! ListPartitionReassignments (46), v0: the partitions that are moving between brokers (KIP-455).
+//!
+//! Source: `ControllerApis.handleListPartitionReassignments`.
 
 use std::ops::RangeInclusive;
 
 use crate::api::{Api, Context, Reply};
 use crate::config::Roles;
-use crate::model::ErrorCode;
+use crate::controller::Reassigning;
+use crate::metadata::Replicas;
+use crate::model::{ErrorCode, PartitionIndex};
 use crate::protocol::api_key::ApiKey;
-use crate::protocol::message::{ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse};
+use crate::protocol::message::list_partition_reassignments_response::{
+    OngoingPartitionReassignment, OngoingTopicReassignment,
+};
+use crate::protocol::message::{
+    ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse, StrBytes, TopicName, WireBrokerId,
+};
 use crate::security::{Access, Operation};
 
 /// See the head of this file.
@@ -23,13 +31,32 @@ impl Api for ListPartitionReassignments {
     const FORWARDED: bool = true;
 
     fn handle(
-        _cx: &Context<'_>,
-        _request: ListPartitionReassignmentsRequest,
+        cx: &Context<'_>,
+        request: ListPartitionReassignmentsRequest,
     ) -> Reply<ListPartitionReassignmentsResponse> {
-        Reply::Now(ListPartitionReassignmentsResponse::default().with_error_message(None))
+        let topics: Option<Vec<(String, Vec<PartitionIndex>)>> = request.topics.as_ref().map(|topics| {
+            let indexes = |indexes: &[i32]| indexes.iter().copied().map(PartitionIndex).collect();
+            topics.iter().map(|topic| (topic.name.to_string(), indexes(&topic.partition_indexes))).collect()
+        });
+        let listed = cx.broker.list_partition_reassignments(topics.as_deref());
+        let topics = listed.into_iter().map(|(name, partitions)| {
+            OngoingTopicReassignment::default()
+                .with_name(TopicName(StrBytes::from_string(name)))
+                .with_partitions(partitions.into_iter().map(ongoing).collect())
+        });
+        Reply::Now(ListPartitionReassignmentsResponse::default().with_error_message(None).with_topics(topics.collect()))
     }
 
     fn refuse(_request: &ListPartitionReassignmentsRequest, code: ErrorCode) -> ListPartitionReassignmentsResponse {
-        ListPartitionReassignmentsResponse::default().with_error_code(code.code())
+        ListPartitionReassignmentsResponse::default().with_error_code(code.code()).with_error_message(None)
     }
+}
+
+fn ongoing(partition: Reassigning) -> OngoingPartitionReassignment {
+    let ids = |replicas: &Replicas| replicas.iter().map(|id| WireBrokerId(id.0)).collect();
+    OngoingPartitionReassignment::default()
+        .with_partition_index(partition.partition.0)
+        .with_replicas(ids(&partition.replicas))
+        .with_adding_replicas(ids(&partition.adding_replicas))
+        .with_removing_replicas(ids(&partition.removing_replicas))
 }

@@ -1,7 +1,10 @@
-//! APIs about topics: their making, end and description.
+//! APIs about topics: their making, growth and end, and where their partitions are.
 
+mod alter_partition_reassignments;
+mod create_partitions;
 mod create_topics;
 mod delete_topics;
+mod elect_leaders;
 mod list_partition_reassignments;
 
 use super::row::{Row, row};
@@ -10,5 +13,8 @@ use super::row::{Row, row};
 pub const ROWS: &[Row] = &[
     row::<create_topics::CreateTopics>(),
     row::<delete_topics::DeleteTopics>(),
+    row::<create_partitions::CreatePartitions>(),
+    row::<elect_leaders::ElectLeaders>(),
+    row::<alter_partition_reassignments::AlterPartitionReassignments>(),
     row::<list_partition_reassignments::ListPartitionReassignments>(),
 ];

@@ -1,30 +1,17 @@
-//! Where decisions become true: one after the other is decided on the newest image, committed, and only then answered.
-//!
-//! Invariant: between a decision and the image that holds its records nothing else is decided, also when the client has
-//! stopped waiting. Two requests for one topic name can so never both be granted.
+//! Topics: those that clients ask for, and those that the broker makes by itself.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::sync::{Mutex, OwnedMutexGuard};
-use uuid::Uuid;
-
-use super::Broker;
+use super::{new_seed, options, replication_factor};
+use crate::broker::Broker;
 use crate::config::Settings;
-use crate::controller::{
-    self, AlterConfigs, ConfigOp, CreateTopic, Created, Decision, DeletedTopic, Options, Refusal, TopicSelector,
-};
+use crate::controller::{self, CreatePartitions, CreateTopic, Created, DeletedTopic, Refusal, TopicSelector};
 use crate::io::random;
-use crate::metadata::{Image, Record};
+use crate::metadata::Image;
 use crate::model::{ErrorCode, TopicId};
-use crate::quorum::QuorumError;
 
 /// How long a broker waits for topics that it creates by itself, in ms (`AutoTopicCreationManager` uses the request timeout).
 const AUTO_CREATE_TIMEOUT_MS: i32 = 30_000;
-
-/// Held from a decision until its records are applied.
-#[derive(Default)]
-pub struct Deciding(Arc<Mutex<()>>);
 
 impl Broker {
     /// Decides on topics to create, and creates them unless `validate_only`. Error for the whole request:
@@ -56,16 +43,16 @@ impl Broker {
         self.decide(timeout_ms, move |image| controller::delete_topics(image, &options, &topics)).await
     }
 
-    /// Changes settings: one answer for each resource, in the order of the request.
-    pub async fn incremental_alter_configs(
+    /// Adds partitions to topics: one answer for each, unless the whole request fails as in [`Broker::create_topics`].
+    pub async fn create_partitions(
         self: &Arc<Broker>,
-        requests: Vec<AlterConfigs<ConfigOp>>,
+        topics: Vec<CreatePartitions>,
         validate_only: bool,
         timeout_ms: i32,
-    ) -> Result<Vec<Result<(), Refusal>>, Refusal> {
-        let asked = self.node_id();
+    ) -> Result<Vec<(String, Result<(), Refusal>)>, Refusal> {
+        let seed = random::seed();
         let decide = move |image: &Image| {
-            let mut decision = controller::incremental_alter_configs(image, asked, &requests);
+            let mut decision = controller::create_partitions(image, seed, &topics);
             if validate_only {
                 decision.records.clear();
             }
@@ -92,71 +79,6 @@ impl Broker {
             (name, result)
         };
         created.into_iter().map(granted).collect()
-    }
-
-    /// Decides, commits, answers. A timeout of 0 or less is over before it began, as in Kafka: nothing is done.
-    async fn decide<T: Send + 'static>(
-        self: &Arc<Broker>,
-        timeout_ms: i32,
-        decide: impl FnOnce(&Image) -> Decision<T> + Send + 'static,
-    ) -> Result<T, Refusal> {
-        let timed_out = Refusal { code: ErrorCode::RequestTimedOut, message: None };
-        let Ok(timeout_ms @ 1..) = u64::try_from(timeout_ms) else { return Err(timed_out) };
-        let broker = Arc::clone(self);
-        let deciding = Arc::clone(&self.deciding.0);
-        // A task of its own: it goes on, and keeps the lock, when nobody waits for it any more.
-        let task = tokio::spawn(async move {
-            let guard = deciding.lock_owned().await;
-            let decision = decide(&broker.image());
-            broker.commit(guard, decision.records).await.map(|()| decision.answer)
-        });
-        match tokio::time::timeout(Duration::from_millis(timeout_ms), task).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(panicked)) => {
-                tracing::error!(%panicked, "a decision of the controller failed");
-                Err(Refusal { code: ErrorCode::UnknownServerError, message: None })
-            }
-            Err(_) => Err(timed_out),
-        }
-    }
-
-    async fn commit(&self, _deciding: OwnedMutexGuard<()>, records: Vec<Record>) -> Result<(), Refusal> {
-        if records.is_empty() {
-            return Ok(());
-        }
-        let code = match self.quorum().submit(records).await {
-            Ok(_) => return Ok(()),
-            Err(QuorumError::NotLeader(_)) => ErrorCode::NotController,
-            Err(QuorumError::TooLarge) => ErrorCode::RecordListTooLarge,
-            Err(QuorumError::Stopped(reason)) => {
-                tracing::error!(%reason, "metadata cannot be changed");
-                ErrorCode::RequestTimedOut
-            }
-        };
-        Err(Refusal { code, message: None })
-    }
-}
-
-fn options(settings: &Settings) -> Options {
-    Options {
-        default_partitions: settings.get_i32("num.partitions"),
-        default_replication_factor: replication_factor(settings, "default.replication.factor"),
-        delete_topic_enable: settings.get_bool("delete.topic.enable"),
-    }
-}
-
-fn replication_factor(settings: &Settings, name: &str) -> i16 {
-    i16::try_from(settings.get_i32(name)).expect("a setting of type short")
-}
-
-/// Chance for one request. Topic ids begin with it, and a `-` in front would look like a flag to Kafka's tools
-/// (`Uuid.randomUuid`).
-fn new_seed() -> Uuid {
-    loop {
-        let seed = random::uuid();
-        if !TopicId(seed).to_string().starts_with('-') {
-            return seed;
-        }
     }
 }
 

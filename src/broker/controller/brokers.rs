@@ -1,0 +1,82 @@
+//! Brokers that come, live and go, as the active controller hears of them.
+
+use std::sync::Arc;
+
+use super::{NOT_CONTROLLER, PEER_TIMEOUT_MS, options};
+use crate::broker::Broker;
+use crate::controller::{self, Heartbeat, HeartbeatAnswer, Refusal, Registration};
+use crate::model::{BrokerId, ProducerId};
+
+impl Broker {
+    /// Admits a broker; the answer is its broker epoch. It stays fenced until its heartbeats say that it has caught up. Errors:
+    /// those of [`controller::register_broker`], NOT_CONTROLLER, REQUEST_TIMED_OUT.
+    pub async fn register_broker(self: &Arc<Broker>, registration: Registration) -> Result<i64, Refusal> {
+        let options = options(self.settings());
+        let id = registration.broker_id;
+        let decide = move |broker: &Broker, image: &_| {
+            let has_session = broker.is_heard_of(image, registration.broker_id);
+            controller::register_broker(image, &options, registration, has_session)
+        };
+        self.decide_or_refuse(PEER_TIMEOUT_MS, decide, move |broker, epoch, image| {
+            broker.with_sessions(|sessions| sessions.register(broker.now(), id, *epoch, image.last_applied()));
+            tracing::info!(broker_id = %id, broker_epoch = epoch, "a broker is registered");
+            broker.controller.wake.notify_one();
+        })
+        .await
+    }
+
+    /// Whether the broker that has this id now was heard of within its session timeout. This process holds the lock of this
+    /// node's directories, so no other has its id.
+    fn is_heard_of(&self, image: &crate::metadata::Image, id: BrokerId) -> bool {
+        let epoch = image.broker(id).map(|broker| broker.epoch).filter(|_| id != self.node_id());
+        epoch.is_some_and(|epoch| self.with_sessions(|sessions| sessions.is_alive(self.now(), id, epoch)))
+    }
+
+    /// A heartbeat. Errors: STALE_BROKER_EPOCH, NOT_CONTROLLER, REQUEST_TIMED_OUT.
+    pub async fn broker_heartbeat(self: &Arc<Broker>, heartbeat: Heartbeat) -> Result<HeartbeatAnswer, Refusal> {
+        self.active_term().ok_or(NOT_CONTROLLER)?;
+        let Heartbeat { broker_id, broker_epoch, metadata_offset, .. } = heartbeat;
+        self.with_sessions(|sessions| sessions.touch(self.now(), broker_id, broker_epoch, metadata_offset));
+        let options = options(self.settings());
+        // Most heartbeats change nothing, and are answered without waiting for those that decide.
+        let nothing =
+            self.with_sessions(|sessions| controller::broker_heartbeat(&self.image(), &options, sessions, heartbeat))?;
+        if nothing.records.is_empty() && !nothing.answer.in_controlled_shutdown {
+            return Ok(nothing.answer);
+        }
+        let decide = move |broker: &Broker, image: &_| {
+            broker.with_sessions(|sessions| controller::broker_heartbeat(image, &options, sessions, heartbeat))
+        };
+        self.decide_or_refuse(PEER_TIMEOUT_MS, decide, move |broker, answer, image| {
+            if answer.in_controlled_shutdown {
+                let offset = image.last_applied();
+                broker.with_sessions(|sessions| sessions.shut_down_after(broker_id, offset));
+            }
+        })
+        .await
+    }
+
+    /// Forgets a broker. Errors: BROKER_ID_NOT_REGISTERED, NOT_CONTROLLER, REQUEST_TIMED_OUT.
+    pub async fn unregister_broker(self: &Arc<Broker>, id: BrokerId) -> Result<(), Refusal> {
+        let options = options(self.settings());
+        let decide = move |_: &Broker, image: &_| controller::unregister_broker(image, &options, id);
+        self.decide_or_refuse(PEER_TIMEOUT_MS, decide, move |broker, (), _| {
+            broker.with_sessions(|sessions| sessions.forget(id));
+        })
+        .await
+    }
+
+    /// Gives a broker a block of producer ids that nobody else gets: its first id, and how many there are. Errors:
+    /// STALE_BROKER_EPOCH, NOT_CONTROLLER, REQUEST_TIMED_OUT.
+    pub async fn allocate_producer_ids(
+        self: &Arc<Broker>,
+        broker_id: BrokerId,
+        broker_epoch: i64,
+    ) -> Result<(ProducerId, i64), Refusal> {
+        let decide = move |_: &Broker, image: &_| {
+            controller::check_broker_epoch(image, broker_id, broker_epoch)?;
+            controller::allocate_producer_ids(image, broker_id)
+        };
+        self.decide_or_refuse(PEER_TIMEOUT_MS, decide, |_, _, _| ()).await
+    }
+}

@@ -1,0 +1,28 @@
+//! Settings that clients change.
+
+use std::sync::Arc;
+
+use super::options;
+use crate::broker::Broker;
+use crate::controller::{self, AlterConfigs, ConfigOp, Refusal};
+use crate::metadata::Image;
+
+impl Broker {
+    /// Changes settings: one answer for each resource, in the order of the request.
+    pub async fn incremental_alter_configs(
+        self: &Arc<Broker>,
+        requests: Vec<AlterConfigs<ConfigOp>>,
+        validate_only: bool,
+        timeout_ms: i32,
+    ) -> Result<Vec<Result<(), Refusal>>, Refusal> {
+        let (asked, options) = (self.node_id(), options(self.settings()));
+        let decide = move |image: &Image| {
+            let mut decision = controller::incremental_alter_configs(image, &options, asked, &requests);
+            if validate_only {
+                decision.records.clear();
+            }
+            decision
+        };
+        self.decide(timeout_ms, decide).await
+    }
+}
