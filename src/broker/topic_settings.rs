@@ -31,6 +31,7 @@ fn log_options(settings: &Settings, topic: &TopicConfig) -> LogOptions {
         cleanup_delete: topic.cleanup_delete,
         cleanup_compact: topic.cleanup_compact,
         max_message_bytes: unsigned(topic.max_message_bytes),
+        records_validation_full: topic.records_validation_full,
         message_timestamp_type: match topic.message_timestamp_type {
             TimestampType::CreateTime => record_batch::TimestampType::CreateTime,
             TimestampType::LogAppendTime => record_batch::TimestampType::LogAppendTime,

@@ -304,7 +304,7 @@ mod tests {
         let settings = Settings::default();
         let ours = catalogue::broker_keys().filter(|key| key.is_ours).count();
         assert_eq!(settings.describe_broker(Dynamic::none()).len(), 340 + ours);
-        assert_eq!(settings.describe_topic(&Overrides::new(), Dynamic::none()).len(), 33 + 1);
+        assert_eq!(settings.describe_topic(&Overrides::new(), Dynamic::none()).len(), 33 + 2);
         assert_eq!(settings.describe_group(&Overrides::new(), Dynamic::none()).len(), 17);
     }
 

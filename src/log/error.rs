@@ -66,6 +66,11 @@ pub enum AppendError {
     BatchTooLarge { size_bytes: usize, max_bytes: u32 },
     #[error("{size_bytes} bytes are more than segment.bytes = {max_bytes}")]
     RequestTooLarge { size_bytes: usize, max_bytes: u32 },
+    /// Where the records must be read. A producer that is told so sends them in smaller batches.
+    #[error("the records of a batch have more than {max_bytes} bytes when they are decompressed")]
+    RecordsTooLarge { max_bytes: usize },
+    #[error("an offset of a compressed batch's records does not follow the one before it")]
+    OffsetsNotIncremental,
     #[error("clients may not write control batches")]
     ControlBatch,
     #[error("sequence {sequence} of a batch with a producer id")]
@@ -102,9 +107,10 @@ impl AppendError {
             | AppendError::BaseOffsetNotZero { .. }
             | AppendError::ControlBatch
             | AppendError::Unexpected { .. }
+            | AppendError::OffsetsNotIncremental
             | AppendError::NoKey { .. }
             | AppendError::InvalidSequence { .. } => ErrorCode::InvalidRecord,
-            AppendError::BatchTooLarge { .. } => ErrorCode::MessageTooLarge,
+            AppendError::BatchTooLarge { .. } | AppendError::RecordsTooLarge { .. } => ErrorCode::MessageTooLarge,
             AppendError::RequestTooLarge { .. } => ErrorCode::RecordListTooLarge,
             AppendError::InvalidTimestamp { .. } => ErrorCode::InvalidTimestamp,
             AppendError::NoTransaction { .. } => ErrorCode::InvalidTxnState,

@@ -26,6 +26,8 @@ pub struct LogOptions {
     pub cleanup_compact: bool,
     /// `max.message.bytes`: the largest batch, header included.
     pub max_message_bytes: u32,
+    /// `records.validation` is `full`: every record is read before it is stored, for which it is decompressed.
+    pub records_validation_full: bool,
     /// `message.timestamp.type`.
     pub message_timestamp_type: TimestampType,
     /// `message.timestamp.before.max.ms`: how far a record's time may lie behind the broker's.
@@ -50,6 +52,7 @@ impl Default for LogOptions {
             cleanup_delete: true,
             cleanup_compact: false,
             max_message_bytes: 1_048_588,
+            records_validation_full: false,
             message_timestamp_type: TimestampType::CreateTime,
             message_timestamp_before_max_ms: i64::MAX,
             message_timestamp_after_max_ms: 60 * 60 * 1000,

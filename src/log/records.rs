@@ -1,7 +1,7 @@
 //! The records of a batch, decompressed when they must be looked into.
 
 use crate::log::error::{AppendError, ReadError};
-use crate::protocol::compression::decompress;
+use crate::protocol::compression::{DecompressError, decompress};
 use crate::protocol::record_batch::{BatchError, BatchView, Codec};
 use crate::protocol::records::{Record, RecordError, RecordIter};
 
@@ -11,6 +11,7 @@ pub(crate) enum WalkError {
     Batch(BatchError),
     Record(RecordError),
     Decompression,
+    TooLarge,
 }
 
 impl WalkError {
@@ -19,6 +20,7 @@ impl WalkError {
             WalkError::Batch(error) => error.into(),
             WalkError::Record(error) => error.into(),
             WalkError::Decompression => RecordError::Truncated.into(),
+            WalkError::TooLarge => AppendError::RecordsTooLarge { max_bytes: RECORDS_BYTES_MAX },
         }
     }
 }
@@ -28,13 +30,13 @@ impl From<WalkError> for ReadError {
         match error {
             WalkError::Batch(error) => error.into(),
             WalkError::Record(error) => error.into(),
-            WalkError::Decompression => ReadError::Decompression,
+            WalkError::Decompression | WalkError::TooLarge => ReadError::Decompression,
         }
     }
 }
 
 /// Records are decompressed into at most so much memory.
-const RECORDS_BYTES_MAX: usize = 64 << 20;
+pub(crate) const RECORDS_BYTES_MAX: usize = 64 << 20;
 
 /// Calls `visit` with each record until it answers false.
 pub(crate) fn for_each_record(
@@ -46,8 +48,10 @@ pub(crate) fn for_each_record(
     let records = match codec {
         Codec::None => batch.records(),
         _ => {
-            decompressed =
-                decompress(codec, batch.records(), RECORDS_BYTES_MAX).map_err(|_| WalkError::Decompression)?;
+            decompressed = decompress(codec, batch.records(), RECORDS_BYTES_MAX).map_err(|error| match error {
+                DecompressError::OverCap { .. } => WalkError::TooLarge,
+                DecompressError::Corrupt { .. } => WalkError::Decompression,
+            })?;
             &decompressed[..]
         }
     };

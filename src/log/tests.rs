@@ -6,6 +6,7 @@ mod follower;
 mod leaving;
 mod producers;
 mod sim;
+mod validation;
 
 use std::path::Path;
 use std::sync::Arc;

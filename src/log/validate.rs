@@ -2,16 +2,20 @@
 //!
 //! Follows `ProduceRequest.validateRecords`, `UnifiedLog.analyzeAndValidateRecords` and `LogValidator` of Apache Kafka 4.3.1.
 //! Laxer than Kafka in one thing: the records of a batch are not walked unless the topic is compacted, so that timestamps are
-//! checked by the header's base and max, and a batch whose header disagrees with its records is stored as it is.
+//! checked by the header's base and max, and a batch whose header disagrees with its records, or whose records cannot be
+//! decompressed, is stored as it is. With `records.validation: full` they are walked, and checked as Kafka checks them.
 
 use bytes::{Bytes, BytesMut};
 use smallvec::SmallVec;
 
 use crate::log::error::AppendError;
 use crate::log::options::LogOptions;
-use crate::log::records::for_each_record;
+use crate::log::records::{WalkError, for_each_record};
 use crate::model::Now;
-use crate::protocol::record_batch::{BatchHeader, BatchIter, BatchView, TimestampType, set_log_append_time};
+use crate::protocol::record_batch::{
+    BatchError, BatchHeader, BatchIter, BatchView, Codec, TimestampType, set_log_append_time, set_max_timestamp,
+};
+use crate::protocol::records::Record;
 
 /// Of how many refused records a producer is told the index; Kafka has no limit, and one batch can hold millions.
 const NAMED_RECORDS_MAX: usize = 1000;
@@ -59,10 +63,11 @@ pub fn validate(
     options: &LogOptions,
     now: Now,
 ) -> Result<ValidatedBatches, AppendError> {
-    let mut headers = SmallVec::new();
+    let mut headers: SmallVec<[BatchHeader; 1]> = SmallVec::new();
+    let mut max_timestamps: SmallVec<[i64; 1]> = SmallVec::new();
     for batch in BatchIter::new(&records) {
         let batch = batch?;
-        check_batch(&batch, origin, options, now)?;
+        max_timestamps.push(check_batch(&batch, origin, options, now)?);
         headers.push(batch.header);
     }
     if headers.is_empty() {
@@ -72,14 +77,20 @@ pub fn validate(
         let (size_bytes, max_bytes) = (records.len(), options.segment_bytes);
         return Err(AppendError::RequestTooLarge { size_bytes, max_bytes });
     }
+    let is_right = headers.iter().zip(&max_timestamps).all(|(header, max)| header.max_timestamp_ms == *max);
     let validated = ValidatedBatches { records, headers, origin, log_append_time_ms: -1 };
     match options.message_timestamp_type {
-        TimestampType::CreateTime => Ok(validated),
-        TimestampType::LogAppendTime => stamp(validated, now),
+        TimestampType::CreateTime if is_right => Ok(validated),
+        TimestampType::CreateTime => rewrite(validated, |index, batch| set_max_timestamp(batch, max_timestamps[index])),
+        TimestampType::LogAppendTime => {
+            let stamped = rewrite(validated, |_, batch| set_log_append_time(batch, now.wall_ms))?;
+            Ok(ValidatedBatches { log_append_time_ms: now.wall_ms, ..stamped })
+        }
     }
 }
 
-fn check_batch(batch: &BatchView<'_>, origin: Origin, options: &LogOptions, now: Now) -> Result<(), AppendError> {
+/// Checks one batch, and answers the greatest timestamp that its header should have.
+fn check_batch(batch: &BatchView<'_>, origin: Origin, options: &LogOptions, now: Now) -> Result<i64, AppendError> {
     let header = &batch.header;
     if origin == Origin::Client && header.base_offset.0 != 0 {
         return Err(AppendError::BaseOffsetNotZero { base_offset: header.base_offset });
@@ -94,16 +105,21 @@ fn check_batch(batch: &BatchView<'_>, origin: Origin, options: &LogOptions, now:
         return Err(header.invalid_offsets().into());
     }
     if origin == Origin::Coordinator {
-        return Ok(());
+        return Ok(header.max_timestamp_ms);
     }
     check_client_batch(header)?;
+    if options.records_validation_full {
+        return check_records(batch, options, now);
+    }
     if options.message_timestamp_type == TimestampType::CreateTime {
-        check_timestamps(header, options, now)?;
+        for timestamp_ms in [header.base_timestamp_ms, header.max_timestamp_ms] {
+            check_timestamp(timestamp_ms, options, now)?;
+        }
     }
     if options.cleanup_compact {
-        return check_keys(batch);
+        check_keys(batch)?;
     }
-    Ok(())
+    Ok(header.max_timestamp_ms)
 }
 
 fn check_client_batch(header: &BatchHeader) -> Result<(), AppendError> {
@@ -120,46 +136,96 @@ fn check_client_batch(header: &BatchHeader) -> Result<(), AppendError> {
 }
 
 /// `LogValidator.validateTimestamp`; a record without a timestamp (-1) is never out of range.
-fn check_timestamps(header: &BatchHeader, options: &LogOptions, now: Now) -> Result<(), AppendError> {
+fn check_timestamp(timestamp_ms: i64, options: &LogOptions, now: Now) -> Result<(), AppendError> {
     let now_ms = now.wall_ms;
-    for timestamp_ms in [header.base_timestamp_ms, header.max_timestamp_ms] {
-        let ahead_ms = timestamp_ms.saturating_sub(now_ms);
-        let behind_ms = now_ms.saturating_sub(timestamp_ms);
-        if timestamp_ms == -1 {
-            continue;
-        }
-        if ahead_ms > options.message_timestamp_after_max_ms || behind_ms > options.message_timestamp_before_max_ms {
-            return Err(AppendError::InvalidTimestamp { timestamp_ms, now_ms });
-        }
+    let ahead_ms = timestamp_ms.saturating_sub(now_ms);
+    let behind_ms = now_ms.saturating_sub(timestamp_ms);
+    let is_out =
+        ahead_ms > options.message_timestamp_after_max_ms || behind_ms > options.message_timestamp_before_max_ms;
+    if timestamp_ms != -1 && is_out {
+        return Err(AppendError::InvalidTimestamp { timestamp_ms, now_ms });
     }
     Ok(())
 }
 
 fn check_keys(batch: &BatchView<'_>) -> Result<(), AppendError> {
-    let (mut index, mut count, mut indexes) = (0, 0, Vec::new());
+    let mut keyless = Keyless::default();
     for_each_record(batch, |record| {
-        if record.key.is_none() {
-            count += 1;
-            if indexes.len() < NAMED_RECORDS_MAX {
-                indexes.push(index);
-            }
-        }
-        index += 1;
+        keyless.look_at(&record);
         true
     })
-    .map_err(|error| error.into_append_error())?;
-    if count == 0 { Ok(()) } else { Err(AppendError::NoKey { count, indexes }) }
+    .map_err(WalkError::into_append_error)?;
+    keyless.check()
 }
 
-fn stamp(validated: ValidatedBatches, now: Now) -> Result<ValidatedBatches, AppendError> {
+/// Reads every record, and answers their greatest timestamp (`LogValidator.validateMessagesAndAssignOffsetsCompressed`,
+/// `LogValidator.assignOffsetsNonCompressed`). One thing is different: what cannot be decompressed is INVALID_RECORD, where
+/// Kafka answers UNKNOWN_SERVER_ERROR, and more than [`RECORDS_BYTES_MAX`] bytes are MESSAGE_TOO_LARGE, where Kafka has no limit.
+///
+/// [`RECORDS_BYTES_MAX`]: crate::log::records::RECORDS_BYTES_MAX
+fn check_records(batch: &BatchView<'_>, options: &LogOptions, now: Now) -> Result<i64, AppendError> {
+    let is_compressed = batch.header.codec()? != Codec::None;
+    let (mut max_timestamp_ms, mut next_offset) = (-1, batch.header.base_offset);
+    let mut keyless = Keyless::default();
+    let mut checked = Ok(());
+    for_each_record(batch, |record| {
+        // Kafka lets an uncompressed batch have any deltas.
+        if is_compressed && record.offset != next_offset {
+            checked = Err(AppendError::OffsetsNotIncremental);
+        } else if options.message_timestamp_type == TimestampType::CreateTime {
+            checked = check_timestamp(record.timestamp_ms, options, now);
+        }
+        keyless.look_at(&record);
+        max_timestamp_ms = record.timestamp_ms.max(max_timestamp_ms);
+        next_offset = next_offset + 1;
+        checked.is_ok()
+    })
+    .map_err(WalkError::into_append_error)?;
+    checked?;
+    if options.cleanup_compact {
+        keyless.check()?;
+    }
+    Ok(max_timestamp_ms)
+}
+
+/// Records without a key, where each must have one.
+#[derive(Default)]
+struct Keyless {
+    index: i32,
+    count: usize,
+    indexes: Vec<i32>,
+}
+
+impl Keyless {
+    fn look_at(&mut self, record: &Record<'_>) {
+        if record.key.is_none() {
+            self.count += 1;
+            if self.indexes.len() < NAMED_RECORDS_MAX {
+                self.indexes.push(self.index);
+            }
+        }
+        self.index += 1;
+    }
+
+    fn check(self) -> Result<(), AppendError> {
+        let Keyless { count, indexes, .. } = self;
+        if count == 0 { Ok(()) } else { Err(AppendError::NoKey { count, indexes }) }
+    }
+}
+
+/// Copies the batches, changes each of them, and reads their headers again.
+fn rewrite(
+    validated: ValidatedBatches,
+    change: impl Fn(usize, &mut [u8]) -> Result<(), BatchError>,
+) -> Result<ValidatedBatches, AppendError> {
     let mut records = BytesMut::from(&validated.records[..]);
     let mut position = 0;
     let mut headers = SmallVec::new();
-    for header in &validated.headers {
+    for (index, header) in validated.headers.iter().enumerate() {
         let end = position + header.size_bytes();
-        set_log_append_time(&mut records[position..end], now.wall_ms)?;
+        change(index, &mut records[position..end])?;
         headers.push(BatchHeader::parse(&records[position..end])?);
         position = end;
     }
-    Ok(ValidatedBatches { records: records.freeze(), headers, log_append_time_ms: now.wall_ms, ..validated })
+    Ok(ValidatedBatches { records: records.freeze(), headers, ..validated })
 }

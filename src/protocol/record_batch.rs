@@ -20,7 +20,7 @@ pub const MAGIC: u8 = 2;
 const MAGIC_POSITION: usize = 16;
 const CRC_POSITION: usize = 17;
 /// First byte under the CRC.
-const ATTRIBUTES_POSITION: usize = 21;
+pub(crate) const ATTRIBUTES_POSITION: usize = 21;
 const MAX_TIMESTAMP_POSITION: usize = 35;
 /// Smallest length field of any magic: a v0 record's overhead (`LegacyRecord.RECORD_OVERHEAD_V0`).
 const LENGTH_MIN: i32 = 14;
@@ -304,10 +304,14 @@ impl<'a> BatchView<'a> {
 /// Turns a whole batch into one of log append time: every record gets `timestamp_ms`, the CRC is computed anew
 /// (`DefaultRecordBatch.setMaxTimestamp`).
 pub fn set_log_append_time(batch: &mut [u8], timestamp_ms: i64) -> Result<(), BatchError> {
-    let header = BatchView::parse(batch)?.header;
-    let size = header.size_bytes();
-    let attributes = header.attributes | TIMESTAMP_TYPE_MASK;
+    let attributes = BatchView::parse(batch)?.header.attributes | TIMESTAMP_TYPE_MASK;
     batch[ATTRIBUTES_POSITION..ATTRIBUTES_POSITION + 2].copy_from_slice(&attributes.to_be_bytes());
+    set_max_timestamp(batch, timestamp_ms)
+}
+
+/// Puts the greatest timestamp of a whole batch's records into its header, and computes the CRC anew.
+pub fn set_max_timestamp(batch: &mut [u8], timestamp_ms: i64) -> Result<(), BatchError> {
+    let size = BatchView::parse(batch)?.header.size_bytes();
     batch[MAX_TIMESTAMP_POSITION..MAX_TIMESTAMP_POSITION + 8].copy_from_slice(&timestamp_ms.to_be_bytes());
     seal(&mut batch[..size]);
     Ok(())

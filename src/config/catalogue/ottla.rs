@@ -4,6 +4,7 @@ use super::Importance::{High, Low, Medium};
 use super::ValueType::{Int, Long, String};
 use super::{Key, key};
 
+const VALIDATION: &[&str] = &["header", "full"];
 const DURABILITY: &[&str] = &["flushed", "page-cache"];
 
 // A table: the facts of a setting on one line, its meaning on the next.
@@ -11,6 +12,8 @@ const DURABILITY: &[&str] = &["flushed", "page-cache"];
 pub(super) const BROKER: &[Key] = &[
     key("acks.durability", String, Some("flushed"), High).one_of(DURABILITY).cluster_wide().ours()
         .effective("What an acknowledged record has survived: flushed counts stable storage only, page-cache is Kafka's rule."),
+    key("records.validation", String, Some("header"), Medium).one_of(VALIDATION).cluster_wide().ours()
+        .effective("What a producer's records are checked by: header looks at headers and CRCs only, full reads every record, as Kafka does."),
     key("server.threads", Int, Some("0"), High).between(0, 1024).ours()
         .effective("Threads that read and answer requests; 0 is one for each core."),
     key("request.memory.max.bytes", Long, Some("268435456"), High).at_least(1_048_576).ours()
@@ -34,4 +37,7 @@ pub(super) const TOPIC: &[Key] = &[
     key("acks.durability", String, Some("flushed"), Medium).one_of(DURABILITY).ours()
         .synonyms(&[("acks.durability", 1)])
         .effective("What an acknowledged record has survived: flushed counts stable storage only, page-cache is Kafka's rule."),
+    key("records.validation", String, Some("header"), Low).one_of(VALIDATION).ours()
+        .synonyms(&[("records.validation", 1)])
+        .effective("What a producer's records are checked by: header looks at headers and CRCs only, full reads every record, as Kafka does."),
 ];
