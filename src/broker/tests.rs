@@ -179,6 +179,36 @@ fn directories_of_another_cluster_than_the_metadata_are_refused_and_left_as_they
 }
 
 #[test]
+fn a_panic_under_a_replicas_lock_takes_that_partition_offline_and_no_other() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let broker = start(dir.path(), &[]).expect("a start");
+    create_topic(&broker, "t", 2);
+    let [broken, other] = [0, 1].map(|index| broker.replica("t", PartitionIndex(index)).expect("its leader"));
+    let (told, outcome) = mpsc::channel();
+    let required = append(&broker, &broken, "a").required + 1;
+    broken.when_committed(required, Waiter::Once(Box::new(move |result| told.send(result).expect("a listener"))));
+    let now = broker.now();
+    let mut builder = RecordBatchBuilder::new(LeaderEpoch(0), now.wall_ms);
+    builder.append(now.wall_ms, None, Some(b"b"));
+    let batch = broken.validate(now, builder.build(), Origin::Client).expect("a good batch");
+    let (requests, acks) = ([batch.clone(), batch], [RequiredAcks::All; 2]);
+    let mut outcomes = Vec::new();
+    broken.append_many(now, &requests, &acks, |result| {
+        outcomes.push(result.map_err(|error| error.code()));
+        assert!(outcomes.len() > 1, "a test of what follows a panic");
+    });
+    // The first was told of its append, and panicked; the second is not known to be in the log.
+    assert_eq!(outcomes.len(), 2);
+    assert_eq!(outcomes[1], Err(ErrorCode::KafkaStorageError));
+    assert_eq!(outcome.recv().expect("an answer"), Err(ErrorCode::KafkaStorageError));
+    assert_eq!(broken.check_serving(LeaderEpoch(-1)), Err(ErrorCode::KafkaStorageError));
+    let refused = broken.append(now, &requests[0], RequiredAcks::All).map_err(|error| error.code());
+    assert_eq!(refused, Err(ErrorCode::KafkaStorageError));
+    commit(&other, append(&broker, &other, "c").required);
+    wait(broker.close());
+}
+
+#[test]
 fn a_log_that_cannot_be_opened_stays_offline_and_is_never_begun_anew() {
     let dir = tempfile::tempdir().expect("a directory");
     let broker = start(dir.path(), &[]).expect("a first start");

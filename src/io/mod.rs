@@ -5,6 +5,8 @@
 
 pub mod clock;
 pub mod disk;
+#[cfg(test)]
+pub mod gated_disk;
 pub mod mailbox;
 pub mod net;
 pub mod pool;

@@ -38,7 +38,7 @@ impl Ground {
 /// left as by a crash.
 pub struct Running {
     addresses: Vec<SocketAddr>,
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     cores: Arc<[Arc<Core>]>,
     services: Vec<Service>,
     stop_accepting: watch::Sender<bool>,
@@ -110,6 +110,11 @@ impl Running {
     /// Memory that requests in flight and their answers hold now, in bytes.
     pub fn request_memory_bytes(&self) -> usize {
         self.shared.budget.used_bytes()
+    }
+
+    /// Connections that were accepted since the start.
+    pub fn connections_accepted(&self) -> u64 {
+        self.shared.metrics.connections_accepted.get()
     }
 
     /// Connections that are open.

@@ -32,22 +32,40 @@ pub fn serve(settings: Settings) -> anyhow::Result<()> {
         print_ready(&settings, running.addresses(), clock.now().monotonic_ms)?;
         let name = signals.next().await;
         tracing::info!(signal = name, "stopping");
-        tokio::select! {
-            biased;
-            name = signals.next() => {
+        match stop(running.stop(), signals.next()).await {
+            Ended::InOrder => tracing::info!("stopped"),
+            Ended::AtOnce(name) => {
                 tracing::warn!(signal = name, "ended at once");
                 std::process::exit(EXIT_INTERRUPTED);
             }
-            stopped = tokio::time::timeout(STOP_LIMIT, running.stop()) => {
-                if stopped.is_err() {
-                    tracing::error!(seconds = STOP_LIMIT.as_secs(), "could not stop in order");
-                    std::process::exit(1);
-                }
+            Ended::TooLate => {
+                tracing::error!(seconds = STOP_LIMIT.as_secs(), "could not stop in order");
+                std::process::exit(1);
             }
         }
-        tracing::info!("stopped");
         Ok(())
     })
+}
+
+/// How a stop came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    InOrder,
+    /// Another signal came; this is its name.
+    AtOnce(&'static str),
+    TooLate,
+}
+
+/// Waits for a stop, but not after another signal and not for ever.
+async fn stop(stopping: impl Future<Output = ()>, another: impl Future<Output = &'static str>) -> Ended {
+    tokio::select! {
+        biased;
+        name = another => Ended::AtOnce(name),
+        stopped = tokio::time::timeout(STOP_LIMIT, stopping) => match stopped {
+            Ok(()) => Ended::InOrder,
+            Err(_) => Ended::TooLate,
+        },
+    }
 }
 
 fn print_ready(settings: &Settings, addresses: &[std::net::SocketAddr], ms: u64) -> anyhow::Result<()> {
@@ -80,5 +98,29 @@ impl Signals {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use rustix::process::{Signal, getpid, kill_process};
+
+    use super::*;
+
+    #[test]
+    fn a_second_signal_ends_a_stop_at_once_and_none_lets_it_end_in_order() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let mut signals = Signals::new().expect("signals");
+            kill_process(getpid(), Signal::TERM).expect("a signal to this process");
+            assert_eq!(signals.next().await, "SIGTERM");
+            assert_eq!(stop(ready(()), signals.next()).await, Ended::InOrder);
+            kill_process(getpid(), Signal::TERM).expect("a signal to this process");
+            assert_eq!(stop(pending(), signals.next()).await, Ended::AtOnce("SIGTERM"));
+            kill_process(getpid(), Signal::INT).expect("a signal to this process");
+            assert_eq!(stop(pending(), signals.next()).await, Ended::AtOnce("SIGINT"));
+        });
     }
 }

@@ -2,12 +2,18 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::config::{self, Inputs};
+use crate::io::clock::{Clock, SystemClock};
+use crate::io::gated_disk::GatedDisk;
 use crate::io::threads::wait;
+use crate::model::{LeaderEpoch, Now, Offset, PartitionIndex};
+use crate::protocol::records::RecordBatchBuilder;
 
-use super::run::{Running, Server};
+use super::run::{Ground, Running, Server};
 
 /// Longer than anything here takes; a test that reaches it fails.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -19,17 +25,22 @@ struct Fixture {
 
 impl Fixture {
     fn start(more: &[(&str, &str)]) -> Fixture {
+        Fixture::start_on(Ground::system(), more)
+    }
+
+    fn start_on(ground: Ground, more: &[(&str, &str)]) -> Fixture {
         let folder = tempfile::tempdir().expect("a folder");
         let mut settings = vec![
             ("listeners", "PLAINTEXT://127.0.0.1:0"),
             ("log.dirs", folder.path().to_str().expect("a name in UTF-8")),
             ("server.threads", "2"),
         ];
+        settings.retain(|(key, _)| more.iter().all(|(other, _)| other != key));
         settings.extend_from_slice(more);
         let flags = settings.into_iter().map(|(key, value)| ("--set".to_owned(), key.to_owned(), value.to_owned()));
         let inputs = Inputs { flags: flags.collect(), ..Inputs::default() };
         let loaded = config::load(&inputs).expect("settings that hold");
-        let running = wait(Server::start(loaded.settings)).expect("a server");
+        let running = wait(Server::start_on(ground, loaded.settings)).expect("a server");
         Fixture { running: Some(running), _folder: folder }
     }
 
@@ -294,7 +305,7 @@ fn when_memory_is_spent_the_slowest_sender_goes_and_the_others_are_served() {
         .collect();
     fixture.eventually("somebody had to go", |running| {
         assert!(running.request_memory_bytes() <= 1_048_576);
-        running.connections() > 0 && running.connections() <= 3
+        running.connections_accepted() == 10 && running.connections() > 0 && running.connections() <= 3
     });
     let left = senders.into_iter().filter_map(|sender| sender.join().expect("no panic").ok());
     let answered = left.filter_map(|mut stream| {
@@ -324,6 +335,97 @@ fn a_client_that_takes_no_answers_is_not_read_for_ever() {
         }
         assert!(fixture.running().request_memory_bytes() < 32 << 20);
     }
+    drop(stream);
+    fixture.assert_serves();
+}
+
+/// The system's clock, which can be put forward.
+struct AdvancingClock {
+    clock: SystemClock,
+    ahead_ms: AtomicU64,
+}
+
+impl Clock for AdvancingClock {
+    fn now(&self) -> Now {
+        let now = self.clock.now();
+        Now { monotonic_ms: now.monotonic_ms + self.ahead_ms.load(Ordering::Relaxed), ..now }
+    }
+}
+
+#[test]
+fn a_client_that_takes_no_answers_is_closed_when_it_has_taken_none_for_long_enough() {
+    let clock = Arc::new(AdvancingClock { clock: SystemClock::new(), ahead_ms: AtomicU64::new(0) });
+    let ground = Ground { clock: Arc::clone(&clock) as Arc<dyn Clock>, ..Ground::system() };
+    let fixture = Fixture::start_on(ground, &[("server.threads", "1")]);
+    let limit_ms = fixture.running().shared.options.write_stall_ms;
+    let mut stream = fixture.connect();
+    stream.set_nonblocking(true).expect("a socket");
+    let packet = frame(&API_VERSIONS_V0).repeat(1000);
+    let (mut sent, mut pauses) = (0, 0);
+    while pauses < 50 {
+        match stream.write(&packet[sent % packet.len()..]) {
+            Ok(count) => (sent, pauses) = (sent + count, 0),
+            Err(_) => {
+                pauses += 1;
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        }
+    }
+    // With the same core serving another connection after it has looked at this one.
+    let look = || {
+        fixture.running().shared.interrupt_all();
+        let mut other = fixture.connect();
+        other.write_all(&frame(&API_VERSIONS_V0)).expect("a request");
+        assert!(answer(&mut other).is_some());
+    };
+    clock.ahead_ms.store(limit_ms - 30_000, Ordering::Relaxed);
+    look();
+    fixture.eventually("the other one has gone", |running| running.connections() <= 1);
+    assert_eq!(fixture.running().connections(), 1, "the time is not over");
+    // The sockets' buffers may have grown and taken some more: then the time begins anew.
+    fixture.eventually("it is closed", |running| {
+        clock.ahead_ms.fetch_add(limit_ms, Ordering::Relaxed);
+        running.shared.interrupt_all();
+        running.connections() == 0
+    });
+    drop(stream);
+    fixture.assert_serves();
+}
+
+/// A Produce v3 request of one record to partition 0 of topic t, with acks=all.
+fn produce(correlation_id: u8) -> Vec<u8> {
+    let mut builder = RecordBatchBuilder::new(LeaderEpoch(-1), 1_700_000_000_000);
+    builder.append(1_700_000_000_000, None, Some(b"v"));
+    let batch = builder.build();
+    let length = i32::try_from(batch.len()).expect("a short batch").to_be_bytes();
+    let head =
+        [0, 0, 0, 3, 0, 0, 0, correlation_id, 255, 255, 255, 255, 255, 255, 0, 0, 117, 48, 0, 0, 0, 1, 0, 1, b't'];
+    frame(&[&head[..], &[0, 0, 0, 1, 0, 0, 0, 0], &length, &batch].concat())
+}
+
+#[test]
+fn a_produce_overlaps_with_the_next_one_and_what_follows_waits_for_both() {
+    let disk = GatedDisk::new("t-0");
+    let ground = Ground { disk: Arc::new(disk.clone()), ..Ground::system() };
+    let fixture = Fixture::start_on(ground, &[]);
+    let mut stream = fixture.connect();
+    // Metadata v1 of topic t, which creates it.
+    stream.write_all(&frame(&[0, 3, 0, 1, 0, 0, 0, 1, 255, 255, 0, 0, 0, 1, 0, 1, b't'])).expect("a request");
+    assert!(answer(&mut stream).is_some());
+    let packet = [produce(2), produce(3), frame(&API_VERSIONS_V0), produce(8)].concat();
+    stream.write_all(&packet).expect("requests");
+    disk.await_one();
+    // ApiVersions would be the fourth. It needs no disk, and has been read.
+    fixture.eventually("both produces are started", |running| running.shared.metrics.requests.get() == 3);
+    let replica = fixture.running().broker().replica("t", PartitionIndex(0)).expect("its leader");
+    assert_eq!(replica.published().log_end, Offset(2));
+    stream.set_nonblocking(true).expect("a socket");
+    let read = stream.read(&mut [0]).map_err(|error| error.kind());
+    assert_eq!(read, Err(std::io::ErrorKind::WouldBlock), "nothing is flushed, so nothing is answered");
+    stream.set_nonblocking(false).expect("a socket");
+    disk.open_gate();
+    let ids: Vec<u8> = (0..4).map(|_| answer(&mut stream).expect("an answer")[3]).collect();
+    assert_eq!(ids, [2, 3, 7, 8]);
     drop(stream);
     fixture.assert_serves();
 }

@@ -1,11 +1,12 @@
 //! The APIs on a broker that runs in the test: every version can be answered, and what was created can be seen.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
 use crate::api::slot::SlotHome;
-use crate::api::{Chunk, ConnectionInfo, Context, Handler, RawReply, row_of};
+use crate::api::{Api, Chunk, ConnectionInfo, Context, Handler, RawReply, Reply, Row, row, row_of};
 use crate::broker::{Broker, StartOptions};
 use crate::config::{Inputs, Roles, load};
 use crate::io::clock::SystemClock;
@@ -20,10 +21,11 @@ use crate::protocol::message::delete_topics_request::DeleteTopicState;
 use crate::protocol::message::metadata_request::MetadataRequestTopic;
 use crate::protocol::message::{
     CreateTopicsRequest, CreateTopicsResponse, DeleteTopicsRequest, DeleteTopicsResponse, DescribeClusterRequest,
-    DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse, ListPartitionReassignmentsRequest,
-    MetadataRequest, MetadataResponse, RequestMessage, ResponseMessage, StrBytes, TopicName,
+    DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse, HeartbeatRequest, HeartbeatResponse,
+    ListPartitionReassignmentsRequest, MetadataRequest, MetadataResponse, RequestMessage, ResponseMessage, StrBytes,
+    TopicName,
 };
-use crate::security::Principal;
+use crate::security::{Access, Operation, Principal, ResourceType};
 
 struct Bench {
     _dir: tempfile::TempDir,
@@ -63,6 +65,10 @@ impl Bench {
     }
 
     fn ask<R: RequestMessage>(&self, version: i16, request: &R) -> R::Response {
+        self.ask_row(row_of(R::KEY).expect("a row"), version, request)
+    }
+
+    fn ask_row<R: RequestMessage>(&self, row: &Row, version: i16, request: &R) -> R::Response {
         let mut body = BytesMut::new();
         request.write(&mut body, version).expect("a request of this version");
         let cx = Context {
@@ -74,7 +80,7 @@ impl Bench {
             now: self.broker.now(),
             slots: &self.slots,
         };
-        let Handler::Decoded(handle) = row_of(R::KEY).expect("a row").handler else { panic!("a decoded API") };
+        let Handler::Decoded(handle) = row.handler else { panic!("a decoded API") };
         let answer = match handle(&cx, body.freeze()) {
             RawReply::Now(answer) => answer,
             RawReply::Later(answer) => self.runtime.block_on(answer),
@@ -252,5 +258,42 @@ fn topics_are_described_page_by_page() {
 fn keys_of_this_family_have_rows() {
     for key in [ApiKey::Metadata, ApiKey::DescribeCluster, ApiKey::DescribeTopicPartitions] {
         assert!(row_of(key).is_some(), "{key}");
+    }
+}
+
+/// An API whose handler panics, at once or while its answer is waited for.
+struct Panics<const LATER: bool>;
+
+impl<const LATER: bool> Api for Panics<LATER> {
+    type Request = HeartbeatRequest;
+    type Response = HeartbeatResponse;
+    const KEY: ApiKey = ApiKey::Heartbeat;
+    const VERSIONS: RangeInclusive<i16> = 0..=4;
+    const ACCESS: Access<HeartbeatRequest> =
+        Access::on(Operation::Read, ResourceType::Group, |request| &request.group_id);
+
+    fn handle(_cx: &Context<'_>, _request: HeartbeatRequest) -> Reply<HeartbeatResponse> {
+        if LATER {
+            return Reply::Later(Box::pin(async { panic!("a test of what follows a panic") }));
+        }
+        panic!("a test of what follows a panic")
+    }
+
+    fn refuse(_request: &HeartbeatRequest, code: ErrorCode) -> HeartbeatResponse {
+        HeartbeatResponse::default().with_error_code(code.code())
+    }
+}
+
+#[test]
+fn a_handler_that_panics_is_an_unknown_server_error_and_the_next_request_is_served() {
+    let bench = Bench::start("localhost");
+    let request = HeartbeatRequest::default();
+    for version in 0..=4 {
+        for row in [row::<Panics<false>>(), row::<Panics<true>>()] {
+            let answer = bench.ask_row(&row, version, &request);
+            assert_eq!(answer.error_code, ErrorCode::UnknownServerError.code(), "v{version}");
+        }
+        let answer = bench.ask(version, &request);
+        assert_ne!(answer.error_code, ErrorCode::UnknownServerError.code(), "v{version}");
     }
 }

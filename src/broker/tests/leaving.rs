@@ -1,124 +1,9 @@
 //! Deleted topics: nobody waits for their disks, and their names are free.
 
-use std::io::{self, IoSlice};
-use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
-use std::time::Duration;
-
-use parking_lot::Condvar;
 
 use super::*;
-use crate::io::disk::{DirEntry, DiskFile, DiskLock};
-
-/// Longer than anything here takes; a test that reaches it fails.
-const LIMIT: Duration = Duration::from_secs(20);
-
-/// A disk on which flushes of a partition's files wait until the gate is opened.
-#[derive(Clone)]
-struct GatedDisk {
-    partition: &'static str,
-    gate: Arc<Gate>,
-}
-
-#[derive(Default)]
-struct Gate {
-    state: Mutex<GateState>,
-    moved: Condvar,
-}
-
-#[derive(Default)]
-struct GateState {
-    is_open: bool,
-    waiting_count: usize,
-}
-
-impl Gate {
-    fn pass(&self) {
-        let mut state = self.state.lock();
-        state.waiting_count += 1;
-        self.moved.notify_all();
-        self.moved.wait_while_for(&mut state, |state| !state.is_open, LIMIT);
-        state.waiting_count -= 1;
-    }
-
-    fn await_one(&self) {
-        self.moved.wait_while_for(&mut self.state.lock(), |state| state.waiting_count == 0, LIMIT);
-    }
-
-    fn open(&self) {
-        self.state.lock().is_open = true;
-        self.moved.notify_all();
-    }
-
-    fn is_waited_for(&self) -> bool {
-        self.state.lock().waiting_count > 0
-    }
-}
-
-struct GatedFile {
-    file: Arc<dyn DiskFile>,
-    gate: Arc<Gate>,
-}
-
-impl Disk for GatedDisk {
-    fn open(&self, path: &Path, create: bool) -> io::Result<Arc<dyn DiskFile>> {
-        let file = SystemDisk.open(path, create)?;
-        let is_gated = path.parent().is_some_and(|parent| parent.ends_with(self.partition));
-        Ok(if is_gated { Arc::new(GatedFile { file, gate: Arc::clone(&self.gate) }) } else { file })
-    }
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        SystemDisk.read(path)
-    }
-    fn exists(&self, path: &Path) -> bool {
-        SystemDisk.exists(path)
-    }
-    fn read_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
-        SystemDisk.read_dir(path)
-    }
-    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
-        SystemDisk.create_dir_all(path)
-    }
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        SystemDisk.rename(from, to)
-    }
-    fn remove_file(&self, path: &Path) -> io::Result<()> {
-        SystemDisk.remove_file(path)
-    }
-    fn remove_dir_all(&self, path: &Path) -> io::Result<()> {
-        SystemDisk.remove_dir_all(path)
-    }
-    fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        SystemDisk.sync_dir(path)
-    }
-    fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn DiskLock>>> {
-        SystemDisk.lock(path)
-    }
-}
-
-impl DiskFile for GatedFile {
-    fn write_all_at(&self, slices: &mut [IoSlice<'_>], position: u64) -> io::Result<()> {
-        self.file.write_all_at(slices, position)
-    }
-    fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
-        self.file.read_at(buffer, position)
-    }
-    fn truncate(&self, len: u64) -> io::Result<()> {
-        self.file.truncate(len)
-    }
-    fn len(&self) -> io::Result<u64> {
-        self.file.len()
-    }
-    fn sync_data(&self) -> io::Result<()> {
-        self.gate.pass();
-        self.file.sync_data()
-    }
-    fn modified_ms(&self) -> io::Result<i64> {
-        self.file.modified_ms()
-    }
-    fn as_fd(&self) -> Option<BorrowedFd<'_>> {
-        self.file.as_fd()
-    }
-}
+use crate::io::gated_disk::GatedDisk;
 
 /// The directories that hold, or have held, a partition.
 fn directories_of(dir: &Path, partition: &str) -> Vec<PathBuf> {
@@ -130,20 +15,20 @@ fn directories_of(dir: &Path, partition: &str) -> Vec<PathBuf> {
 #[test]
 fn deleting_a_topic_waits_for_no_flush_and_its_successor_waits_for_the_place() {
     let dir = tempfile::tempdir().expect("a directory");
-    let disk = GatedDisk { partition: "t-0", gate: Arc::default() };
+    let disk = GatedDisk::new("t-0");
     let broker = start_on(Arc::new(disk.clone()), dir.path(), &[]).expect("a start");
     let id = create_topic(&broker, "t", 1);
     let old = broker.replica("t", PartitionIndex(0)).expect("its leader");
     append(&broker, &old, "a");
-    disk.gate.await_one();
+    disk.await_one();
     submit(&broker, Record::TopicDeleted { id });
     assert_eq!(old.check_serving(LeaderEpoch(-1)), Err(ErrorCode::UnknownTopicOrPartition));
     // Nor does anything else that the quorum decides.
     create_topic(&broker, "t", 1);
-    assert!(disk.gate.is_waited_for(), "the flush is still running");
+    assert!(disk.is_waited_for(), "the flush is still running");
     let of_thread = Arc::clone(&broker);
     let opener = std::thread::spawn(move || of_thread.replica("t", PartitionIndex(0)));
-    disk.gate.open();
+    disk.open_gate();
     let new = opener.join().expect("no panic").expect("its leader");
     let appended = append(&broker, &new, "b");
     assert_eq!(appended.info.first_offset, Offset(0));
