@@ -51,11 +51,14 @@ impl FlushState {
     }
 }
 
+/// Told when a directory's flush has failed, with no lock held.
+type OnFailure = dyn Fn(&Arc<LogDir>) + Send + Sync;
+
 /// See the head of this file.
 pub struct Flusher {
     /// The list is its queue: a job is one replica's turn.
     pool: Pool,
-    on_failure: Box<dyn Fn(&Arc<LogDir>) + Send + Sync>,
+    on_failure: Box<OnFailure>,
 }
 
 impl Flusher {
