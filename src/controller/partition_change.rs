@@ -91,11 +91,12 @@ impl<'a> PartitionChange<'a> {
             elr.clear();
         }
         let is_replica_taken = old.replicas.iter().any(|replica| !self.replicas.contains(replica));
+        let last_known_elr = self.last_known_leader(leader);
         let new = Partition {
             leader,
             leader_epoch: old.leader_epoch,
             partition_epoch: old.partition_epoch,
-            last_known_elr: self.last_known_leader(leader),
+            last_known_elr,
             replicas: self.replicas,
             isr: self.isr,
             adding_replicas: self.adding_replicas,
@@ -160,6 +161,7 @@ impl<'a> PartitionChange<'a> {
         if let [last] = self.partition.last_known_elr[..]
             && self.isr.is_empty()
             && elr.is_empty()
+            && self.replicas.contains(&last)
             && self.departed.is_none_or(|(replica, _)| replica != last)
             && (self.is_acceptable)(last)
         {
@@ -182,6 +184,7 @@ impl<'a> PartitionChange<'a> {
             true => Replicas::from_slice(&[old.leader]),
             false => old.last_known_elr.clone(),
         };
+        last.retain(|replica| self.replicas.contains(replica));
         // A replica that nobody else backs is remembered whatever it has lost: nobody can have more.
         if let Some((gone, Departure::LostItsLog)) = self.departed
             && old.replicas.len() > 1

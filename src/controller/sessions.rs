@@ -51,6 +51,8 @@ struct Session {
     /// What all others must have read before it may stop: the records that moved its leaders.
     shutdown_offset: Option<Offset>,
     is_probed: bool,
+    /// Its process is gone, or has leave to go: its id is free for the next one before the timeout is over.
+    has_ended: bool,
 }
 
 /// See the head of this file.
@@ -84,6 +86,7 @@ impl Sessions {
             required_offset,
             shutdown_offset: None,
             is_probed: false,
+            has_ended: false,
         };
         self.sessions.insert(id, session);
     }
@@ -99,12 +102,22 @@ impl Sessions {
         session.last_contact_ms = session.last_contact_ms.max(now.monotonic_ms);
         session.metadata_offset = session.metadata_offset.max(metadata_offset);
         session.is_probed = false;
+        session.has_ended = false;
+    }
+
+    /// The broker's process is gone, or was told to stop: who registers with its id is no double.
+    pub fn end(&mut self, id: BrokerId, broker_epoch: i64) {
+        if let Some(session) = self.session_mut(id, broker_epoch) {
+            session.has_ended = true;
+        }
     }
 
     /// Whether the broker was heard of within its timeout.
     pub fn is_alive(&self, now: Now, id: BrokerId, broker_epoch: i64) -> bool {
         let session = self.sessions.get(&id).filter(|session| session.broker_epoch == broker_epoch);
-        session.is_some_and(|session| self.silence_ms(now, session) < self.options.session_timeout_ms)
+        session.is_some_and(|session| {
+            !session.has_ended && self.silence_ms(now, session) < self.options.session_timeout_ms
+        })
     }
 
     /// Whether the broker has read its registration.
@@ -157,7 +170,10 @@ impl Sessions {
             return false;
         }
         match probe {
-            Probe::Refused => true,
+            Probe::Refused => {
+                session.has_ended = true;
+                true
+            }
             Probe::Unknown => {
                 // The next tick may try again.
                 session.is_probed = false;

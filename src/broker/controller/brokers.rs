@@ -41,7 +41,7 @@ impl Broker {
         // Most heartbeats change nothing, and are answered without waiting for those that decide.
         let nothing =
             self.with_sessions(|sessions| controller::broker_heartbeat(&self.image(), &options, sessions, heartbeat))?;
-        if nothing.records.is_empty() && !nothing.answer.in_controlled_shutdown {
+        if nothing.records.is_empty() && !nothing.answer.in_controlled_shutdown && !nothing.answer.should_shut_down {
             return Ok(nothing.answer);
         }
         let decide = move |broker: &Broker, image: &_| {
@@ -51,6 +51,9 @@ impl Broker {
             if answer.in_controlled_shutdown {
                 let offset = image.last_applied();
                 broker.with_sessions(|sessions| sessions.shut_down_after(broker_id, offset));
+            }
+            if answer.should_shut_down {
+                broker.with_sessions(|sessions| sessions.end(broker_id, broker_epoch));
             }
         })
         .await
