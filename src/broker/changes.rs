@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Broker;
 use super::replica::Replica;
 use super::topic_settings;
-use crate::metadata::{ConfigResource, Image, Partition};
+use crate::metadata::{ConfigResource, Image, Partition, Topic};
 use crate::model::{PartitionIndex, TopicId};
 use crate::partition::Loss;
 use crate::quorum::Change;
@@ -46,11 +46,39 @@ impl Broker {
     }
 
     /// Leads or follows, as the partition's state says.
-    pub(super) fn take_role(&self, replica: &Replica, state: &Partition) {
+    pub(super) fn take_role(&self, replica: &Arc<Replica>, state: &Partition) {
         if self.leads(state) {
-            replica.lead(state, self.now());
-        } else {
-            replica.follow(state, self.loss(replica, state));
+            self.fetchers.release(replica);
+            return replica.lead(state, self.now());
+        }
+        replica.follow(state, self.loss(replica, state));
+        if state.leader == Partition::NO_LEADER {
+            return self.fetchers.release(replica);
+        }
+        let share_count = self.settings.get_usize("num.replica.fetchers");
+        self.fetchers.assign(replica, state.leader, state.leader_epoch, share_count);
+    }
+
+    /// Leads, follows, opens and gives up as the newest image says; for a start, which hears of no change before its end.
+    pub(super) fn reconcile(&self) {
+        let _opening = self.opening.lock();
+        let image = self.image();
+        for replica in self.replicas.all() {
+            let topic = image.topic_by_id(replica.topic_id());
+            match topic.and_then(|topic| topic.partition(replica.topic_partition().partition)) {
+                Some(state) if self.hosts(state) => self.take_role(&replica, state),
+                Some(_) => self.give_up(&replica),
+                None => self.retire_topic(replica.topic_id()),
+            }
+        }
+        let is_missing = |topic: &&Topic| {
+            let mut states = (0..).map(PartitionIndex).zip(&topic.partitions);
+            states.any(|(index, state)| self.hosts(state) && self.replicas.get_by_id(topic.id, index).is_none())
+        };
+        // Those that were led here before and have no log yet are opened when somebody asks.
+        let follows = |topic: &&Topic| topic.partitions.iter().any(|state| self.hosts(state) && !self.leads(state));
+        for topic in image.topics().filter(is_missing).filter(follows) {
+            self.housekeeper.open_soon(topic.id);
         }
     }
 
@@ -64,6 +92,7 @@ impl Broker {
 
     /// A partition that has moved away: its log goes.
     fn give_up(&self, replica: &Arc<Replica>) {
+        self.fetchers.release(replica);
         self.replicas.remove_partition(replica.topic_id(), replica.topic_partition().partition);
         self.retire_replica(replica);
         self.groups.on_moved(self, replica);

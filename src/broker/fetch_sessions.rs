@@ -40,6 +40,8 @@ pub struct FetchPartition {
     /// -1: not checked.
     pub current_leader_epoch: LeaderEpoch,
     pub fetch_offset: Offset,
+    /// A follower's; -1 from consumers.
+    pub log_start: Offset,
     /// -1: the client does not ask whether its log diverged.
     pub last_fetched_epoch: LeaderEpoch,
     pub max_bytes: i32,

@@ -7,6 +7,7 @@
 //! | directories of deleted topics are moved away | [`delayed_produce::SWEEP_MS`](super::delayed_produce::SWEEP_MS) |
 //! | recovery points, log starts, high watermarks | [`CHECKPOINT_MS`], when they moved |
 //! | directories out of use are removed | when their delay is over |
+//! | who has fallen behind | half of `replica.lag.time.max.ms` |
 //! | retention | `log.retention.check.interval.ms` |
 //! | deleted segments are removed | when their delay is over |
 //! | silent producers are forgotten | `producer.id.expiration.check.interval.ms` |
@@ -21,6 +22,7 @@ use tokio::sync::Notify;
 
 use super::Broker;
 use super::delayed_produce::SWEEP_MS;
+use super::replica::{Cut, FollowError, Replica};
 use crate::config::Durability;
 use crate::io::threads::{self, Service};
 use crate::log::{
@@ -105,6 +107,7 @@ struct Due {
     checkpoint: Timer,
     retention: Timer,
     producers: Timer,
+    lag: Timer,
 }
 
 #[derive(Default)]
@@ -136,6 +139,10 @@ impl Due {
         }
         if self.retention.is_due(now, broker.settings.get_u64("log.retention.check.interval.ms")) {
             broker.apply_retention(now);
+        }
+        // Half of the time, as in Kafka: a follower is found to lag after one and a half of it at the latest.
+        if self.lag.is_due(now, broker.settings.get_u64("replica.lag.time.max.ms") / 2) {
+            broker.check_lag(now);
         }
         if self.producers.is_due(now, broker.settings.get_u64("producer.id.expiration.check.interval.ms")) {
             for replica in broker.replicas.all() {
@@ -172,7 +179,10 @@ impl Checkpoints {
 impl Broker {
     /// Writes the checkpoints that moved. They hold flushed offsets only.
     pub(super) fn write_checkpoints(&self) {
-        let mut all_written = self.checkpoints.lock();
+        self.write_checkpoints_held(&mut self.checkpoints.lock());
+    }
+
+    fn write_checkpoints_held(&self, all_written: &mut [Checkpoints]) {
         // Listed under the lock: an older list could bring back what a deleted topic's name has lost.
         let replicas = self.replicas.all();
         for (directory, written) in self.directories.iter().zip(all_written.iter_mut()) {
@@ -204,6 +214,42 @@ impl Broker {
                 Ok(()) => *written = found,
                 Err(error) => tracing::error!(%error, "checkpoints cannot be written"),
             }
+        }
+    }
+
+    /// Cuts a follower's log. The recovery point is lowered first, and not written anew meanwhile: after a crash it must not
+    /// claim what is gone. Blocks.
+    pub(super) fn cut_log(&self, replica: &Replica, leader_epoch: LeaderEpoch, cut: Cut) -> Result<(), FollowError> {
+        let mut all_written = self.checkpoints.lock();
+        self.write_checkpoints_held(&mut all_written);
+        let place = self.directories.iter().position(|directory| Arc::ptr_eq(directory, replica.directory()));
+        if let Some(written) = place.and_then(|place| all_written.get_mut(place)) {
+            let mut lowered = written.clone();
+            for offsets in [&mut lowered.recovery_points, &mut lowered.high_watermarks] {
+                if let Some(offset) = offsets.get_mut(replica.topic_partition()) {
+                    *offset = cut.offset.min(*offset);
+                }
+            }
+            if lowered != *written {
+                lowered.write(replica.directory(), written)?;
+                *written = lowered;
+            }
+        }
+        replica.cut(self.now(), leader_epoch, cut)
+    }
+
+    /// Brings a log to stable storage now. Blocks. What fails is handled as in the flusher.
+    pub(super) fn flush_now(&self, replica: &Replica) {
+        let Err(error) = replica.flush() else { return };
+        tracing::error!(partition = %replica.topic_partition(), %error, "flush failed");
+        if replica.directory().is_poisoned() {
+            super::start::take_offline(&self.replicas, replica.directory());
+        }
+    }
+
+    fn check_lag(&self, now: Now) {
+        for replica in self.replicas.all() {
+            replica.check_lag(now);
         }
     }
 

@@ -37,6 +37,7 @@ impl Broker {
     pub(super) fn retire_topic(&self, id: TopicId) {
         let mut leaving = Vec::new();
         for replica in self.replicas.remove(id) {
+            self.fetchers.release(&replica);
             leaving.push(retire(replica, ErrorCode::UnknownTopicOrPartition));
         }
         for log in self.offline.lock().extract_if(.., |log| log.topic_id == id) {

@@ -14,6 +14,7 @@ mod controller;
 pub mod delayed_produce;
 pub mod directories;
 pub mod fetch_sessions;
+mod fetchers;
 pub mod flusher;
 mod formation;
 pub mod groups;
@@ -69,6 +70,7 @@ pub struct Broker {
     opening: Mutex<()>,
     flusher: Arc<Flusher>,
     proposals: Arc<isr::Proposals>,
+    fetchers: fetchers::Fetchers,
     fetch_sessions: FetchSessions,
     fetch_max_bytes: usize,
     delayed_produces: DelayedProduces,

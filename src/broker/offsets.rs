@@ -46,8 +46,8 @@ impl PublishedOffsets {
     /// Called under the replica's mutex.
     pub fn store(&self, published: Published) {
         self.leader_epoch.store(published.leader_epoch.0, Ordering::Release);
-        self.log_end.store(published.log_end.0, Ordering::Release);
         // Sequentially consistent, for the waiting fetches: see `purgatory`.
+        self.log_end.store(published.log_end.0, Ordering::SeqCst);
         self.high_watermark.store(published.high_watermark.0, Ordering::SeqCst);
         self.last_stable.store(published.last_stable.0, Ordering::Release);
         self.log_start.store(published.log_start.0, Ordering::Release);
@@ -57,7 +57,7 @@ impl PublishedOffsets {
         let log_start = Offset(self.log_start.load(Ordering::Acquire));
         let last_stable = Offset(self.last_stable.load(Ordering::Acquire));
         let high_watermark = Offset(self.high_watermark.load(Ordering::SeqCst));
-        let log_end = Offset(self.log_end.load(Ordering::Acquire));
+        let log_end = Offset(self.log_end.load(Ordering::SeqCst));
         Published { log_start, last_stable, high_watermark, log_end, leader_epoch: self.leader_epoch() }
     }
 

@@ -30,7 +30,7 @@ use crate::log::{
 use crate::model::{BrokerId, ErrorCode, LeaderEpoch, Now, Offset, TopicId, TopicPartition};
 use crate::partition::{Effects, Event, OpenedLog, Partition, Published, RequiredAcks};
 
-pub use replication::{AppendFetched, FollowError, LeaderTold};
+pub use replication::{AppendFetched, Cut, FetchPosition, FollowError, LeaderTold};
 
 /// The answer of a partition that was taken offline by what it was asked to do.
 const OFFLINE: AppendRefused = AppendRefused::Replica(ErrorCode::KafkaStorageError);

@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::Broker;
 use super::directories::{self, Directory, DirectoryError};
 use super::fetch_sessions::FetchSessions;
+use super::fetchers::Fetchers;
 use super::flusher::Flusher;
 use super::formation;
 use super::groups::GroupCoordinators;
@@ -97,6 +98,7 @@ impl Broker {
             opening: Mutex::new(()),
             flusher,
             proposals: Arc::default(),
+            fetchers: Fetchers::default(),
             fetch_sessions: FetchSessions::new(slots_max),
             fetch_max_bytes: settings.get_usize("fetch.max.bytes"),
             delayed_produces: super::DelayedProduces::default(),
@@ -118,6 +120,9 @@ impl Broker {
                 broker.on_change(change);
             }
         });
+        // What has changed while the logs were opened.
+        broker.reconcile();
+        broker.fetchers.start(&broker);
         broker.groups.load_all(&broker);
         broker.housekeeper.start(Arc::downgrade(&broker))?;
         broker.start_controller()?;
@@ -129,6 +134,7 @@ impl Broker {
     pub async fn close(self: &Arc<Broker>) {
         self.close_controller().await;
         self.groups.close().await;
+        self.fetchers.close().await;
         self.housekeeper.close().await;
         self.flusher.close().await;
         let broker = Arc::clone(self);
@@ -343,7 +349,7 @@ fn write_identities(
     Ok(())
 }
 
-fn take_offline(replicas: &Replicas, directory: &Arc<LogDir>) {
+pub(super) fn take_offline(replicas: &Replicas, directory: &Arc<LogDir>) {
     for replica in replicas.all() {
         if Arc::ptr_eq(replica.directory(), directory) {
             replica.fence(ErrorCode::KafkaStorageError);

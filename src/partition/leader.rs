@@ -92,6 +92,15 @@ pub struct InSync {
     pub maximal: Vec<BrokerId>,
 }
 
+/// A follower that consumers may be sent to (KIP-392).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadCandidate {
+    pub id: BrokerId,
+    pub reached: Offset,
+    /// When it was last seen with all of the log, by the monotonic clock.
+    pub caught_up_ms: u64,
+}
+
 impl Leader {
     pub fn new(id: BrokerId, isr: Vec<BrokerId>, replicas: &[BrokerId], now: Now, log_end: Offset) -> Leader {
         let mut leader = Leader { id, followers: Vec::new(), committed: isr, proposal: None, epoch_start: log_end };
@@ -147,6 +156,24 @@ impl Leader {
         let others = self.followers.iter().map(|follower| follower.id);
         let maximal = std::iter::once(self.id).chain(others).filter(|id| self.is_maximal(*id)).collect();
         InSync { committed: self.committed.clone(), maximal }
+    }
+
+    /// Followers in sync that hold what lies behind an offset: one that lags would keep a consumer behind with it.
+    pub fn read_candidates(&self, offset: Offset) -> Vec<ReadCandidate> {
+        let holds = |follower: &&Follower| {
+            self.committed.contains(&follower.id) && follower.reached >= offset && follower.log_start <= offset
+        };
+        let describe = |follower: &Follower| ReadCandidate {
+            id: follower.id,
+            reached: follower.reached,
+            caught_up_ms: follower.caught_up_ms,
+        };
+        self.followers.iter().filter(holds).map(describe).collect()
+    }
+
+    /// Whether all that was there when our epoch began is committed.
+    pub fn has_committed_start(&self, high_watermark: Offset) -> bool {
+        high_watermark >= self.epoch_start
     }
 
     /// What our log's end and every member of the maximal set hold.

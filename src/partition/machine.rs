@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use crate::config::Durability;
 use crate::model::{BrokerId, ErrorCode, LeaderEpoch, Now, Offset};
 use crate::partition::Waiters;
-use crate::partition::leader::{FollowerFetch, InSync, Leader, Proposal, ProposedAt};
+use crate::partition::leader::{FollowerFetch, InSync, Leader, Proposal, ProposedAt, ReadCandidate};
 
 /// When a producer wants its answer. Source: ProduceRequest.json `Acks`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -360,6 +360,23 @@ impl<W> Partition<W> {
         match &self.role {
             Role::Leader(leader) => Some(leader.low_watermark(self.log_start, is_alive)),
             _ => None,
+        }
+    }
+
+    /// The followers that a consumer at an offset may be sent to; none when we do not lead.
+    pub fn read_candidates(&self, offset: Offset) -> Vec<ReadCandidate> {
+        match &self.role {
+            Role::Leader(leader) => leader.read_candidates(offset),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether a leader's high watermark has reached what was there when its epoch began. Until then it may be below what the
+    /// leader before it has shown (KIP-207).
+    pub fn has_committed_start(&self) -> bool {
+        match &self.role {
+            Role::Leader(leader) => leader.has_committed_start(self.high_watermark),
+            _ => false,
         }
     }
 

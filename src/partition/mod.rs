@@ -22,7 +22,7 @@ mod machine;
 mod tests;
 mod waiters;
 
-pub use leader::{FollowerFetch, InSync, Proposal};
+pub use leader::{FollowerFetch, InSync, Proposal, ReadCandidate};
 pub use machine::{
     Advance, BelowHighWatermark, Effects, Event, LAG_MAX_MS, Leadership, Loss, OpenedLog, Partition, Published,
     RequiredAcks,

@@ -4,9 +4,15 @@
 //!
 //! Sources: `KafkaApis.handleFetchRequest`, `ReplicaManager.fetchMessages` and `readFromLog`, `DelayedFetch`. Records are not
 //! read here: the answer names regions of segment files, which the server sends by `sendfile`.
-//! Only consumers are served: a request that claims to be a follower's is answered as Kafka answers one that is no replica,
-//! since whoever names a replica id moves its high watermark (CVE-2018-1288).
+//! A replica id is believed only on the listener of the brokers: whoever names one moves the partition's high watermark
+//! (CVE-2018-1288). Elsewhere the request is answered as Kafka answers one that is no replica.
+//!
+//! - A **follower** reads to the log's end, from the leader alone, and tells by its offset what it holds. It must name the leader
+//!   epoch, and counts only when its log does not diverge and it is not an earlier registration of its broker (KIP-903).
+//! - A **consumer** reads to the high watermark; from v11 on also from a follower, to which a leader with a replica selector
+//!   sends it when one stands in its rack (KIP-392).
 
+mod near;
 mod read;
 mod respond;
 
@@ -25,7 +31,7 @@ use crate::protocol::api_key::ApiKey;
 use crate::protocol::fetch::{self, Request};
 use crate::protocol::topic_ref::TopicRef;
 use crate::security::{Access, Operation, ResourceType};
-use read::{Isolation, Limits, Reading};
+use read::{Asker, Limits, Reading};
 use respond::Responder;
 
 /// The longest that a fetch waits, in ms, whatever it asks for: what waits is kept although its client may have gone.
@@ -49,11 +55,13 @@ impl RawApi for Fetch {
             Ok(context) => context,
             Err(code) => return RawReply::Now(responder.refuse(code)),
         };
-        let is_follower = request.replica_id >= 0;
         let limits = Limits::new(cx.broker, &request);
-        let isolation = Isolation::of(request.isolation_level);
-        let mut reading = Reading::new(cx.broker, &context, isolation, is_follower);
+        let mut reading = Reading::new(cx.broker, &context, Asker::of(cx, &request));
         reading.read(&context, limits);
+        if reading.report(cx, &context) {
+            reading.read(&context, limits);
+        }
+        reading.send_near(cx, &context, &request);
         let max_wait_ms = u64::try_from(request.max_wait_ms).unwrap_or(0).min(MAX_WAIT_MS);
         if max_wait_ms == 0 || context.partitions.is_empty() || reading.is_enough(limits) {
             return RawReply::Now(responder.answer(cx.broker, context, &mut reading));
@@ -93,6 +101,7 @@ fn begin(cx: &Context<'_>, request: &Request) -> Result<FetchContext, ErrorCode>
             partition: partition.partition,
             current_leader_epoch: LeaderEpoch(partition.current_leader_epoch),
             fetch_offset: Offset(partition.fetch_offset),
+            log_start: Offset(partition.log_start_offset),
             last_fetched_epoch: LeaderEpoch(partition.last_fetched_epoch),
             max_bytes: partition.partition_max_bytes,
         }));

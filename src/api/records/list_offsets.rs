@@ -3,14 +3,16 @@
 //! offset (KIP-405) · v9 −5, the last tiered offset (KIP-1005) · v10 timeout · v11 −6, the earliest pending upload (KIP-1023)
 //!
 //! Sources: `ReplicaManager.fetchOffset`, `Partition.fetchOffsetForTimestamp`, `UnifiedLog.fetchOffsetByTimestamp`. There is no
-//! tiered storage, so −4 is the log start, and −5 and −6 are nowhere. Replica ids are not believed: nobody sees beyond what
-//! consumers may read.
+//! tiered storage, so −4 is the log start, and −5 and −6 are nowhere. A new leader answers OFFSET_NOT_AVAILABLE until its high
+//! watermark has reached what was there when its epoch began, so that the end never seems to go back (KIP-207). A replica id is
+//! believed on the listener of the brokers only: replicas see the log's end.
 
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
 use crate::api::{Api, Context, Reply};
 use crate::broker::replica::Replica;
+use crate::config::Roles;
 use crate::log::TimestampOffset;
 use crate::model::{ErrorCode, LeaderEpoch, Offset, PartitionIndex};
 use crate::protocol::api_key::ApiKey;
@@ -47,7 +49,11 @@ impl Api for ListOffsets {
         if !(0..=READ_COMMITTED).contains(&request.isolation_level) {
             return Reply::Now(Self::refuse(&request, ErrorCode::UnknownServerError));
         }
-        let committed_only = request.isolation_level == READ_COMMITTED;
+        let bound = match request.isolation_level {
+            _ if *request.replica_id >= 0 && cx.connection.roles.meet(Roles::INTER_BROKER) => Bound::LogEnd,
+            READ_COMMITTED => Bound::LastStable,
+            _ => Bound::HighWatermark,
+        };
         Reply::Now(answer_each(&request, |topic, asked| {
             if repeated.contains(&(topic, asked.partition_index)) {
                 return Err(ErrorCode::InvalidRequest);
@@ -57,7 +63,8 @@ impl Api for ListOffsets {
             }
             let replica = cx.broker.replica(topic, PartitionIndex(asked.partition_index))?;
             replica.check_serving(LeaderEpoch(asked.current_leader_epoch))?;
-            find(&replica, asked.timestamp, committed_only).map(|found| as_told_in(cx.version, found))
+            let found = find(&replica, asked.timestamp, bound).map_err(|code| code_in(cx.version, code))?;
+            Ok(as_told_in(cx.version, found))
         }))
     }
 
@@ -70,9 +77,25 @@ impl Api for ListOffsets {
 const NOWHERE: TimestampOffset =
     TimestampOffset { timestamp_ms: NO_TIMESTAMP, offset: Offset::NONE, leader_epoch: LeaderEpoch(-1) };
 
-fn find(replica: &Replica, timestamp: i64, committed_only: bool) -> Result<TimestampOffset, ErrorCode> {
+/// How far the one who asks may see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Bound {
+    LogEnd,
+    HighWatermark,
+    LastStable,
+}
+
+fn find(replica: &Replica, timestamp: i64, seen: Bound) -> Result<TimestampOffset, ErrorCode> {
     let published = replica.published();
-    let bound = if committed_only { published.last_stable } else { published.high_watermark };
+    let bound = match seen {
+        Bound::LogEnd => published.log_end,
+        Bound::HighWatermark => published.high_watermark,
+        Bound::LastStable => published.last_stable,
+    };
+    let depends_on_end = timestamp == LATEST || timestamp >= 0;
+    if seen != Bound::LogEnd && depends_on_end && !replica.has_committed_start() {
+        return Err(ErrorCode::OffsetNotAvailable);
+    }
     let place = |offset, leader_epoch| TimestampOffset { timestamp_ms: NO_TIMESTAMP, offset, leader_epoch };
     let found = match timestamp {
         LATEST => return Ok(place(bound, published.leader_epoch)),
@@ -90,6 +113,11 @@ fn find(replica: &Replica, timestamp: i64, committed_only: bool) -> Result<Times
     })?;
     // A record that consumers cannot read yet is not told either.
     Ok(found.filter(|found| found.offset < bound).unwrap_or(NOWHERE))
+}
+
+/// First version that knows OFFSET_NOT_AVAILABLE; older clients try again on LEADER_NOT_AVAILABLE.
+fn code_in(version: i16, code: ErrorCode) -> ErrorCode {
+    if code == ErrorCode::OffsetNotAvailable && version < 5 { ErrorCode::LeaderNotAvailable } else { code }
 }
 
 /// `ReplicaManager.isListOffsetsTimestampUnsupported`.

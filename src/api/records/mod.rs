@@ -1,6 +1,7 @@
 //! APIs about records: in, out, and where they are.
 
 pub mod fetch;
+mod leaders;
 pub mod list_offsets;
 pub mod offset_for_leader_epoch;
 pub mod produce;

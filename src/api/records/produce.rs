@@ -14,6 +14,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
 
+use crate::api::records::leaders::Leaders;
 use crate::api::{Answer, BurstApi, BurstContext, RawReply, RawRequest, SlotToken};
 use crate::broker::Broker;
 use crate::broker::replica::{AppendRefused, Appended, Replica};
@@ -330,13 +331,16 @@ fn answer(cx: &BurstContext<'_>, correlation_id: i32, request: Request, entries:
     }
     let waiting = entries.iter().filter(|entry| entry.outcome.required.is_some()).count();
     if waiting == 0 {
-        return RawReply::Now(write(correlation_id, &request, entries.iter().map(|entry| &entry.outcome)));
+        let leaders = Leaders::new(Arc::clone(&cx.connection.listener));
+        let outcomes = entries.iter().map(|entry| &entry.outcome);
+        return RawReply::Now(write(cx.broker, leaders, correlation_id, &request, outcomes));
     }
     let timeout_ms = u64::try_from(request.timeout_ms).unwrap_or(0);
     let (token, reply) = cx.open_slot();
     let outcomes = entries.iter().map(|entry| entry.outcome.clone()).collect();
     let state = Mutex::new(Some(Waiting { token, correlation_id, request, outcomes, left: waiting }));
-    let pending = Arc::new(PendingProduce { state });
+    let (broker, listener) = (Arc::clone(cx.broker), Arc::clone(&cx.connection.listener));
+    let pending = Arc::new(PendingProduce { broker, listener, state });
     for (index, entry) in (0u32..).zip(entries) {
         if let (Some(required), Some(replica)) = (entry.outcome.required, entry.replica.take()) {
             let whole: Arc<dyn Complete> = Arc::clone(&pending) as Arc<dyn Complete>;
@@ -349,13 +353,25 @@ fn answer(cx: &BurstContext<'_>, correlation_id: i32, request: Request, entries:
     reply
 }
 
-fn write<'a>(correlation_id: i32, request: &Request, mut outcomes: impl Iterator<Item = &'a Outcome>) -> Answer {
+/// First version that tells new leaders (KIP-951).
+const LEADERS_FROM: i16 = 10;
+
+fn write<'a>(
+    broker: &Broker,
+    mut leaders: Leaders,
+    correlation_id: i32,
+    request: &Request,
+    mut outcomes: impl Iterator<Item = &'a Outcome>,
+) -> Answer {
     let mut out = BytesMut::with_capacity(128);
     let mut writer = ResponseWriter::new(request.version(), correlation_id, request.topic_count(), &mut out);
     for topic in request.topics() {
         writer.topic(topic.topic, topic.partition_count);
         for partition in topic.partitions() {
             let outcome = outcomes.next().expect("an outcome for each partition");
+            let tells = outcome.code == ErrorCode::NotLeaderOrFollower && request.version() >= LEADERS_FROM;
+            let current_leader =
+                if tells { leaders.current(broker, topic.topic, partition.index) } else { CurrentLeader::NONE };
             writer.partition(&PartitionResponse {
                 index: partition.index,
                 error_code: outcome.code.code(),
@@ -364,16 +380,18 @@ fn write<'a>(correlation_id: i32, request: &Request, mut outcomes: impl Iterator
                 log_start_offset: outcome.log_start.0,
                 record_errors: &outcome.record_errors,
                 error_message: outcome.message.as_deref(),
-                current_leader: CurrentLeader::NONE,
+                current_leader,
             });
         }
     }
-    writer.finish(0, &[]);
+    writer.finish(0, &leaders.endpoints);
     Answer::of_frame(out.freeze())
 }
 
 /// A request that waits until what it appended is committed (Kafka's `DelayedProduce`).
 struct PendingProduce {
+    broker: Arc<Broker>,
+    listener: Arc<str>,
     /// Empty once it is answered.
     state: Mutex<Option<Waiting>>,
 }
@@ -386,10 +404,11 @@ struct Waiting {
     left: usize,
 }
 
-impl Waiting {
-    fn answer(self) {
-        let answer = write(self.correlation_id, &self.request, self.outcomes.iter());
-        self.token.complete(answer);
+impl PendingProduce {
+    fn answer(&self, waiting: Waiting) {
+        let leaders = Leaders::new(Arc::clone(&self.listener));
+        let Waiting { token, correlation_id, request, outcomes, .. } = waiting;
+        token.complete(write(&self.broker, leaders, correlation_id, &request, outcomes.iter()));
     }
 }
 
@@ -400,8 +419,9 @@ impl Complete for PendingProduce {
         let outcome = usize::try_from(index).ok().and_then(|index| waiting.outcomes.get_mut(index));
         let outcome = outcome.expect("one outcome for each partition");
         outcome.required = None;
+        // The offsets stay beside the error, as in `DelayedProduce.tryComplete`.
         if let Err(code) = result {
-            *outcome = Outcome::refused(code);
+            outcome.code = code;
         }
         waiting.left -= 1;
         if waiting.left > 0 {
@@ -410,7 +430,7 @@ impl Complete for PendingProduce {
         let done = state.take();
         drop(state);
         if let Some(waiting) = done {
-            waiting.answer();
+            self.answer(waiting);
         }
     }
 }
@@ -422,7 +442,7 @@ impl crate::broker::delayed_produce::Expire for PendingProduce {
         for outcome in waiting.outcomes.iter_mut().filter(|outcome| outcome.required.is_some()) {
             outcome.code = ErrorCode::RequestTimedOut;
         }
-        waiting.answer();
+        self.answer(waiting);
     }
 
     fn is_done(&self) -> bool {

@@ -12,6 +12,7 @@ fn ask(partition: i32, offset: i64) -> FetchPartition {
         partition,
         current_leader_epoch: LeaderEpoch(-1),
         fetch_offset: Offset(offset),
+        log_start: Offset::NONE,
         last_fetched_epoch: LeaderEpoch(-1),
         max_bytes: 100,
     }

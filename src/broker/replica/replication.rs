@@ -7,16 +7,28 @@
 use std::sync::Arc;
 
 use super::{Held, Replica, min_in_sync};
+use crate::config::Durability;
 use crate::log::{AppendError, LogError, ReplicatedBatches};
 use crate::metadata;
 use crate::model::{BrokerId, ErrorCode, LeaderEpoch, Now, Offset};
-use crate::partition::{BelowHighWatermark, Event, FollowerFetch, InSync, Leadership, Loss, Proposal};
+use crate::partition::{BelowHighWatermark, Event, FollowerFetch, InSync, Leadership, Loss, Proposal, ReadCandidate};
 
 /// What a leader says of itself beside records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LeaderTold {
     pub high_watermark: Offset,
     pub log_start: Offset,
+}
+
+/// Where a follower goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FetchPosition {
+    /// At the log's end, all of which counts as held; with the epoch of the last record, -1 when the log knows none.
+    At { offset: Offset, last_fetched_epoch: LeaderEpoch },
+    /// Nowhere before the log is flushed: a fetch says that everything below its offset is on stable storage.
+    MustFlush,
+    /// It does not follow at that epoch.
+    None,
 }
 
 /// What a follower must do next.
@@ -132,6 +144,16 @@ impl Replica {
         self.held.lock().machine.in_sync()
     }
 
+    /// See [`crate::partition::Partition::read_candidates`].
+    pub fn read_candidates(&self, offset: Offset) -> Vec<ReadCandidate> {
+        self.held.lock().machine.read_candidates(offset)
+    }
+
+    /// See [`crate::partition::Partition::has_committed_start`].
+    pub fn has_committed_start(&self) -> bool {
+        self.held.lock().machine.has_committed_start()
+    }
+
     /// See [`crate::partition::Partition::low_watermark`].
     pub fn low_watermark(&self, is_alive: impl Fn(BrokerId) -> bool) -> Option<Offset> {
         self.held.lock().machine.low_watermark(is_alive)
@@ -159,10 +181,17 @@ impl Replica {
         }
     }
 
-    /// Where a follower goes on: the log's end and the epoch of its last record. `None` when it does not follow at that epoch.
-    pub fn fetch_position(&self, leader_epoch: LeaderEpoch) -> Option<(Offset, LeaderEpoch)> {
+    /// Where a follower of an epoch's leader goes on.
+    pub fn fetch_position(&self, leader_epoch: LeaderEpoch) -> FetchPosition {
         let held = self.held.lock();
-        follows(&held, leader_epoch).then(|| (held.log.log_end_offset(), held.log.last_fetched_epoch()))
+        if !follows(&held, leader_epoch) {
+            return FetchPosition::None;
+        }
+        let offset = held.log.log_end_offset();
+        if held.machine.durability() == Durability::Flushed && held.log.durable_end().offset() < offset {
+            return FetchPosition::MustFlush;
+        }
+        FetchPosition::At { offset, last_fetched_epoch: held.log.last_fetched_epoch() }
     }
 
     /// Appends what the leader of an epoch has sent for `fetch_offset`, and learns what it says of itself: it does so only of an
@@ -195,7 +224,8 @@ impl Replica {
             self.step(held, Event::LeaderAnswered { leader_epoch, high_watermark: told.high_watermark });
             held.leader_log_start = held.leader_log_start.max(told.log_start);
             self.follow_log_start(held);
-            Ok(AppendFetched { log_end, must_flush: held.log.needs_flush() })
+            let must_flush = held.machine.durability() == Durability::Flushed && held.log.needs_flush();
+            Ok(AppendFetched { log_end, must_flush })
         });
         self.finish(held);
         appended.unwrap_or(Err(FollowError::Offline))
@@ -209,6 +239,11 @@ impl Replica {
         let high_watermark = held.machine.high_watermark();
         let log_start = held.log.advance_log_start_offset(held.leader_log_start, high_watermark);
         self.step(held, Event::LogStartMoved { log_start });
+    }
+
+    /// Up to where the log is on stable storage.
+    pub fn durable_end(&self) -> Offset {
+        self.held.lock().log.durable_end().offset()
     }
 
     /// Where the log must be cut when the leader of an epoch answers that ours leaves its own: see

@@ -2,18 +2,22 @@
 
 use std::sync::Arc;
 
+use crate::api::Context;
 use crate::broker::Broker;
 use crate::broker::fetch_sessions::{FetchContext, FetchOutcome, FetchPartition, FetchTopic};
-use crate::broker::purgatory::Watch;
+use crate::broker::purgatory::{Watch, Watchers};
 use crate::broker::replica::Replica;
+use crate::config::Roles;
 use crate::log::{ReadRequest, Region};
-use crate::model::{ErrorCode, LeaderEpoch, Offset, PartitionIndex};
-use crate::partition::Published;
+use crate::model::{BrokerId, ErrorCode, LeaderEpoch, Offset, PartitionIndex};
+use crate::partition::{FollowerFetch, Published};
 use crate::protocol::fetch::Request;
 
 /// How much a reader may see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Isolation {
+    /// Up to the log's end: replicas, and tools that look at them (`FetchIsolation.LOG_END`).
+    LogEnd,
     /// Up to the high watermark.
     ReadUncommitted,
     /// Up to the last stable offset (KIP-98).
@@ -21,15 +25,66 @@ pub(super) enum Isolation {
 }
 
 impl Isolation {
-    /// Kafka's `IsolationLevel.forId`; the request's other numbers are not refused there either.
-    pub(super) fn of(level: i8) -> Isolation {
-        if level == 1 { Isolation::ReadCommitted } else { Isolation::ReadUncommitted }
-    }
-
     fn bound(self, published: &Published) -> Offset {
         match self {
+            Isolation::LogEnd => published.log_end,
             Isolation::ReadUncommitted => published.high_watermark,
             Isolation::ReadCommitted => published.last_stable,
+        }
+    }
+}
+
+/// Who reads.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asker {
+    isolation: Isolation,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    /// Whether a follower may answer, too.
+    Consumer {
+        takes_followers: bool,
+    },
+    Replica {
+        id: BrokerId,
+        broker_epoch: i64,
+    },
+    /// It names a replica id where that is not believed.
+    Impostor,
+}
+
+/// First version that lets a follower answer (KIP-392).
+const FOLLOWERS_FROM: i16 = 11;
+/// `FetchRequest.CONSUMER_REPLICA_ID`; other negative ids are tools that look at replicas.
+const CONSUMER_REPLICA_ID: i32 = -1;
+
+impl Asker {
+    pub(super) fn of(cx: &Context<'_>, request: &Request) -> Asker {
+        let id = request.replica_id;
+        // Kafka's `IsolationLevel.forId`; the request's other numbers are not refused there either.
+        let isolation = match request.isolation_level {
+            _ if id != CONSUMER_REPLICA_ID => Isolation::LogEnd,
+            1 => Isolation::ReadCommitted,
+            _ => Isolation::ReadUncommitted,
+        };
+        let kind = match id {
+            0.. if cx.connection.roles.meet(Roles::INTER_BROKER) => {
+                Kind::Replica { id: BrokerId(id), broker_epoch: request.replica_epoch }
+            }
+            0.. => Kind::Impostor,
+            CONSUMER_REPLICA_ID => Kind::Consumer { takes_followers: cx.version >= FOLLOWERS_FROM },
+            _ => Kind::Consumer { takes_followers: true },
+        };
+        Asker { isolation, kind }
+    }
+
+    /// `FetchParams.fetchOnlyLeader`.
+    fn check(self, replica: &Replica, claimed: LeaderEpoch) -> Result<(), ErrorCode> {
+        match self.kind {
+            Kind::Consumer { takes_followers: true } => replica.check_readable(claimed).map(drop),
+            _ => replica.check_serving(claimed),
         }
     }
 }
@@ -60,6 +115,8 @@ pub(super) struct Found {
     bound: Offset,
     /// Whether the error came before any replica was asked; Kafka's answer differs in a detail.
     pub(super) is_unknown: bool,
+    /// The follower that the consumer should ask instead.
+    pub(super) preferred: Option<BrokerId>,
 }
 
 impl Found {
@@ -67,23 +124,22 @@ impl Found {
         let (high_watermark, log_start) = (Offset::NONE, Offset::NONE);
         let outcome = FetchOutcome { error: code, high_watermark, log_start, has_records: false, diverges: false };
         let (last_stable, bound) = (Offset::NONE, Offset::NONE);
-        Found { outcome, last_stable, region: None, diverging: None, bound, is_unknown: false }
+        Found { outcome, last_stable, region: None, diverging: None, bound, is_unknown: false, preferred: None }
     }
 }
 
 /// The partitions of a fetch and what was found in them, in the order of its context.
 pub(super) struct Reading {
-    isolation: Isolation,
-    is_follower: bool,
+    asker: Asker,
     replicas: Vec<Result<Arc<Replica>, ErrorCode>>,
     pub(super) found: Vec<Found>,
     bytes: usize,
 }
 
 impl Reading {
-    pub(super) fn new(broker: &Broker, context: &FetchContext, isolation: Isolation, is_follower: bool) -> Reading {
+    pub(super) fn new(broker: &Broker, context: &FetchContext, asker: Asker) -> Reading {
         let find = |asked: &FetchPartition| {
-            if is_follower {
+            if matches!(asker.kind, Kind::Impostor) {
                 return Err(ErrorCode::NotLeaderOrFollower);
             }
             let partition = PartitionIndex(asked.partition);
@@ -93,11 +149,46 @@ impl Reading {
             }
         };
         let replicas = context.partitions.iter().map(find).collect();
-        Reading { isolation, is_follower, replicas, found: Vec::new(), bytes: 0 }
+        Reading { asker, replicas, found: Vec::new(), bytes: 0 }
     }
 
     pub(super) fn isolation(&self) -> Isolation {
-        self.isolation
+        self.asker.isolation
+    }
+
+    /// Each partition as it was asked for, its replica if there is one, and what was found.
+    pub(super) fn each<'a>(
+        &'a mut self,
+        context: &'a FetchContext,
+    ) -> impl Iterator<Item = (&'a FetchPartition, &'a Arc<Replica>, &'a mut Found)> {
+        let found = context.partitions.iter().zip(&self.replicas).zip(&mut self.found);
+        found.filter_map(|((asked, replica), found)| Some((asked, replica.as_ref().ok()?, found)))
+    }
+
+    /// Tells the leaders here how far a follower is, by a fetch that was found in order. Whether that moved anything that the
+    /// answer should say. Once a request: what is read after waiting says nothing new of the follower
+    /// (`ReplicaManager.readFromLog`, `DelayedFetch.onComplete`).
+    pub(super) fn report(&mut self, cx: &Context<'_>, context: &FetchContext) -> bool {
+        let Kind::Replica { id, broker_epoch } = self.asker.kind else { return false };
+        let image = cx.broker.image();
+        let registered = image.broker(id);
+        // What an earlier registration says is of a log that this one may have lost.
+        if registered.is_some_and(|broker| broker_epoch < broker.epoch) {
+            return false;
+        }
+        let is_eligible = registered.is_some_and(|broker| broker.is_active() && broker.epoch == broker_epoch);
+        let mut moved = false;
+        for (asked, replica, found) in self.each(context) {
+            // Without the epoch nobody knows which leader's log the offset speaks of.
+            if found.outcome.error.is_error() || found.diverging.is_some() || asked.current_leader_epoch.0 < 0 {
+                continue;
+            }
+            let (offset, log_start) = (asked.fetch_offset, asked.log_start);
+            let fetch = FollowerFetch { follower: id, broker_epoch, is_eligible, offset, log_start, now: cx.now };
+            replica.follower_fetched(asked.current_leader_epoch, fetch);
+            moved |= replica.published().high_watermark != found.outcome.high_watermark;
+        }
+        moved
     }
 
     /// Reads all partitions in order. Only the first batch of the whole answer may exceed the limits
@@ -110,10 +201,13 @@ impl Reading {
             let max_bytes = usize::try_from(asked.max_bytes).unwrap_or(0).min(left);
             let found = match replica {
                 Ok(replica) => {
-                    let read = read_one(replica, asked, self.isolation, max_bytes, self.bytes == 0);
+                    let read = read_one(replica, asked, self.asker, max_bytes, self.bytes == 0);
                     read.unwrap_or_else(Found::refused)
                 }
-                Err(code) => Found { is_unknown: !self.is_follower, ..Found::refused(*code) },
+                Err(code) => {
+                    let is_unknown = !matches!(self.asker.kind, Kind::Impostor);
+                    Found { is_unknown, ..Found::refused(*code) }
+                }
             };
             self.bytes += found.region.as_ref().map_or(0, |region| region.len);
             self.found.push(found);
@@ -123,7 +217,10 @@ impl Reading {
     /// Whether the answer need not wait: enough bytes, or something that the client must hear at once.
     pub(super) fn is_enough(&self, limits: Limits) -> bool {
         self.bytes >= limits.min_bytes
-            || self.found.iter().any(|found| found.outcome.error.is_error() || found.diverging.is_some())
+            || self
+                .found
+                .iter()
+                .any(|found| found.outcome.error.is_error() || found.diverging.is_some() || found.preferred.is_some())
     }
 
     pub(super) fn missing_bytes(&self, limits: Limits) -> i64 {
@@ -132,13 +229,20 @@ impl Reading {
 
     pub(super) fn watch(&self, watch: &Arc<Watch>) {
         for replica in self.replicas.iter().flatten() {
-            replica.watchers().add(watch);
+            self.watchers(replica).add(watch);
         }
     }
 
     pub(super) fn unwatch(&self, watch: &Arc<Watch>) {
         for replica in self.replicas.iter().flatten() {
-            replica.watchers().remove(watch);
+            self.watchers(replica).remove(watch);
+        }
+    }
+
+    fn watchers<'a>(&self, replica: &'a Replica) -> &'a Watchers {
+        match self.asker.isolation {
+            Isolation::LogEnd => replica.log_end_watchers(),
+            _ => replica.watchers(),
         }
     }
 
@@ -146,8 +250,8 @@ impl Reading {
     pub(super) fn has_moved(&self) -> bool {
         self.replicas.iter().zip(&self.found).any(|(replica, found)| {
             replica.as_ref().is_ok_and(|replica| {
-                let bound = self.isolation.bound(&replica.published());
-                bound != found.bound || replica.check_serving(LeaderEpoch(-1)).is_err()
+                let bound = self.asker.isolation.bound(&replica.published());
+                bound != found.bound || self.asker.check(replica, LeaderEpoch(-1)).is_err()
             })
         })
     }
@@ -160,11 +264,11 @@ impl Reading {
 fn read_one(
     replica: &Replica,
     asked: &FetchPartition,
-    isolation: Isolation,
+    asker: Asker,
     max_bytes: usize,
     min_one: bool,
 ) -> Result<Found, ErrorCode> {
-    replica.check_serving(asked.current_leader_epoch)?;
+    asker.check(replica, asked.current_leader_epoch)?;
     let published = replica.published();
     let diverging = diverging_epoch(replica, asked, &published)?;
     // Kafka answers out of range by the log's end, not by what this reader may see of it: ahead of that there is just nothing.
@@ -175,7 +279,7 @@ fn read_one(
     if asked.max_bytes < 0 {
         return Err(ErrorCode::UnknownServerError);
     }
-    let bound = isolation.bound(&published);
+    let bound = asker.isolation.bound(&published);
     let region = if diverging.is_some() || asked.fetch_offset >= bound {
         None
     } else {
@@ -196,7 +300,8 @@ fn read_one(
         has_records: region.is_some(),
         diverges: diverging.is_some(),
     };
-    Ok(Found { outcome, last_stable: published.last_stable, region, diverging, bound, is_unknown: false })
+    let last_stable = published.last_stable;
+    Ok(Found { outcome, last_stable, region, diverging, bound, is_unknown: false, preferred: None })
 }
 
 /// Where the reader's history leaves ours, if it says what it has read last (`Partition.readRecords`).

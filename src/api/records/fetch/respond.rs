@@ -5,14 +5,15 @@ use std::sync::Arc;
 use bytes::BytesMut;
 
 use super::read::{Found, Isolation, Reading};
+use crate::api::records::leaders::Leaders;
 use crate::api::{Answer, Chunk, Context};
 use crate::broker::Broker;
 use crate::broker::fetch_sessions::{FetchContext, FetchPartition, FetchTopic, NO_SESSION};
 use crate::io::random;
 use crate::log::Region;
-use crate::model::{ErrorCode, PartitionIndex};
+use crate::model::ErrorCode;
 use crate::protocol::fetch::{self, PartitionResponse, Records, ResponseHead, ResponseWriter};
-use crate::protocol::leader::{CurrentLeader, NodeEndpoint};
+use crate::protocol::leader::CurrentLeader;
 use crate::protocol::topic_ref::TopicRef;
 
 /// First version that tells new leaders (KIP-951).
@@ -91,48 +92,24 @@ impl Responder {
         }
         let mut writer = self.writer(ErrorCode::None, session_id, runs.len());
         let mut told = told.into_iter();
-        let mut leaders = Vec::new();
+        let mut leaders = Leaders::new(Arc::clone(&self.listener));
         for run in runs {
             for (index, (asked, found)) in told.by_ref().take(run).enumerate() {
                 if index == 0 {
                     writer.topic(topic_ref(&asked.topic), run);
                 }
-                let current_leader = self.current_leader(broker, &asked, found.outcome.error, &mut leaders);
+                let code = found.outcome.error;
+                let tells = matches!(code, ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch);
+                let current_leader = if self.version >= LEADERS_FROM && tells {
+                    leaders.current(broker, topic_ref(&asked.topic), asked.partition)
+                } else {
+                    CurrentLeader::NONE
+                };
                 let answer = partition_response(&asked, &found, isolation, current_leader);
                 writer.partition(&answer, Some(FileRecords(found.region)));
             }
         }
-        to_answer(writer.finish(&leaders))
-    }
-
-    /// Who leads now, beside an error that says that the client knows it wrong.
-    fn current_leader(
-        &self,
-        broker: &Broker,
-        asked: &FetchPartition,
-        code: ErrorCode,
-        leaders: &mut Vec<NodeEndpoint>,
-    ) -> CurrentLeader {
-        let tells = matches!(code, ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch);
-        if self.version < LEADERS_FROM || !tells {
-            return CurrentLeader::NONE;
-        }
-        let image = broker.image();
-        let topic = match &asked.topic {
-            FetchTopic::Name(name) => image.topic(name),
-            FetchTopic::Id(id) => image.topic_by_id(*id),
-        };
-        let partition = topic.and_then(|topic| topic.partition(PartitionIndex(asked.partition)));
-        let Some(partition) = partition else { return CurrentLeader::NONE };
-        let leader = image.broker(partition.leader);
-        let endpoint = leader.and_then(|leader| leader.endpoints.iter().find(|at| *at.listener == *self.listener));
-        if let (Some(leader), Some(endpoint)) = (leader, endpoint)
-            && leaders.iter().all(|known| known.node_id != leader.id.0)
-        {
-            let (host, port) = (endpoint.host.clone(), i32::from(endpoint.port));
-            leaders.push(NodeEndpoint { node_id: leader.id.0, host, port, rack: leader.rack.clone() });
-        }
-        CurrentLeader { leader_id: partition.leader.0, leader_epoch: partition.leader_epoch.0 }
+        to_answer(writer.finish(&leaders.endpoints))
     }
 }
 
@@ -154,7 +131,7 @@ fn partition_response(
         current_leader,
         snapshot_id: None,
         aborted_transactions: (is_committed || found.is_unknown).then_some(NONE_ABORTED),
-        preferred_read_replica: -1,
+        preferred_read_replica: found.preferred.map_or(-1, |replica| replica.0),
     }
 }
 

@@ -1,0 +1,199 @@
+//! Three servers that follow each other over real sockets. Each has metadata of its own, to which the test tells the same facts, so
+//! that it can tell one of them late what the others know: what a network does to a cluster.
+
+use std::sync::Arc;
+
+use super::{Fixture, LIMIT};
+use crate::broker::replica::Replica;
+use crate::broker::waiter::Waiter;
+use crate::io::threads::wait;
+use crate::log::{Origin, ReadRequest};
+use crate::metadata::{Endpoint, Partition, Record};
+use crate::model::{BrokerId, ErrorCode, LeaderEpoch, Offset, PartitionIndex, TopicId};
+use crate::partition::RequiredAcks;
+use crate::protocol::record_batch::BatchIter;
+use crate::protocol::records::{RecordBatchBuilder, RecordIter};
+
+const P0: PartitionIndex = PartitionIndex(0);
+
+struct Trio {
+    nodes: Vec<Fixture>,
+    topic: TopicId,
+}
+
+/// Of one node's partition: a leader, or nobody, at an epoch.
+fn state(leader: i32, epoch: i32, isr: &[i32]) -> Partition {
+    let ids = |ids: &[i32]| ids.iter().copied().map(BrokerId).collect::<Vec<_>>().as_slice().into();
+    Partition {
+        leader: BrokerId(leader),
+        leader_epoch: LeaderEpoch(epoch),
+        partition_epoch: epoch,
+        isr: ids(isr),
+        ..Partition::created(ids(&[1, 2, 3]))
+    }
+}
+
+impl Trio {
+    fn start(more: &[(&str, &str)]) -> Trio {
+        let ids = ["1", "2", "3"];
+        let start = |id: &&str| {
+            let own = [("node.id", *id), ("broker.session.timeout.ms", "3600000")];
+            Fixture::start(&[&own, more].concat())
+        };
+        let trio = Trio { nodes: ids.iter().map(start).collect(), topic: TopicId(uuid::Uuid::from_u128(7)) };
+        let registered: Vec<Record> = (1..).zip(&trio.nodes).map(|(id, node)| registration(id, node)).collect();
+        for (at, node) in trio.nodes.iter().enumerate() {
+            let others = registered.iter().enumerate().filter(|(of, _)| *of != at);
+            submit(node, others.map(|(_, record)| record.clone()).collect());
+        }
+        trio
+    }
+
+    /// Creates the topic `t` with one partition, nobody leading it yet.
+    fn create(self) -> Trio {
+        let partitions = vec![state(-1, 0, &[1, 2, 3])];
+        self.tell(&[1, 2, 3], Record::TopicCreated { name: "t".into(), id: self.topic, partitions });
+        self
+    }
+
+    fn tell(&self, nodes: &[usize], record: Record) {
+        nodes.iter().for_each(|node| submit(&self.nodes[node - 1], vec![record.clone()]));
+    }
+
+    /// Tells some nodes a new state of the partition.
+    fn elect(&self, nodes: &[usize], state: Partition) {
+        self.tell(nodes, Record::PartitionChanged { topic_id: self.topic, partition: P0, state });
+    }
+
+    fn replica(&self, node: usize) -> Arc<Replica> {
+        let broker = self.nodes[node - 1].running().broker();
+        broker.replica_by_id(self.topic, P0).expect("a replica")
+    }
+
+    fn append(&self, node: usize, value: &str, acks: RequiredAcks) -> Offset {
+        let replica = self.replica(node);
+        let now = self.nodes[node - 1].running().broker().now();
+        let mut builder = RecordBatchBuilder::new(LeaderEpoch(-1), now.wall_ms);
+        builder.append(now.wall_ms, None, Some(value.as_bytes()));
+        let batches = replica.validate(now, builder.build(), Origin::Client).expect("a good batch");
+        replica.append(now, &batches, acks).expect("an append").required
+    }
+
+    /// Waits for what an `acks=all` producer waits for.
+    fn acknowledged(&self, node: usize, required: Offset) -> Result<(), ErrorCode> {
+        let (told, outcome) = std::sync::mpsc::channel();
+        let replica = self.replica(node);
+        replica.when_committed(required, Waiter::Once(Box::new(move |result| told.send(result).expect("a listener"))));
+        replica.run_completions();
+        outcome.recv_timeout(LIMIT).expect("an outcome in time")
+    }
+
+    fn eventually(&self, node: usize, what: &str, holds: impl Fn(&Trio) -> bool) {
+        self.nodes[node - 1].eventually(what, |_| holds(self));
+    }
+
+    /// The records that a node has on stable storage: value and leader epoch of each.
+    fn stored(&self, node: usize) -> Vec<String> {
+        let replica = self.replica(node);
+        let upper_bound = replica.durable_end();
+        let offset = replica.published().log_start;
+        let request = ReadRequest { offset, max_bytes: 1 << 20, upper_bound, min_one: true };
+        // A log that is being begun anew may have moved between the two looks.
+        let Ok(Some(region)) = replica.reader().read(request) else { return Vec::new() };
+        let bytes = region.read().expect("bytes");
+        let mut stored = Vec::new();
+        for batch in BatchIter::new(&bytes) {
+            let batch = batch.expect("a whole batch");
+            for record in RecordIter::new(batch.header, batch.records()) {
+                let value = record.expect("a record").value.unwrap_or_default();
+                let value = String::from_utf8_lossy(value);
+                stored.push(format!("{value}@{}", batch.header.partition_leader_epoch));
+            }
+        }
+        stored
+    }
+}
+
+fn submit(node: &Fixture, records: Vec<Record>) {
+    wait(node.running().broker().quorum().submit(records)).expect("a quorum of one");
+}
+
+/// What a node knows of itself, as the others are told it.
+fn registration(id: i32, node: &Fixture) -> Record {
+    let image = node.running().broker().image();
+    let broker = image.broker(BrokerId(id)).expect("it has registered");
+    let address = node.running().addresses()[0];
+    Record::BrokerRegistered {
+        broker_id: broker.id,
+        incarnation: broker.incarnation,
+        broker_epoch: broker.epoch,
+        endpoints: vec![Endpoint {
+            listener: "PLAINTEXT".into(),
+            host: address.ip().to_string(),
+            port: address.port(),
+            security_protocol: 0,
+        }],
+        rack: None,
+        fenced: false,
+        directories: broker.directories.clone(),
+    }
+}
+
+#[test]
+fn an_acknowledged_record_is_on_every_disk_and_the_next_leader_has_it() {
+    let trio = Trio::start(&[("min.insync.replicas", "2")]).create();
+    trio.elect(&[1, 2, 3], state(1, 1, &[1, 2, 3]));
+    for value in ["a", "b", "c"] {
+        let required = trio.append(1, value, RequiredAcks::All);
+        assert_eq!(trio.acknowledged(1, required), Ok(()));
+    }
+    for node in [1, 2, 3] {
+        assert_eq!(trio.stored(node), ["a@1", "b@1", "c@1"], "node {node}");
+    }
+    trio.elect(&[1, 2, 3], state(2, 2, &[1, 2, 3]));
+    let required = trio.append(2, "d", RequiredAcks::All);
+    assert_eq!(trio.acknowledged(2, required), Ok(()));
+    for node in [1, 2, 3] {
+        assert_eq!(trio.stored(node), ["a@1", "b@1", "c@1", "d@2"], "node {node}");
+    }
+    // Those who follow learn what is committed.
+    trio.eventually(1, "the high watermark travels", |trio| trio.replica(3).published().high_watermark == Offset(4));
+}
+
+#[test]
+fn a_leader_that_was_cut_off_gives_up_what_nobody_else_has() {
+    let trio = Trio::start(&[]).create();
+    trio.elect(&[1, 2, 3], state(1, 1, &[1, 2, 3]));
+    let required = trio.append(1, "a", RequiredAcks::All);
+    assert_eq!(trio.acknowledged(1, required), Ok(()));
+    // The others hear that nobody leads; node 1 does not hear it, and takes more.
+    trio.elect(&[2, 3], state(-1, 2, &[1, 2, 3]));
+    let lost = trio.append(1, "lost", RequiredAcks::Leader);
+    trio.append(1, "lost too", RequiredAcks::Leader);
+    let (told, outcome) = std::sync::mpsc::channel();
+    trio.replica(1).when_committed(lost, Waiter::Once(Box::new(move |result| told.send(result).expect("a listener"))));
+    trio.elect(&[2, 3], state(2, 3, &[2, 3]));
+    let required = trio.append(2, "b", RequiredAcks::All);
+    assert_eq!(trio.acknowledged(2, required), Ok(()));
+    assert_eq!(trio.stored(3), ["a@1", "b@3"]);
+    assert_eq!(trio.stored(1), ["a@1", "lost@1", "lost too@1"]);
+    // At last it hears who leads: its tail goes, and those who waited for it are told.
+    trio.elect(&[1], state(2, 3, &[2, 3]));
+    assert_eq!(outcome.recv_timeout(LIMIT), Ok(Err(ErrorCode::NotLeaderOrFollower)));
+    trio.eventually(1, "the old leader has what the new one has", |trio| trio.stored(1) == ["a@1", "b@3"]);
+}
+
+#[test]
+fn a_follower_that_was_away_begins_where_the_leaders_log_begins() {
+    let trio = Trio::start(&[]).create();
+    trio.elect(&[1, 2], state(1, 1, &[1, 2]));
+    for value in ["a", "b", "c"] {
+        let required = trio.append(1, value, RequiredAcks::All);
+        assert_eq!(trio.acknowledged(1, required), Ok(()));
+    }
+    trio.replica(1).with_log(|log, published| log.advance_log_start_offset(Offset(2), published.high_watermark));
+    trio.elect(&[3], state(1, 1, &[1, 2]));
+    trio.eventually(3, "what is left is copied", |trio| trio.stored(3) == ["c@1"]);
+    assert_eq!(trio.replica(3).published().log_start, Offset(2));
+    trio.eventually(2, "a log start travels", |trio| trio.replica(2).published().log_start == Offset(2));
+}
