@@ -90,7 +90,7 @@ pub(super) fn lines(settings: &Settings, all: bool) -> Vec<String> {
             Some(value) if needs_quotes(value) => format!("{value:?}"),
             Some(value) => value.to_owned(),
         };
-        let effect = if key.has_effect { "" } else { ", no effect here" };
+        let effect = if key.is_heeded() { "" } else { ", no effect here" };
         lines.push(format!("{}: {value} # {origin}{effect}", key.name));
     }
     lines

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::catalogue::{self, Key};
+use super::catalogue::{self, Key, OLD_NAME_OF_NODE_ID};
 use super::properties::{self, Entry};
 use super::settings::{Assigned, Origin, Settings};
 use super::{consistency, value, yaml};
@@ -163,10 +163,22 @@ impl Loading {
             let reason = format!("{name} = {text}: already set by {earlier}");
             return self.refuse(origin, reason);
         }
-        if !key.has_effect {
+        if !key.is_heeded() {
             self.without_effect.push(name.to_owned());
         }
         self.assigned.insert(key.name, Assigned { text: text.trim().to_owned(), origin });
+    }
+
+    /// One setting with an old name and a new one: whichever was given holds for both, and of two the one of the later layer.
+    /// Two of one layer stay, to be compared.
+    fn settle_node_id(&mut self) {
+        for (given, other) in [("node.id", OLD_NAME_OF_NODE_ID), (OLD_NAME_OF_NODE_ID, "node.id")] {
+            let Some(assigned) = self.assigned.get(given).cloned() else { continue };
+            let layer_of_other = self.assigned.get(other).map_or(0, |other| other.origin.layer());
+            if assigned.origin.layer() > layer_of_other {
+                self.assigned.insert(other, assigned);
+            }
+        }
     }
 
     fn refuse(&mut self, origin: Origin, message: String) {
@@ -177,12 +189,7 @@ impl Loading {
         if !self.problems.is_empty() {
             return Err(LoadError { problems: self.problems });
         }
-        // One setting with an old name and a new one: whichever was given holds for both.
-        for (given, other) in [("node.id", "broker.id"), ("broker.id", "node.id")] {
-            if let Some(assigned) = self.assigned.get(given).cloned() {
-                self.assigned.entry(other).or_insert(assigned);
-            }
-        }
+        self.settle_node_id();
         let settings = Settings::new(std::mem::take(&mut self.assigned));
         for (key, reason) in consistency::complaints(&settings) {
             let written = settings.get_text(key).unwrap_or("null");
@@ -280,6 +287,24 @@ mod tests {
         let expected =
             "settings without effect here: KAFKA_HEAP_OPTS, KAFKA_PORT, num.network.threads, zookeeper.connect";
         assert_eq!(loaded.warnings, [expected]);
+    }
+
+    #[rstest]
+    #[case("broker.id=7", "", "", "7")]
+    #[case("broker.id=7", "KAFKA_NODE_ID=8", "", "8")]
+    #[case("node.id=7", "KAFKA_BROKER_ID=8", "node.id=9", "9")]
+    #[case("node.id=7", "KAFKA_BROKER_ID=8\nOTTLA_NODE_ID=9", "", "9")]
+    #[case("broker.id=7\nnode.id=7", "", "", "7")]
+    fn the_old_name_of_a_nodes_id_counts_as_the_new_one(
+        #[case] file: &str,
+        #[case] environment: &str,
+        #[case] flags: &str,
+        #[case] id: &str,
+    ) {
+        let loaded = load_text("server.properties", file, environment, flags).expect("one id");
+        assert_eq!(loaded.settings.get_text("node.id"), Some(id));
+        assert_eq!(loaded.settings.get_text("broker.id"), Some(id));
+        assert_eq!(loaded.warnings, Vec::<String>::new());
     }
 
     /// File, environment, flags, and the whole text that the user reads.

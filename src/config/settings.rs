@@ -20,6 +20,19 @@ pub enum Origin {
     Flag(String),
 }
 
+impl Origin {
+    /// Where its layer comes in the order of layers: of two values the later one holds.
+    pub(super) fn layer(&self) -> u8 {
+        match self {
+            Origin::Default => 0,
+            Origin::File { .. } => 1,
+            Origin::Environment(variable) if variable.starts_with("KAFKA_") => 2,
+            Origin::Environment(_) => 3,
+            Origin::Flag(_) => 4,
+        }
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

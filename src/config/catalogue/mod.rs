@@ -87,6 +87,9 @@ pub enum Rule {
     ShareAutoOffsetReset,
 }
 
+/// What Kafka called `node.id` before it had controllers; a value under either name holds for both.
+pub const OLD_NAME_OF_NODE_ID: &str = "broker.id";
+
 /// One setting.
 #[derive(Clone, Copy, Debug)]
 pub struct Key {
@@ -214,6 +217,11 @@ impl Key {
     const fn stored(mut self, documentation: &'static str) -> Key {
         self.documentation = documentation;
         self
+    }
+
+    /// Whether giving it changes what Ottla does: the old name of another setting has no effect of its own.
+    pub fn is_heeded(&self) -> bool {
+        self.has_effect || self.name == OLD_NAME_OF_NODE_ID
     }
 
     /// Whether its value is a secret that is never shown.
