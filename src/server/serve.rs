@@ -14,10 +14,12 @@ use super::run::Server;
 
 /// How long a stop may take before it is given up.
 const STOP_LIMIT: Duration = Duration::from_secs(60);
+/// Signals so soon after the first are the same wish told twice: `timeout` and others signal a process and then its whole group.
+const REPEAT: Duration = Duration::from_millis(250);
 /// What a shell shows for a process that was ended by Ctrl-C.
 const EXIT_INTERRUPTED: i32 = 130;
 
-/// Serves until SIGTERM or Ctrl-C; a second signal ends the process at once.
+/// Serves until SIGTERM or Ctrl-C; a second one, unless it follows at once, ends the process as it is.
 ///
 /// Prints one line on standard output when clients can connect.
 pub fn serve(settings: Settings) -> anyhow::Result<()> {
@@ -32,7 +34,7 @@ pub fn serve(settings: Settings) -> anyhow::Result<()> {
         print_ready(&settings, running.addresses(), clock.now().monotonic_ms)?;
         let name = signals.next().await;
         tracing::info!(signal = name, "stopping");
-        match stop(running.stop(), signals.next()).await {
+        match stop(running.stop(), signals.next_wish()).await {
             Ended::InOrder => tracing::info!("stopped"),
             Ended::AtOnce(name) => {
                 tracing::warn!(signal = name, "ended at once");
@@ -92,6 +94,17 @@ impl Signals {
         Ok(Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
+    /// The next signal that is no echo of the one before it.
+    async fn next_wish(&mut self) -> &'static str {
+        let echoes = async {
+            loop {
+                self.next().await;
+            }
+        };
+        let _: Result<std::convert::Infallible, _> = tokio::time::timeout(REPEAT, echoes).await;
+        self.next().await
+    }
+
     async fn next(&mut self) -> &'static str {
         tokio::select! {
             biased;
@@ -110,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_second_signal_ends_a_stop_at_once_and_none_lets_it_end_in_order() {
+    fn a_second_signal_ends_a_stop_at_once_but_no_signal_and_an_echo_let_it_end_in_order() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
             let mut signals = Signals::new().expect("signals");
@@ -121,6 +134,13 @@ mod tests {
             assert_eq!(stop(pending(), signals.next()).await, Ended::AtOnce("SIGTERM"));
             kill_process(getpid(), Signal::INT).expect("a signal to this process");
             assert_eq!(stop(pending(), signals.next()).await, Ended::AtOnce("SIGINT"));
+            kill_process(getpid(), Signal::TERM).expect("an echo, to this process");
+            let stopping = async {
+                for _ in 0..100 {
+                    tokio::task::yield_now().await;
+                }
+            };
+            assert_eq!(stop(stopping, signals.next_wish()).await, Ended::InOrder);
         });
     }
 }
