@@ -1,14 +1,14 @@
 //! Real Apache Kafka from Maven Central: one node to compare with, and Kafka's own tools to run against any server.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
+use kafka_protocol::messages::MetadataRequest;
 
 use crate::cache;
+use crate::connection::Connection;
 use crate::process::{Process, free_port, run, tail};
 
 /// The version that everything is compared with; `kafka/pom.xml` pins it.
@@ -172,14 +172,8 @@ fn has_a_broker(address: &str) -> bool {
     metadata_broker_count(address).is_ok_and(|count| count > 0)
 }
 
-fn metadata_broker_count(address: &str) -> anyhow::Result<i32> {
-    let mut stream = TcpStream::connect(address)?;
-    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-    // Metadata (3) v1, correlation id 1, null client id, an empty array: no topics.
-    let body = [0, 3, 0, 1, 0, 0, 0, 1, 0xff, 0xff, 0, 0, 0, 0];
-    stream.write_all(&[&u32::try_from(body.len())?.to_be_bytes(), &body[..]].concat())?;
-    // Length, correlation id, count of brokers.
-    let mut answer = [0; 12];
-    stream.read_exact(&mut answer)?;
-    Ok(i32::from_be_bytes(answer[8..12].try_into()?))
+fn metadata_broker_count(address: &str) -> anyhow::Result<usize> {
+    let mut connection = Connection::open(address)?;
+    connection.frames().set_patience(Duration::from_secs(5))?;
+    Ok(connection.ask(1, &MetadataRequest::default().with_topics(Some(Vec::new())))?.brokers.len())
 }

@@ -6,6 +6,7 @@
 mod bench;
 mod cache;
 mod clients;
+mod connection;
 mod differential;
 mod fuzz;
 mod kafka;
@@ -13,6 +14,7 @@ mod kill;
 mod ottla;
 mod process;
 mod random;
+mod record_batch;
 mod report;
 mod server;
 mod shapes;

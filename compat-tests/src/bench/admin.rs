@@ -1,61 +1,37 @@
 //! The few requests around a run: create and delete a topic, ask for a log's end, read it back.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use kafka_protocol::messages::create_topics_request::CreatableTopic;
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
-use kafka_protocol::messages::{
-    CreateTopicsRequest, DeleteTopicsRequest, ListOffsetsRequest, MetadataRequest, RequestHeader, ResponseHeader,
-    TopicName,
-};
-use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes};
+use kafka_protocol::messages::{CreateTopicsRequest, DeleteTopicsRequest, ListOffsetsRequest, MetadataRequest};
 
 use super::frames::{self, FetchAnswer};
+use crate::connection::{Connection, topic_name};
 
+/// A server that flushes what the benchmark has written may take its time.
+const PATIENCE: Duration = Duration::from_secs(30);
 const LATEST: i64 = -1;
 
 /// A connection that waits for each answer.
 pub struct Admin {
-    stream: TcpStream,
+    connection: Connection,
 }
 
 impl Admin {
     pub fn connect(address: SocketAddr) -> Result<Admin> {
-        let stream = TcpStream::connect(address)?;
-        stream.set_read_timeout(Some(Duration::from_secs(30)))?;
-        stream.set_nodelay(true)?;
-        Ok(Admin { stream })
-    }
-
-    fn ask<R: Request>(&mut self, request: &R, version: i16) -> Result<R::Response> {
-        let mut frame = BytesMut::new();
-        frame.put_i32(0);
-        let header = RequestHeader::default()
-            .with_request_api_key(R::KEY)
-            .with_request_api_version(version)
-            .with_client_id(Some(StrBytes::from_static_str("bench")));
-        header.encode(&mut frame, R::header_version(version))?;
-        request.encode(&mut frame, version)?;
-        let length = i32::try_from(frame.len() - 4)?;
-        frame[..4].copy_from_slice(&length.to_be_bytes());
-        let mut answer = self.exchange(&frame)?;
-        ResponseHeader::decode(&mut answer, R::Response::header_version(version))?;
-        R::Response::decode(&mut answer, version)
+        let mut connection = Connection::open(address)?;
+        connection.frames().set_patience(PATIENCE)?;
+        Ok(Admin { connection })
     }
 
     /// Sends a frame and returns what follows the length prefix of its answer.
     pub fn exchange(&mut self, frame: &[u8]) -> Result<Bytes> {
-        self.stream.write_all(frame)?;
-        let mut length = [0; 4];
-        self.stream.read_exact(&mut length)?;
-        let mut answer = vec![0; usize::try_from(i32::from_be_bytes(length))?];
-        self.stream.read_exact(&mut answer)?;
-        Ok(answer.into())
+        self.connection.frames().exchange(frame)
     }
 
     /// Creates a topic and waits until every partition has a leader.
@@ -64,7 +40,8 @@ impl Admin {
             .with_name(topic_name(name))
             .with_num_partitions(partitions)
             .with_replication_factor(1);
-        let answer = self.ask(&CreateTopicsRequest::default().with_timeout_ms(30_000).with_topics(vec![topic]), 5)?;
+        let answer =
+            self.connection.ask(5, &CreateTopicsRequest::default().with_timeout_ms(30_000).with_topics(vec![topic]))?;
         let code = answer.topics[0].error_code;
         ensure!(code == 0, "creating topic {name}: error code {code}");
         let until = Instant::now() + Duration::from_secs(30);
@@ -83,7 +60,7 @@ impl Admin {
     pub fn metadata(&mut self, name: &str) -> Result<i16> {
         let topic = MetadataRequestTopic::default().with_name(Some(topic_name(name)));
         let request = MetadataRequest::default().with_topics(Some(vec![topic])).with_allow_auto_topic_creation(true);
-        let answer = self.ask(&request, 9)?;
+        let answer = self.connection.ask(9, &request)?;
         let topic = &answer.topics[0];
         let codes = topic.partitions.iter().map(|partition| partition.error_code);
         Ok(std::iter::once(topic.error_code).chain(codes).find(|code| *code != 0).unwrap_or(0))
@@ -91,7 +68,7 @@ impl Admin {
 
     pub fn delete_topic(&mut self, name: &str) -> Result<()> {
         let request = DeleteTopicsRequest::default().with_timeout_ms(30_000).with_topic_names(vec![topic_name(name)]);
-        let code = self.ask(&request, 4)?.responses[0].error_code;
+        let code = self.connection.ask(4, &request)?.responses[0].error_code;
         ensure!(code == 0, "deleting topic {name}: error code {code}");
         Ok(())
     }
@@ -104,7 +81,7 @@ impl Admin {
             .with_timestamp(LATEST);
         let topic = ListOffsetsTopic::default().with_name(topic_name(topic)).with_partitions(vec![partition]);
         let request = ListOffsetsRequest::default().with_replica_id((-1).into()).with_topics(vec![topic]);
-        let answer = self.ask(&request, 5)?;
+        let answer = self.connection.ask(5, &request)?;
         let partition = &answer.topics[0].partitions[0];
         ensure!(partition.error_code == 0, "end offset: error code {}", partition.error_code);
         Ok(partition.offset)
@@ -144,8 +121,4 @@ fn check_batches(mut records: &[u8], mut next: i64) -> Result<i64> {
         records = rest;
     }
     Ok(next)
-}
-
-fn topic_name(name: &str) -> TopicName {
-    TopicName(StrBytes::from_string(name.to_owned()))
 }

@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 
-use super::frames::{i16_at, i32_at, i64_at, put_uvarint};
+use super::frames::{i16_at, i32_at, i64_at};
+use crate::record_batch::put_uvarint;
 
 const READ_BUFFER_BYTES: usize = 1 << 20;
 const LISTENER: u64 = u64::MAX;
@@ -209,7 +210,7 @@ impl Floor {
         head.extend_from_slice(&0i64.to_be_bytes());
         head.push(0);
         head.extend_from_slice(&(-1i32).to_be_bytes());
-        put_uvarint(&mut head, records_bytes as usize + 1);
+        put_uvarint(&mut head, records_bytes + 1);
         let length = (head.len() - 4) as u64 + records_bytes + 3;
         head[..4].copy_from_slice(&(length as i32).to_be_bytes());
         write_all(stream, &head)?;

@@ -3,38 +3,25 @@
 //! Produce v9 and Fetch v12 are the newest versions that name topics; both are flexible, so every length of a name below 127 is one byte.
 
 use bytes::{BufMut, BytesMut};
-use kafka_protocol::indexmap::IndexMap;
-use kafka_protocol::records::{Compression, Record, RecordBatchEncoder, RecordEncodeOptions, TimestampType};
+
+use crate::record_batch::{Batch, Record, put_uvarint};
 
 /// Where the correlation id stands in every request frame, length prefix included.
 pub const REQUEST_CORRELATION: usize = 8;
 const CLIENT_ID: &str = "bench";
+const TIMESTAMP_MS: i64 = 1_760_000_000_000;
 
 /// A record batch of `records` records whose values have `value_bytes` bytes.
 pub fn batch(records: usize, value_bytes: usize) -> Vec<u8> {
     let value: Vec<u8> = (0..value_bytes).map(|index| b'a' + (index % 26) as u8).collect();
-    let records: Vec<Record> = (0..records)
-        .map(|index| Record {
-            transactional: false,
-            control: false,
-            delete_horizon: false,
-            partition_leader_epoch: -1,
-            producer_id: -1,
-            producer_epoch: -1,
-            timestamp_type: TimestampType::Creation,
-            offset: index as i64,
-            // The encoder begins another batch where sequences do not follow on each other; the batch's own is the first.
-            sequence: index as i32 - 1,
-            timestamp: 1_760_000_000_000,
-            key: None,
-            value: Some(value.clone().into()),
-            headers: IndexMap::default(),
-        })
-        .collect();
-    let mut bytes = BytesMut::new();
-    let options = RecordEncodeOptions { version: 2, compression: Compression::None };
-    RecordBatchEncoder::encode(&mut bytes, records.iter(), &options).expect("plain records encode");
-    bytes.to_vec()
+    let record = Record { timestamp_delta: 0, key: None, value: Some(value) };
+    let batch = Batch {
+        records: vec![record; records],
+        first_timestamp: TIMESTAMP_MS,
+        max_timestamp: TIMESTAMP_MS,
+        ..Batch::default()
+    };
+    batch.encode()
 }
 
 fn header(frame: &mut BytesMut, api_key: i16, api_version: i16) {
@@ -51,15 +38,6 @@ fn compact_string(frame: &mut BytesMut, text: &str) {
     assert!(text.len() < 126, "a name of one length byte");
     frame.put_u8(text.len() as u8 + 1);
     frame.put_slice(text.as_bytes());
-}
-
-/// Kafka's unsigned varint.
-pub fn put_uvarint(frame: &mut impl BufMut, mut value: usize) {
-    while value >= 0x80 {
-        frame.put_u8(value as u8 | 0x80);
-        value >>= 7;
-    }
-    frame.put_u8(value as u8);
 }
 
 fn seal(mut frame: BytesMut) -> Vec<u8> {
@@ -79,7 +57,7 @@ pub fn produce(topic: &str, partition: i32, acks: i16, batch: &[u8]) -> Vec<u8> 
     compact_string(&mut frame, topic);
     frame.put_u8(2);
     frame.put_i32(partition);
-    put_uvarint(&mut frame, batch.len() + 1);
+    put_uvarint(&mut frame, batch.len() as u64 + 1);
     frame.put_slice(batch);
     frame.put_slice(&[0, 0, 0]);
     seal(frame)

@@ -1,15 +1,14 @@
 //! What the runner asks the server itself: the state of a group, so that every client is judged by the same eyes.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 use kafka_protocol::messages::describe_groups_response::DescribedGroup;
-use kafka_protocol::messages::{ApiKey, DescribeGroupsRequest, DescribeGroupsResponse, GroupId, RequestHeader};
-use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
+use kafka_protocol::messages::{DescribeGroupsRequest, GroupId};
+
+use crate::connection::{Connection, text};
 
 const DESCRIBE_GROUPS_VERSION: i16 = 1;
 
@@ -69,32 +68,7 @@ fn assigned_partitions(mut assignment: Bytes, topic: &str) -> anyhow::Result<Vec
 }
 
 fn describe_group(bootstrap: &str, group: &str) -> anyhow::Result<DescribedGroup> {
-    let group = GroupId(StrBytes::from_string(group.to_string()));
-    let request = DescribeGroupsRequest::default().with_groups(vec![group]);
-    let header = RequestHeader::default()
-        .with_request_api_key(ApiKey::DescribeGroups as i16)
-        .with_request_api_version(DESCRIBE_GROUPS_VERSION)
-        .with_correlation_id(1)
-        .with_client_id(Some(StrBytes::from_static_str("compat-tests")));
-    let mut frame = BytesMut::new();
-    header.encode(&mut frame, 1)?;
-    request.encode(&mut frame, DESCRIBE_GROUPS_VERSION)?;
-    let mut answer = exchange(bootstrap, &frame)?;
-    ensure!(answer.try_get_i32()? == 1, "an answer to another request");
-    let answer = DescribeGroupsResponse::decode(&mut answer, DESCRIBE_GROUPS_VERSION)?;
+    let request = DescribeGroupsRequest::default().with_groups(vec![GroupId(text(group))]);
+    let answer = Connection::open(bootstrap)?.ask(DESCRIBE_GROUPS_VERSION, &request)?;
     answer.groups.into_iter().next().context("no group in the answer")
-}
-
-fn exchange(bootstrap: &str, frame: &[u8]) -> anyhow::Result<Bytes> {
-    let mut stream = TcpStream::connect(bootstrap)?;
-    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-    let mut request = BytesMut::with_capacity(frame.len() + 4);
-    request.put_u32(u32::try_from(frame.len())?);
-    request.put_slice(frame);
-    stream.write_all(&request)?;
-    let mut size = [0; 4];
-    stream.read_exact(&mut size)?;
-    let mut answer = vec![0; usize::try_from(i32::from_be_bytes(size))?];
-    stream.read_exact(&mut answer)?;
-    Ok(Bytes::from(answer))
 }

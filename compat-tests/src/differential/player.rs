@@ -111,7 +111,7 @@ impl<'a> Player<'a> {
         let mut connection = Connection::open(self.schemas, &self.address, "differential")?;
         connection.send_bytes(bytes)?;
         match connection.receive_bytes() {
-            Ok(answer) => Ok(Ok(answer)),
+            Ok(answer) => Ok(Ok(answer.to_vec())),
             Err(error) => Ok(Err(json!({ "closed": closed(&error)? }))),
         }
     }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::player::Player;
 use super::topics::{create, create_with};
+use crate::record_batch::{Batch, Record};
 use crate::wire::hex;
 
 const UNKNOWN_ID: &str = "BBBBBBBBBBBBBBBBBBBBBA";
@@ -24,89 +25,36 @@ pub fn play(player: &mut Player<'_>) -> Result<()> {
     producers(player)
 }
 
-/// A key or a value; `None` is null.
-type Part = Option<&'static [u8]>;
+pub const RECORD_TIME_MS: i64 = 1_760_000_000_000;
 
-/// A record batch to be sent; what a case wants to break is a field.
-#[derive(Clone)]
-struct Batch {
-    records: Vec<(Part, Part)>,
-    timestamp: i64,
-    attributes: i16,
-    magic: u8,
-    producer: (i64, i16, i32),
-    count: Option<i32>,
-    crc: Option<u32>,
+/// A batch of these keys and values, all of the same time.
+pub fn batch(records: &[(Option<&str>, Option<&str>)]) -> Batch {
+    let part = |part: Option<&str>| part.map(|text| text.as_bytes().to_vec());
+    let record = |(key, value): &(_, _)| Record { timestamp_delta: 0, key: part(*key), value: part(*value) };
+    let records = records.iter().map(record).collect();
+    Batch { records, first_timestamp: RECORD_TIME_MS, max_timestamp: RECORD_TIME_MS, ..Batch::default() }
 }
 
-impl Default for Batch {
-    fn default() -> Batch {
-        Batch {
-            records: vec![(Some(b"key"), Some(b"value"))],
-            timestamp: 1_760_000_000_000,
-            attributes: 0,
-            magic: 2,
-            producer: (-1, -1, -1),
-            count: None,
-            crc: None,
-        }
-    }
+/// A batch with nothing wrong.
+pub fn good() -> Batch {
+    batch(&[(Some("key"), Some("value"))])
 }
 
-impl Batch {
-    fn bytes(&self) -> Vec<u8> {
-        let mut body = Vec::new();
-        let count = i32::try_from(self.records.len()).expect("a few records");
-        body.extend_from_slice(&self.attributes.to_be_bytes());
-        body.extend_from_slice(&(count - 1).max(0).to_be_bytes());
-        body.extend_from_slice(&self.timestamp.to_be_bytes());
-        body.extend_from_slice(&self.timestamp.to_be_bytes());
-        body.extend_from_slice(&self.producer.0.to_be_bytes());
-        body.extend_from_slice(&self.producer.1.to_be_bytes());
-        body.extend_from_slice(&self.producer.2.to_be_bytes());
-        body.extend_from_slice(&self.count.unwrap_or(count).to_be_bytes());
-        for (index, (key, value)) in (0..).zip(&self.records) {
-            put_record(&mut body, index, *key, *value);
-        }
-        let mut batch = Vec::new();
-        batch.extend_from_slice(&0i64.to_be_bytes());
-        batch.extend_from_slice(&i32::try_from(body.len() + 9).expect("small").to_be_bytes());
-        batch.extend_from_slice(&(-1i32).to_be_bytes());
-        batch.push(self.magic);
-        batch.extend_from_slice(&self.crc.unwrap_or_else(|| crc32c::crc32c(&body)).to_be_bytes());
-        batch.extend_from_slice(&body);
-        batch
-    }
-
-    fn hex(&self) -> String {
-        hex(&self.bytes())
-    }
+/// The batch as an idempotent producer sends it: id, epoch, sequence of the first record.
+fn by((producer_id, producer_epoch, base_sequence): (i64, i16, i32), batch: Batch) -> Batch {
+    Batch { producer_id, producer_epoch, base_sequence, ..batch }
 }
 
-fn put_record(body: &mut Vec<u8>, index: i64, key: Option<&[u8]>, value: Option<&[u8]>) {
-    let mut record = vec![0];
-    put_varint(&mut record, 0);
-    put_varint(&mut record, index);
-    for part in [key, value] {
-        put_varint(&mut record, part.map_or(-1, |part| part.len() as i64));
-        record.extend_from_slice(part.unwrap_or_default());
-    }
-    put_varint(&mut record, 0);
-    put_varint(body, record.len() as i64);
-    body.extend_from_slice(&record);
+pub fn of_time(timestamp: i64, batch: Batch) -> Batch {
+    Batch { first_timestamp: timestamp, max_timestamp: timestamp, ..batch }
 }
 
-fn put_varint(bytes: &mut Vec<u8>, value: i64) {
-    let mut zigzag = ((value << 1) ^ (value >> 63)) as u64;
-    while zigzag >= 0x80 {
-        bytes.push(zigzag as u8 | 0x80);
-        zigzag >>= 7;
-    }
-    bytes.push(zigzag as u8);
+pub fn in_hex(batch: &Batch) -> Value {
+    json!(hex(&batch.encode()))
 }
 
 /// A Produce request for one partition; from v13 on topics go by id.
-fn request(version: i16, topic: (&str, &str), partition: i32, acks: i16, records: &Value) -> Value {
+pub fn request(version: i16, topic: (&str, &str), partition: i32, acks: i16, records: &Value) -> Value {
     let partitions = json!([{ "index": partition, "records": records }]);
     let data = if version >= 13 {
         json!({ "topicId": topic.1, "partitionData": partitions })
@@ -117,7 +65,7 @@ fn request(version: i16, topic: (&str, &str), partition: i32, acks: i16, records
 }
 
 fn produce(player: &mut Player<'_>, id: &str) -> Result<()> {
-    let batch = json!(Batch::default().hex());
+    let batch = in_hex(&good());
     let log = ("log", id);
     player.ask_each("one record, acks=1", "Produce", 3..=13, |version| request(version, log, 0, 1, &batch))?;
     player.ask_each("one record, acks=all", "Produce", 3..=13, |version| request(version, log, 0, -1, &batch))?;
@@ -141,42 +89,42 @@ fn produce(player: &mut Player<'_>, id: &str) -> Result<()> {
 }
 
 fn bad_batches(player: &mut Player<'_>) -> Result<()> {
-    let good = Batch::default();
-    let mut cut = good.bytes();
+    let good = good();
+    let mut cut = good.encode();
     cut.truncate(70);
-    let mut two = good.bytes();
-    two.extend_from_slice(&good.bytes());
-    let mut trailing = good.bytes();
+    let mut two = good.encode();
+    two.extend_from_slice(&good.encode());
+    let mut trailing = good.encode();
     trailing.extend_from_slice(&[1, 2, 3]);
-    let mut long = good.bytes();
+    let mut long = good.encode();
     long[8..12].copy_from_slice(&i32::MAX.to_be_bytes());
-    let mut short = good.bytes();
+    let mut short = good.encode();
     short[8..12].copy_from_slice(&20i32.to_be_bytes());
     let cases: Vec<(&str, Vec<u8>)> = vec![
-        ("a wrong CRC", Batch { crc: Some(1), ..good.clone() }.bytes()),
-        ("magic 0", Batch { magic: 0, ..good.clone() }.bytes()),
-        ("magic 1", Batch { magic: 1, ..good.clone() }.bytes()),
-        ("magic 3", Batch { magic: 3, ..good.clone() }.bytes()),
-        ("an unknown codec", Batch { attributes: 5, ..good.clone() }.bytes()),
-        ("codec 7", Batch { attributes: 7, ..good.clone() }.bytes()),
-        ("gzip that is none", Batch { attributes: 1, ..good.clone() }.bytes()),
-        ("a count above the records", Batch { count: Some(2), ..good.clone() }.bytes()),
-        ("a count of zero", Batch { count: Some(0), ..good.clone() }.bytes()),
-        ("a negative count", Batch { count: Some(-1), ..good.clone() }.bytes()),
-        ("a batch without records", Batch { records: vec![], ..good.clone() }.bytes()),
-        ("a control batch", Batch { attributes: 0x20, ..good.clone() }.bytes()),
-        ("a transactional batch", Batch { attributes: 0x10, producer: (77, 0, 0), ..good.clone() }.bytes()),
-        ("a producer id without a sequence", Batch { producer: (77, 0, -1), ..good.clone() }.bytes()),
-        ("the log append time bit", Batch { attributes: 8, ..good.clone() }.bytes()),
-        ("a timestamp of the far future", Batch { timestamp: i64::MAX / 2, ..good.clone() }.bytes()),
-        ("a negative timestamp", Batch { timestamp: -5, ..good.clone() }.bytes()),
+        ("a wrong CRC", Batch { crc: Some(1), ..good.clone() }.encode()),
+        ("magic 0", Batch { magic: 0, ..good.clone() }.encode()),
+        ("magic 1", Batch { magic: 1, ..good.clone() }.encode()),
+        ("magic 3", Batch { magic: 3, ..good.clone() }.encode()),
+        ("an unknown codec", Batch { attributes: 5, ..good.clone() }.encode()),
+        ("codec 7", Batch { attributes: 7, ..good.clone() }.encode()),
+        ("gzip that is none", Batch { attributes: 1, ..good.clone() }.encode()),
+        ("a count above the records", Batch { count: Some(2), ..good.clone() }.encode()),
+        ("a count of zero", Batch { count: Some(0), ..good.clone() }.encode()),
+        ("a negative count", Batch { count: Some(-1), ..good.clone() }.encode()),
+        ("a batch without records", Batch { records: vec![], ..good.clone() }.encode()),
+        ("a control batch", Batch { attributes: 0x20, ..good.clone() }.encode()),
+        ("a transactional batch", by((77, 0, 0), Batch { attributes: 0x10, ..good.clone() }).encode()),
+        ("a producer id without a sequence", by((77, 0, -1), good.clone()).encode()),
+        ("the log append time bit", Batch { attributes: 8, ..good.clone() }.encode()),
+        ("a timestamp of the far future", of_time(i64::MAX / 2, good.clone()).encode()),
+        ("a negative timestamp", of_time(-5, good.clone()).encode()),
         ("a cut batch", cut),
         ("two batches", two),
         ("bytes behind the batch", trailing),
         ("a length beyond the end", long),
         ("a length below the header", short),
         ("ten bytes", vec![0; 10]),
-        ("null key and value", Batch { records: vec![(None, None)], ..good.clone() }.bytes()),
+        ("null key and value", batch(&[(None, None)]).encode()),
     ];
     // A partition each: creating topics is what takes Kafka the longest.
     create(player, "bad", i32::try_from(cases.len())?)?;
@@ -195,21 +143,21 @@ fn bad_batches(player: &mut Player<'_>) -> Result<()> {
 
 fn limits(player: &mut Player<'_>) -> Result<()> {
     create_with(player, "small", 1, &[("max.message.bytes", "100")])?;
-    let large = Batch { records: vec![(None, Some(&[b'x'; 200]))], ..Batch::default() };
-    let body = request(9, ("small", UNKNOWN_ID), 0, 1, &json!(large.hex()));
+    let large = batch(&[(None, Some(&"x".repeat(200)))]);
+    let body = request(9, ("small", UNKNOWN_ID), 0, 1, &in_hex(&large));
     player.ask("a batch over max.message.bytes", "Produce", 9, &body)?;
     create_with(player, "compact", 1, &[("cleanup.policy", "compact")])?;
-    let unkeyed = Batch { records: vec![(Some(b"k"), Some(b"v")), (None, Some(b"v"))], ..Batch::default() };
+    let unkeyed = batch(&[(Some("k"), Some("v")), (None, Some("v"))]);
     for version in [7, 8, 9] {
-        let body = request(version, ("compact", UNKNOWN_ID), 0, 1, &json!(unkeyed.hex()));
+        let body = request(version, ("compact", UNKNOWN_ID), 0, 1, &in_hex(&unkeyed));
         player.ask("a record without a key on a compacted topic", "Produce", version, &body)?;
     }
     create_with(player, "append-time", 1, &[("message.timestamp.type", "LogAppendTime")])?;
-    let body = request(9, ("append-time", UNKNOWN_ID), 0, 1, &json!(Batch::default().hex()));
+    let body = request(9, ("append-time", UNKNOWN_ID), 0, 1, &in_hex(&good()));
     player.ask("a topic of append time", "Produce", 9, &body)?;
     create_with(player, "timely", 1, &[("message.timestamp.before.max.ms", "1000")])?;
     for version in [7, 8, 9] {
-        let body = request(version, ("timely", UNKNOWN_ID), 0, 1, &json!(Batch::default().hex()));
+        let body = request(version, ("timely", UNKNOWN_ID), 0, 1, &in_hex(&good()));
         player.ask("a timestamp before the limit", "Produce", version, &body)?;
     }
     Ok(())
@@ -218,9 +166,8 @@ fn limits(player: &mut Player<'_>) -> Result<()> {
 fn idempotence(player: &mut Player<'_>) -> Result<()> {
     create(player, "once", 1)?;
     let mut send = |case: &str, producer: (i64, i16, i32), records: usize| {
-        let record: (Part, Part) = (None, Some(b"v"));
-        let batch = Batch { producer, records: vec![record; records], ..Batch::default() };
-        player.ask(case, "Produce", 9, &request(9, ("once", UNKNOWN_ID), 0, -1, &json!(batch.hex())))
+        let batch = by(producer, batch(&vec![(None, Some("v")); records]));
+        player.ask(case, "Produce", 9, &request(9, ("once", UNKNOWN_ID), 0, -1, &in_hex(&batch)))
     };
     send("an unknown producer with any first sequence", (500, 0, 7), 3)?;
     send("the next sequence", (500, 0, 10), 1)?;
@@ -333,7 +280,7 @@ fn fetch_sessions(player: &mut Player<'_>, id: &str) -> Result<()> {
     Ok(())
 }
 
-fn offsets_request(version: i16, topic: &str, partition: i32, timestamp: i64) -> Value {
+pub fn offsets_request(version: i16, topic: &str, partition: i32, timestamp: i64) -> Value {
     let mut body = json!({
         "replicaId": -1,
         "topics": [{ "name": topic, "partitions": [{ "partitionIndex": partition, "timestamp": timestamp }] }]

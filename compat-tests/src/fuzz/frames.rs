@@ -4,6 +4,7 @@ use ottla::protocol::api_key::ApiKey;
 use ottla::protocol::guard::{Op, shapes};
 
 use crate::random::Random;
+use crate::record_batch::put_uvarint;
 
 /// Most elements of an array that is made, so that frames stay small and many.
 const COUNT_MAX: u64 = 4;
@@ -75,8 +76,8 @@ fn put_tags(known: &[ottla::protocol::guard::Tag], random: &mut Random, out: &mu
     for (tag, ops) in present {
         let mut field = Vec::new();
         put_ops(ops, true, random, &mut field);
-        put_varint(tag, out);
-        put_varint(u32::try_from(field.len()).expect("a small field"), out);
+        put_uvarint(out, u64::from(tag));
+        put_uvarint(out, field.len() as u64);
         out.extend_from_slice(&field);
     }
 }
@@ -84,14 +85,14 @@ fn put_tags(known: &[ottla::protocol::guard::Tag], random: &mut Random, out: &mu
 /// Mostly none; sometimes so many that a map of them has several levels.
 fn put_unknown_tags(random: &mut Random, out: &mut Vec<u8>) {
     let count = match random.below(32) {
-        0 => u32::try_from(random.below(200)).expect("under 200"),
+        0 => random.below(200),
         1..4 => 1,
         _ => 0,
     };
-    put_varint(count, out);
+    put_uvarint(out, count);
     for position in 0..count {
-        put_varint(1000 + position, out);
-        put_varint(2, out);
+        put_uvarint(out, 1000 + position);
+        put_uvarint(out, 2);
         out.extend_from_slice(b"ab");
     }
 }
@@ -101,7 +102,7 @@ fn put_text(flexible: bool, nullable: bool, random: &mut Random, out: &mut Vec<u
     let length = random.index(12);
     match (flexible, null) {
         (true, true) => out.push(0),
-        (true, false) => put_varint(u32::try_from(length + 1).expect("short"), out),
+        (true, false) => put_uvarint(out, length as u64 + 1),
         (false, true) => out.extend_from_slice(&[0xff, 0xff]),
         (false, false) => out.extend_from_slice(&i16::try_from(length).expect("short").to_be_bytes()),
     }
@@ -113,18 +114,10 @@ fn put_text(flexible: bool, nullable: bool, random: &mut Random, out: &mut Vec<u
 fn put_length(length: Option<usize>, flexible: bool, out: &mut Vec<u8>) {
     let length = length.map(|length| i32::try_from(length).expect("short"));
     if flexible {
-        put_varint(length.map_or(0, |length| length.unsigned_abs() + 1), out);
+        put_uvarint(out, length.map_or(0, |length| u64::from(length.unsigned_abs()) + 1));
     } else {
         out.extend_from_slice(&length.unwrap_or(-1).to_be_bytes());
     }
-}
-
-fn put_varint(mut value: u32, out: &mut Vec<u8>) {
-    while value >= 0x80 {
-        out.push((value & 0x7f) as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
 }
 
 /// Breaks a frame at or after `from`. `other` is a frame made earlier, to splice in.

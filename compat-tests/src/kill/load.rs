@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 use super::batch::Producer;
 use super::history::{Fact, Observation};
-use super::wire::Connection;
+use crate::connection::Connection;
 
 mod committer;
 mod producer;

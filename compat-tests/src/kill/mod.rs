@@ -8,7 +8,6 @@ mod batch;
 mod dump;
 mod history;
 mod load;
-mod wire;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
@@ -19,13 +18,13 @@ use kafka_protocol::messages::{CreateTopicsRequest, InitProducerIdRequest, Produ
 
 pub use dump::files;
 
+use crate::connection::{Connection, text, topic_name};
 use crate::ottla::Ottla;
 use crate::random::Random;
 use crate::report::Report;
 use batch::Producer;
 use history::{Anomaly, Fact, History, Observation};
 use load::{Committer, Reader, Run, Sender, Sent, TOPIC};
-use wire::{Connection, text, topic_name};
 
 const PARTITIONS: i32 = 4;
 const PRODUCERS: u32 = 4;

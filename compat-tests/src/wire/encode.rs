@@ -4,6 +4,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use super::schema::{Field, Kind, Message};
+use crate::record_batch::put_uvarint;
 
 impl Message {
     /// A whole request frame, length prefix included.
@@ -47,12 +48,12 @@ fn encode_struct(fields: &[Field], version: i16, flexible: bool, value: &Value, 
         return Ok(());
     }
     tagged.sort_by_key(|(field, _)| field.tag);
-    put_uvarint(out, tagged.len() as u32);
+    put_uvarint(out, tagged.len() as u64);
     for (field, value) in tagged {
         let mut bytes = Vec::new();
         encode_field(field, version, flexible, Some(value), &mut bytes)?;
-        put_uvarint(out, field.tag);
-        put_uvarint(out, u32::try_from(bytes.len())?);
+        put_uvarint(out, u64::from(field.tag));
+        put_uvarint(out, bytes.len() as u64);
         out.extend_from_slice(&bytes);
     }
     Ok(())
@@ -125,7 +126,7 @@ fn encode_value(kind: &Kind, version: i16, flexible: bool, value: &Value, out: &
         Kind::String => {
             let text = string(value)?;
             if flexible {
-                put_uvarint(out, u32::try_from(text.len() + 1)?);
+                put_uvarint(out, text.len() as u64 + 1);
             } else {
                 out.extend_from_slice(&i16::try_from(text.len())?.to_be_bytes());
             }
@@ -154,19 +155,11 @@ fn string(value: &Value) -> Result<&str> {
 
 fn put_count(out: &mut Vec<u8>, flexible: bool, count: usize) -> Result<()> {
     if flexible {
-        put_uvarint(out, u32::try_from(count + 1)?);
+        put_uvarint(out, count as u64 + 1);
     } else {
         out.extend_from_slice(&i32::try_from(count)?.to_be_bytes());
     }
     Ok(())
-}
-
-fn put_uvarint(out: &mut Vec<u8>, mut value: u32) {
-    while value >= 0x80 {
-        out.push((value & 0x7f) as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
 }
 
 fn from_hex(text: &str) -> Result<Vec<u8>> {

@@ -9,36 +9,30 @@ mod schema;
 pub use decode::hex;
 pub use schema::Schemas;
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
+use bytes::Bytes;
 use serde_json::Value;
 
-/// How long to wait for an answer.
-const PATIENCE: Duration = Duration::from_secs(20);
-const ANSWER_BYTES_MAX: usize = 64 << 20;
+use crate::connection::Frames;
 
 /// A connection that sends one request at a time and waits for its answer.
 pub struct Connection<'a> {
     schemas: &'a Schemas,
-    stream: TcpStream,
+    frames: Frames,
     correlation_id: i32,
     client_id: String,
 }
 
 impl<'a> Connection<'a> {
     pub fn open(schemas: &'a Schemas, address: &str, client_id: &str) -> Result<Connection<'a>> {
-        let stream = TcpStream::connect(address).with_context(|| format!("connecting to {address}"))?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        Ok(Connection { schemas, stream, correlation_id: 0, client_id: client_id.to_owned() })
+        Ok(Connection { schemas, frames: Frames::open(address)?, correlation_id: 0, client_id: client_id.to_owned() })
     }
 
     /// Waits no longer than this for the answers that follow.
     pub fn set_patience(&mut self, patience: Duration) -> Result<()> {
-        Ok(self.stream.set_read_timeout(Some(patience))?)
+        self.frames.set_patience(patience)
     }
 
     /// Sends a request without waiting.
@@ -50,7 +44,7 @@ impl<'a> Connection<'a> {
 
     /// Sends bytes as they are.
     pub fn send_bytes(&mut self, bytes: &[u8]) -> Result<()> {
-        Ok(self.stream.write_all(bytes)?)
+        self.frames.send(bytes)
     }
 
     /// The answer to the last request that was sent.
@@ -63,13 +57,7 @@ impl<'a> Connection<'a> {
     }
 
     /// What follows the length prefix of the next answer; an error when the server closes first.
-    pub fn receive_bytes(&mut self) -> Result<Vec<u8>> {
-        let mut length = [0; 4];
-        self.stream.read_exact(&mut length).context("no answer")?;
-        let length = usize::try_from(i32::from_be_bytes(length)).context("a negative length")?;
-        ensure!(length <= ANSWER_BYTES_MAX, "an answer of {length} bytes");
-        let mut answer = vec![0; length];
-        self.stream.read_exact(&mut answer).context("a cut answer")?;
-        Ok(answer)
+    pub fn receive_bytes(&mut self) -> Result<Bytes> {
+        self.frames.receive()
     }
 }

@@ -5,9 +5,9 @@ use kafka_protocol::messages::offset_commit_request::{OffsetCommitRequestPartiti
 use kafka_protocol::messages::offset_fetch_request::OffsetFetchRequestTopic;
 use kafka_protocol::messages::{FindCoordinatorRequest, GroupId, OffsetCommitRequest, OffsetFetchRequest};
 
+use crate::connection::{Connection, text, topic_name};
 use crate::kill::history::{Fact, Observation};
 use crate::kill::load::{Ended, Run, TOPIC, judge, over_restarts};
-use crate::kill::wire::{Connection, text, topic_name};
 use crate::random::Random;
 
 const COMMIT_VERSION: i16 = 8;

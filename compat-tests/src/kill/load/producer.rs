@@ -8,10 +8,10 @@ use anyhow::{Context, Result};
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::{ProduceRequest, ProduceResponse};
 
+use crate::connection::{Connection, topic_name};
 use crate::kill::batch::{Batch, Producer};
 use crate::kill::history::{Fact, Observation};
 use crate::kill::load::{Ended, RETRIABLE, Run, TOPIC, over_restarts};
-use crate::kill::wire::{Connection, topic_name};
 use crate::random::Random;
 
 const VERSION: i16 = 9;

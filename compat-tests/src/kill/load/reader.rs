@@ -5,10 +5,10 @@ use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::{BrokerId, FetchRequest, ListOffsetsRequest};
 
+use crate::connection::{Connection, topic_name};
 use crate::kill::batch::{Batch, decode};
 use crate::kill::history::{Fact, Observation};
 use crate::kill::load::{Ended, Run, TOPIC, judge, over_restarts};
-use crate::kill::wire::{Connection, topic_name};
 
 const FETCH_VERSION: i16 = 12;
 const LIST_OFFSETS_VERSION: i16 = 6;
