@@ -1,8 +1,7 @@
 //! Generates `src/protocol/guard/shapes.rs`, the guard's table, from the request schemas of Apache Kafka.
 //!
-//! The schemas are the JSON files that ship in Kafka's own jar:
-//! `unzip -d DIR kafka-clients-4.3.1.jar 'common/message/*.json'`, then `cargo compat generate-shapes DIR/common/message`.
-//! With `--check` nothing is written, and a file that differs is a failure.
+//! The schemas are the JSON files that ship in Kafka's own jar, those of the version that everything is compared with, unless
+//! another folder is named. With `--check` nothing is written, and a file that differs is a failure.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -14,8 +13,8 @@ use anyhow::{Context, bail, ensure};
 use ottla::protocol::api_key::ApiKey;
 use serde::Deserialize;
 
-use crate::cache;
 use crate::report::Report;
+use crate::{cache, wire};
 
 const TABLE: &str = "src/protocol/guard/shapes.rs";
 
@@ -24,8 +23,8 @@ const WITHOUT_STRUCTS: &[&str] = &["StreamsGroupHeartbeatRequest", "StreamsGroup
 
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Folder of Kafka's message schemas.
-    schemas: PathBuf,
+    /// Folder of Kafka's message schemas, when not those of the Kafka that everything is compared with.
+    schemas: Option<PathBuf>,
     /// Only compare.
     #[arg(long)]
     check: bool,
@@ -79,7 +78,11 @@ struct Steps {
 }
 
 pub fn run(arguments: &Arguments, report: &Report) -> anyhow::Result<()> {
-    let table = format_source(&table(&arguments.schemas)?)?;
+    let schemas = match &arguments.schemas {
+        Some(folder) => folder.clone(),
+        None => wire::schema_folder()?,
+    };
+    let table = format_source(&table(&schemas)?)?;
     let path = cache::repository().join(TABLE);
     if arguments.check {
         let same = fs::read_to_string(&path)? == table;

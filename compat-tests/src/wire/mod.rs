@@ -7,7 +7,7 @@ mod encode;
 mod schema;
 
 pub use decode::hex;
-pub use schema::Schemas;
+pub use schema::{Schemas, schema_folder};
 
 use std::time::Duration;
 

@@ -1,6 +1,7 @@
 //! Reads Kafka's message schemas: JSON with comments, one file a message.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -79,6 +80,17 @@ pub struct Message {
     pub fields: Vec<Field>,
 }
 
+/// The folder of Kafka's schemas, unpacked out of `kafka-clients` on first use.
+pub fn schema_folder() -> Result<PathBuf> {
+    let jar = kafka::jars()?.join(format!("kafka-clients-{}.jar", kafka::VERSION));
+    let folder = cache::filled("schemas", std::slice::from_ref(&jar), |folder| {
+        let mut unpack = Command::new("jar");
+        unpack.current_dir(folder).arg("xf").arg(&jar).arg("common/message");
+        run("jar", &mut unpack).map(drop)
+    })?;
+    Ok(folder.join("common/message"))
+}
+
 /// Every request and response of one version of Kafka.
 pub struct Schemas {
     requests: BTreeMap<String, Message>,
@@ -86,16 +98,10 @@ pub struct Schemas {
 }
 
 impl Schemas {
-    /// Reads them out of `kafka-clients`.
+    /// Reads all of [`schema_folder`].
     pub fn load() -> Result<Schemas> {
-        let jar = kafka::jars()?.join(format!("kafka-clients-{}.jar", kafka::VERSION));
-        let folder = cache::filled("schemas", std::slice::from_ref(&jar), |folder| {
-            let mut unpack = Command::new("jar");
-            unpack.current_dir(folder).arg("xf").arg(&jar).arg("common/message");
-            run("jar", &mut unpack).map(drop)
-        })?;
         let mut schemas = Schemas { requests: BTreeMap::new(), responses: BTreeMap::new() };
-        for entry in std::fs::read_dir(folder.join("common/message"))? {
+        for entry in std::fs::read_dir(schema_folder()?)? {
             let path = entry?.path();
             if path.extension().is_none_or(|extension| extension != "json") {
                 continue;
