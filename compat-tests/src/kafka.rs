@@ -50,11 +50,41 @@ pub fn fetch_jars(pom: &Path, folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// How a JVM runs what it is given.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Jvm {
+    /// One compiler tier, the serial collector and a small heap: for what is short-lived and shares few cores.
+    Small,
+    /// As `kafka-server-start.sh` and `kafka-run-class.sh` start a broker: for what is measured.
+    AsShipped,
+}
+
+impl Jvm {
+    fn arguments(self) -> &'static [&'static str] {
+        match self {
+            Jvm::Small => &["-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"],
+            Jvm::AsShipped => &[
+                "-Xmx1G",
+                "-Xms1G",
+                "-server",
+                "-XX:+UseG1GC",
+                "-XX:MaxGCPauseMillis=20",
+                "-XX:InitiatingHeapOccupancyPercent=35",
+                "-XX:+ExplicitGCInvokesConcurrent",
+                "-Djava.awt.headless=true",
+            ],
+        }
+    }
+}
+
 /// A command that runs a class of Kafka's jars in a small JVM.
 pub fn java(class: &str) -> anyhow::Result<Command> {
+    java_in(Jvm::Small, class)
+}
+
+fn java_in(jvm: Jvm, class: &str) -> anyhow::Result<Command> {
     let mut command = Command::new("java");
-    // One compiler tier and the serial collector: these JVMs are short-lived and share few cores.
-    command.args(["-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]);
+    command.args(jvm.arguments());
     let log_settings = cache::compat_tests().join("kafka/log4j2.yaml");
     command.arg(format!("-Dlog4j2.configurationFile={}", log_settings.display()));
     command.arg("-cp").arg(jars()?.join("*")).arg(class);
@@ -71,17 +101,23 @@ pub fn tool(name: &str) -> anyhow::Result<Command> {
 pub struct Kafka {
     folder: tempfile::TempDir,
     address: String,
+    jvm: Jvm,
     process: Option<Process>,
 }
 
 impl Kafka {
     /// Formats and starts a node (KRaft, controller in the same process). `settings` are lines of server.properties.
     pub fn start(settings: &[&str]) -> anyhow::Result<Kafka> {
+        Kafka::start_in(Jvm::Small, settings)
+    }
+
+    /// As [`Kafka::start`], in a JVM of choice.
+    pub fn start_in(jvm: Jvm, settings: &[&str]) -> anyhow::Result<Kafka> {
         let folder = tempfile::Builder::new().prefix("ottla-compat-kafka-").tempdir()?;
         let (client_port, controller_port) = (free_port()?, free_port()?);
         let properties = properties(folder.path(), client_port, controller_port, settings);
         std::fs::write(folder.path().join("server.properties"), properties)?;
-        let mut kafka = Kafka { folder, address: format!("127.0.0.1:{client_port}"), process: None };
+        let mut kafka = Kafka { folder, address: format!("127.0.0.1:{client_port}"), jvm, process: None };
         let mut format = java("kafka.tools.StorageTool")?;
         format
             .args(["format", "-t", "b3R0bGFfY29tcGF0XzAwMQ", "-c"])
@@ -95,7 +131,7 @@ impl Kafka {
     pub fn resume(&mut self) -> anyhow::Result<()> {
         ensure!(self.process.is_none(), "kafka runs already");
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log())?;
-        let mut command = java("kafka.Kafka")?;
+        let mut command = java_in(self.jvm, "kafka.Kafka")?;
         command.arg(self.folder.path().join("server.properties"));
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let mut process = Process::spawn("kafka", &mut command)?;

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result};
 use rustix::thread::{CpuSet, sched_setaffinity};
 
-use crate::kafka::Kafka;
+use crate::kafka::{Jvm, Kafka};
 use crate::ottla::Ottla;
 use crate::process::Process;
 
@@ -76,7 +76,7 @@ impl Target {
             Subject::Floor => floor(),
             Subject::Ottla => Ottla::start(&["acks.durability=page-cache"]).map(Target::Ottla),
             Subject::OttlaFlushed => Ottla::start(&[]).map(Target::Ottla),
-            Subject::Kafka => Kafka::start(&[]).map(Target::Kafka),
+            Subject::Kafka => Kafka::start_in(Jvm::AsShipped, &[]).map(Target::Kafka),
         };
         pin_to(LOAD_CORE)?;
         target
