@@ -13,12 +13,12 @@ const UNKNOWN_ID: &str = "BBBBBBBBBBBBBBBBBBBBBA";
 /// A consumer's subscription, version 0: topic `log`, no user data.
 const SUBSCRIPTION: &str = "hex:0000000000010003 6c6f67 ffffffff";
 /// A consumer's assignment, version 0: partition 0 of `log`, no user data.
-const ASSIGNMENT: &str = "hex:0000000000010003 6c6f67 0000000100000000 ffffffff";
+pub const ASSIGNMENT: &str = "hex:0000000000010003 6c6f67 0000000100000000 ffffffff";
 
 pub fn play(player: &mut Player<'_>) -> Result<()> {
     let id = create(player, "log", 2)?;
+    await_coordinator(player)?;
     find_coordinator(player)?;
-    await_coordinators(player)?;
     simple_consumer(player, &id)?;
     for version in 0..=9 {
         one_member(player, version, &id)?;
@@ -30,16 +30,21 @@ pub fn play(player: &mut Player<'_>) -> Result<()> {
     delete(player)
 }
 
-fn bytes(text: &str) -> String {
+pub fn bytes(text: &str) -> String {
     text.replace(' ', "")
 }
 
-fn find_coordinator(player: &mut Player<'_>) -> Result<()> {
+/// Waits until groups have a coordinator.
+pub fn await_coordinator(player: &mut Player<'_>) -> Result<()> {
     let until = Instant::now() + Duration::from_secs(30);
     while player.prepare("FindCoordinator", 0, &json!({ "key": "g" }))?["errorCode"] != 0 {
         ensure!(Instant::now() < until, "no coordinator");
         std::thread::sleep(Duration::from_millis(50));
     }
+    await_coordinators(player)
+}
+
+fn find_coordinator(player: &mut Player<'_>) -> Result<()> {
     player.ask_each("of a group", "FindCoordinator", 0..=3, |_| json!({ "key": "g" }))?;
     player.ask_each("of two groups", "FindCoordinator", 4..=6, |_| json!({ "coordinatorKeys": ["g", "h"] }))?;
     player.ask_each("of an empty group id", "FindCoordinator", 0..=3, |_| json!({ "key": "" }))?;
@@ -84,7 +89,7 @@ fn await_coordinators(player: &mut Player<'_>) -> Result<()> {
 }
 
 /// An OffsetCommit of partition 0 of `log`; from v10 on topics go by id.
-fn commit(version: i16, id: &str, group: &str, member: (&str, i32), offset: i64) -> Value {
+pub fn commit(version: i16, id: &str, group: &str, member: (&str, i32), offset: i64) -> Value {
     let partitions = json!([{ "partitionIndex": 0, "committedOffset": offset, "committedMetadata": "note" }]);
     let topic = if version >= 10 {
         json!({ "topicId": id, "partitions": partitions })
@@ -159,7 +164,7 @@ fn simple_consumer(player: &mut Player<'_>, id: &str) -> Result<()> {
     })
 }
 
-fn join(version: i16, group: &str, member: &str) -> Value {
+pub fn join(version: i16, group: &str, member: &str) -> Value {
     let mut body = json!({
         "groupId": group, "sessionTimeoutMs": 10_000, "memberId": member, "protocolType": "consumer",
         "protocols": [{ "name": "range", "metadata": bytes(SUBSCRIPTION) }]

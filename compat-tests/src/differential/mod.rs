@@ -10,7 +10,9 @@ mod coverage;
 mod frames;
 mod groups;
 mod known;
+mod mixed;
 mod normal;
+mod overlapping;
 mod player;
 mod records;
 mod topics;
@@ -51,6 +53,8 @@ const SCRIPTS: &[(&str, Script)] = &[
     ("configs", configs::play),
     ("records", records::play),
     ("groups", groups::play),
+    ("mixed", mixed::play),
+    ("overlapping", overlapping::play),
     ("frames", frames::play),
 ];
 

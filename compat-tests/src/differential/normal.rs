@@ -15,6 +15,7 @@ const KEYED: &[(&str, &str)] = &[
     ("finalizedFeatures", "name"),
     ("configs", "name"),
     ("groups", "groupId"),
+    ("members", "memberId"),
     ("results", "groupId"),
 ];
 /// A clock of today, in ms; the scripts' own timestamps are older.

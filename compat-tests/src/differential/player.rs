@@ -21,6 +21,14 @@ pub struct Case {
     pub outcome: Value,
 }
 
+/// A request under way on a connection of its own.
+pub struct Pending<'a> {
+    connection: Connection<'a>,
+    case: String,
+    api: &'static str,
+    version: i16,
+}
+
 /// One server, one connection to it, and the transcript so far.
 pub struct Player<'a> {
     schemas: &'a Schemas,
@@ -50,9 +58,21 @@ impl<'a> Player<'a> {
     /// Asks and writes the answer down under `Api vN: case`; returns the answer as it was, for ids that later requests need.
     /// A connection that the server closes is an outcome like any other (`Value::Null` is returned).
     pub fn ask(&mut self, case: &str, api: &str, version: i16, body: &Value) -> Result<Value> {
+        self.ask_as(case, (api, version), body, Value::clone)
+    }
+
+    /// As [`Player::ask`], with the answer written down in another shape: in answers about many things, Kafka's order is that
+    /// of a hash map.
+    pub fn ask_as(
+        &mut self,
+        case: &str,
+        (api, version): (&str, i16),
+        body: &Value,
+        reshape: impl Fn(&Value) -> Value,
+    ) -> Result<Value> {
         let answer = self.exchange(api, version, body)?;
         let key = self.schemas.request(api)?.api_key;
-        self.note(format!("{api} v{version}: {case}"), (key, version), &answer);
+        self.note(format!("{api} v{version}: {case}"), (key, version), &reshape(&answer));
         Ok(answer)
     }
 
@@ -63,6 +83,57 @@ impl<'a> Player<'a> {
         self.connection = Some(connection);
         self.ask(case, api, version, body)?;
         self.connection = None;
+        Ok(())
+    }
+
+    /// Sends a request that is to have no answer; what is written down is whether the connection goes on: one more request on
+    /// it is answered, or it is closed.
+    pub fn ask_unanswered(&mut self, case: &str, api: &str, version: i16, body: &Value) -> Result<()> {
+        let mut connection = Connection::open(self.schemas, &self.address, "differential")?;
+        connection.send(api, version, body)?;
+        let outcome =
+            match connection.send("ApiVersions", 0, &json!({})).and_then(|()| connection.receive("ApiVersions", 0)) {
+                Ok(_) => json!({ "goesOn": true }),
+                Err(error) => json!({ "closed": closed(&error)? }),
+            };
+        let key = self.schemas.request(api)?.api_key;
+        self.note(format!("{api} v{version}: {case}"), (key, version), &outcome);
+        Ok(())
+    }
+
+    /// Sends a request on a connection of its own, to be answered by what later requests bring about; see [`Player::settle`].
+    pub fn begin(&mut self, case: &str, api: &'static str, version: i16, body: &Value) -> Result<Pending<'a>> {
+        let mut connection = Connection::open(self.schemas, &self.address, "differential")?;
+        connection.send(api, version, body)?;
+        Ok(Pending { connection, case: case.to_owned(), api, version })
+    }
+
+    /// Waits for the answer of a request under way, and writes it down like that of any other.
+    pub fn settle(&mut self, mut pending: Pending<'a>) -> Result<Value> {
+        let (api, version) = (pending.api, pending.version);
+        let answer = pending.connection.receive(api, version).with_context(|| pending.case.clone())?;
+        let key = self.schemas.request(api)?.api_key;
+        self.note(format!("{api} v{version}: {}", pending.case), (key, version), &answer);
+        Ok(answer)
+    }
+
+    /// Sends requests in one piece and writes all answers down, in the order in which they came.
+    pub fn ask_at_once(&mut self, case: &str, requests: &[(&str, i16, Value)]) -> Result<()> {
+        let mut frames = Vec::new();
+        for (correlation_id, (api, version, body)) in (1..).zip(requests) {
+            let request = self.schemas.request(api)?;
+            frames.extend(request.request_frame(*version, correlation_id, "differential", body)?);
+        }
+        let mut connection = Connection::open(self.schemas, &self.address, "differential")?;
+        connection.send_bytes(&frames)?;
+        let mut answers = Vec::new();
+        for (api, version, _) in requests {
+            let answer = connection.receive_bytes().with_context(|| format!("{case}: {api}"))?;
+            let (correlation_id, body) = self.schemas.response(api)?.read_response(*version, &answer)?;
+            answers.push(json!({ "correlationId": correlation_id, "body": body }));
+        }
+        let outcome = self.names.replace(&json!({ "answers": answers }));
+        self.transcript.push(Case { name: format!("at once: {case}"), asked: None, outcome });
         Ok(())
     }
 
