@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Broker;
 use super::replica::Replica;
 use super::topic_settings;
-use crate::metadata::{ConfigResource, Image, Partition, Topic};
+use crate::metadata::{ConfigResource, Delta, Image, Partition, Topic};
 use crate::model::{PartitionIndex, TopicId};
 use crate::partition::Loss;
 use crate::quorum::Change;
@@ -17,6 +17,7 @@ impl Broker {
     pub(super) fn on_change(&self, change: Change<'_>) {
         let _opening = self.opening.lock();
         let (image, delta) = (change.new, change.delta);
+        log_changes(image, delta);
         for topic in &delta.topics_deleted {
             self.retire_topic(topic.id);
         }
@@ -124,5 +125,18 @@ impl Broker {
                 let _ = self.open_replica(id, partition);
             }
         }
+    }
+}
+
+/// What people look for in a log when a topic is gone, or behaves otherwise than yesterday.
+fn log_changes(image: &Image, delta: &Delta) {
+    for topic in &delta.topics_deleted {
+        tracing::info!(topic = %topic.name, id = %topic.id, "topic deleted");
+    }
+    for topic in delta.topics_created.iter().filter_map(|id| image.topic_by_id(*id)) {
+        tracing::info!(topic = %topic.name, id = %topic.id, partitions = topic.partitions.len(), "topic created");
+    }
+    for resource in &delta.configs_changed {
+        tracing::info!(?resource, "settings changed");
     }
 }

@@ -187,6 +187,10 @@ impl Broker {
             }
             self.queue_removals(directory);
         }
+        for directory in found.iter().filter(|directory| !directory.was_clean && !directory.partitions.is_empty()) {
+            let path = directory.log_dir.path().display();
+            tracing::info!(directory = %path, logs = directory.partitions.len(), "the last stop was not clean, recovering");
+        }
         threads::for_each_in_parallel(&logs, THREADS, |(directory, topic, partition)| {
             let key = TopicPartition { topic: Arc::clone(&topic.name), partition: *partition };
             let known = |offsets: &BTreeMap<TopicPartition, Offset>| offsets.get(&key).copied();

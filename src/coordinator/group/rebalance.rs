@@ -73,6 +73,8 @@ impl<T> Turn<'_, T> {
             return;
         }
         self.group.init_next_generation(self.now.wall_ms);
+        let (group, generation_id) = (&self.group.id, self.group.generation_id);
+        tracing::info!(?group, generation_id, members = self.group.members.len(), "group rebalanced");
         if self.group.state == State::Empty {
             let record = self.group.to_record(|member| member.assignment.clone());
             self.outcome.records.push(record);
@@ -144,6 +146,7 @@ impl<T> Turn<'_, T> {
         if member.has_satisfied_heartbeat() {
             return;
         }
+        tracing::info!(group = ?self.group.id, member = ?member_id, "the session of a member ended");
         let removed = self.group.remove(member_id);
         self.reply_removed(removed);
         match self.group.state {
