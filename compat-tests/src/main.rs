@@ -9,6 +9,7 @@ mod clients;
 mod connection;
 mod differential;
 mod fuzz;
+mod hostile;
 mod kafka;
 mod kill;
 mod ottla;
@@ -41,6 +42,8 @@ enum Suite {
     Clients(clients::Arguments),
     /// Millions of frames, whole and broken, through header, guard, codec and readers.
     Fuzz(fuzz::Arguments),
+    /// Idle, slow and boastful clients by the thousand, while others are served.
+    Hostile(hostile::Arguments),
     /// Writes the guard's table of request shapes from Kafka's schemas.
     GenerateShapes(shapes::Arguments),
     /// The same requests to Ottla and to Apache Kafka, the answers compared field by field.
@@ -62,6 +65,7 @@ impl Suite {
         match self {
             Suite::Clients(arguments) => clients::run(arguments, report),
             Suite::Fuzz(arguments) => fuzz::run(arguments, report),
+            Suite::Hostile(arguments) => hostile::run(arguments, report),
             Suite::GenerateShapes(arguments) => shapes::run(arguments, report),
             Suite::Differential(arguments) => differential::run(arguments, report),
             Suite::Bench(arguments) => bench::run(arguments, report),

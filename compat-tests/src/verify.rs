@@ -11,7 +11,7 @@ use crate::{Cli, cache};
 
 /// The suites that `verify` runs, cheapest first, by the name of their sub-command.
 pub const SUITES: &[&[&str]] =
-    &[&["generate-shapes", "--check"], &["fuzz"], &["kill"], &["tools"], &["differential"], &["clients"]];
+    &[&["generate-shapes", "--check"], &["fuzz"], &["hostile"], &["kill"], &["tools"], &["differential"], &["clients"]];
 
 /// Runs everything; a suite that cannot run counts as one failure and the next one still runs.
 pub fn run(report: &Report) -> anyhow::Result<()> {

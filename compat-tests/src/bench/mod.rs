@@ -7,7 +7,7 @@ mod admin;
 mod floor;
 mod frames;
 mod generator;
-mod process;
+pub mod process;
 mod target;
 
 use std::path::PathBuf;

@@ -115,6 +115,8 @@ fn bad_topics(player: &mut Player<'_>) -> Result<()> {
         ("two dots as the name", topic("..", 1, 1)),
         ("a name of 250 characters", topic(&long, 1, 1)),
         ("no partitions", topic("none", 0, 1)),
+        ("ten thousand partitions and one", topic("very-many", 10_001, 1)),
+        ("a billion partitions", topic("billion", 1_000_000_000, 1)),
         ("minus two partitions", topic("minus", -2, 1)),
         ("no replicas", topic("unreplicated", 1, 0)),
         ("three replicas on one broker", topic("three", 1, 3)),
