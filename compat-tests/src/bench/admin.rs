@@ -45,7 +45,8 @@ impl Admin {
         let code = answer.topics[0].error_code;
         ensure!(code == 0, "creating topic {name}: error code {code}");
         let until = Instant::now() + Duration::from_secs(30);
-        while !self.has_leaders(name)? {
+        // Kafka announces leaders that do not know of it yet.
+        while !self.has_leaders(name)? || !(0..partitions).all(|partition| self.end_offset(name, partition).is_ok()) {
             ensure!(Instant::now() < until, "topic {name} got no leaders");
             std::thread::sleep(Duration::from_millis(20));
         }

@@ -13,7 +13,7 @@ mod target;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 
 use crate::report::Report;
 use admin::Admin;
@@ -72,6 +72,8 @@ const FETCH_BYTES: i32 = 1 << 20;
 /// What each partition of the fetch cell holds; together it stays in the page cache.
 const FETCH_LOG_BYTES: usize = 64 << 20;
 const READ_BACK_BYTES: usize = 16 << 20;
+const NOT_LEADER_OR_FOLLOWER: i16 = 6;
+const FIRST_RECORD_LIMIT: Duration = Duration::from_secs(30);
 
 const CELLS: &[Cell] = &[
     Cell { name: "produce-64k", kind: Kind::Produce { records: 62, acks: 1 }, connections: 4, window: 5 },
@@ -312,11 +314,17 @@ fn first_record(subject: Subject) -> Result<(Target, Duration)> {
             std::thread::sleep(Duration::from_millis(1));
         }
     }
-    let answer = admin.exchange(&frames::produce("first", 0, -1, &frames::batch(1, RECORD_BYTES)))?;
-    let elapsed = begin.elapsed();
-    let code = frames::ProduceAnswer::read(&answer, "first").error_code;
-    ensure!(code == 0, "error code {code}");
-    Ok((target, elapsed))
+    let frame = frames::produce("first", 0, -1, &frames::batch(1, RECORD_BYTES));
+    loop {
+        let answer = admin.exchange(&frame)?;
+        let elapsed = begin.elapsed();
+        match frames::ProduceAnswer::read(&answer, "first").error_code {
+            0 => return Ok((target, elapsed)),
+            // Kafka announces leaders that do not know of it yet.
+            NOT_LEADER_OR_FOLLOWER if elapsed < FIRST_RECORD_LIMIT => std::thread::sleep(Duration::from_millis(1)),
+            code => bail!("error code {code}"),
+        }
+    }
 }
 
 /// Memory and CPU of a server that has had one record and then nothing to do.
