@@ -70,7 +70,7 @@ impl Broker {
         let StartOptions { settings, clock, disk, endpoints } = options;
         let node_id = BrokerId(settings.node_id());
         let mut found = directories::open(&disk, &settings.log_dirs(), node_id)?;
-        let quorum = start_quorum(&settings, &disk, node_id, &found, &endpoints)?;
+        let quorum = start_quorum(&settings, &disk, node_id, &found, &endpoints).await?;
         check_cluster(&found, &quorum)?;
         directories::take_markers(&mut found)?;
         let directory_ids = directory_ids(&found, &quorum);
@@ -139,7 +139,7 @@ impl Broker {
         self.flusher.close().await;
         let broker = Arc::clone(self);
         let closed = threads::run("closing", move || broker.close_logs()).await;
-        self.quorum.stop();
+        self.quorum.stop().await;
         match closed {
             Ok(failed) => self.mark_clean_shutdown(&failed),
             Err(error) => tracing::error!(%error, "the next start will recover: the logs could not be closed"),
@@ -239,7 +239,7 @@ impl Broker {
     }
 }
 
-fn start_quorum(
+async fn start_quorum(
     settings: &Settings,
     disk: &Arc<dyn Disk>,
     node_id: BrokerId,
@@ -268,7 +268,8 @@ fn start_quorum(
         disk: Arc::clone(disk),
         snapshot_entries: QuorumOptions::SNAPSHOT_ENTRIES,
         timing: formation::timing(settings),
-    })?)
+    })
+    .await?)
 }
 
 /// Where other voters reach this node: on its first listener.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::image::Topic;
+use super::image::{Image, Topic};
 use super::record::ConfigResource;
 use crate::model::{BrokerId, PartitionIndex, TopicId};
 
@@ -23,6 +23,32 @@ pub struct Delta {
 }
 
 impl Delta {
+    /// What differs between two images, when the second did not come from the first record by record: from a snapshot.
+    pub fn between(old: &Image, new: &Image) -> Delta {
+        let mut delta = Delta::default();
+        for topic in old.topics().filter(|topic| new.topic_by_id(topic.id).is_none()) {
+            delta.topics_deleted.push(Arc::new(topic.clone()));
+        }
+        for topic in new.topics() {
+            let Some(before) = old.topic_by_id(topic.id) else {
+                delta.topics_created.insert(topic.id);
+                continue;
+            };
+            for (index, state) in (0..).map(PartitionIndex).zip(&topic.partitions) {
+                if before.partition(index) != Some(state) {
+                    delta.partitions_changed.insert((topic.id, index));
+                }
+            }
+        }
+        for (one, other) in [(old, new), (new, old)] {
+            let configured = one.configured().filter(|(resource, configs)| other.configs(resource) != *configs);
+            delta.configs_changed.extend(configured.map(|(resource, _)| resource.clone()));
+            let brokers = one.brokers().filter(|broker| other.broker(broker.id) != Some(*broker));
+            delta.brokers_changed.extend(brokers.map(|broker| broker.id));
+        }
+        delta
+    }
+
     pub fn is_empty(&self) -> bool {
         *self == Delta::default()
     }

@@ -54,6 +54,9 @@ pub struct State {
     pub purged: Option<LogId>,
     /// The last entry known to be committed; a hint, written without a sync.
     pub committed: Option<LogId>,
+    /// The directory was empty and has not caught up with a quorum yet: it may stand for what an emptied one had promised, so it
+    /// must not vote.
+    pub is_waiting: bool,
 }
 
 impl State {
@@ -71,6 +74,7 @@ impl State {
             }
             5 => self.purge(LogId::from_bytes(body)?),
             6 => self.committed = Option::from_bytes(body)?,
+            7 => self.is_waiting = read_bool(body)?,
             kind => return Err(DecodeError::Unknown { what: "journal frame", value: kind.into() }),
         }
         Ok(())
@@ -99,6 +103,9 @@ impl State {
         if self.committed.is_some() {
             frames.push(Kind::Committed, &self.committed.to_bytes());
         }
+        if self.is_waiting {
+            frames.push(Kind::Waiting, &[1]);
+        }
         frames.bytes
     }
 }
@@ -111,6 +118,14 @@ enum Kind {
     TruncatedFrom = 4,
     Purged = 5,
     Committed = 6,
+    Waiting = 7,
+}
+
+fn read_bool(body: &[u8]) -> Result<bool, DecodeError> {
+    let mut from = Reader::new(body);
+    let value = from.bool()?;
+    from.finish()?;
+    Ok(value)
 }
 
 /// Frames for one write.
@@ -228,6 +243,16 @@ impl Journal {
         self.write(&frames)?;
         self.sync()?;
         self.state.vote = Some(vote);
+        Ok(())
+    }
+
+    /// Puts on stable storage that this directory may vote from now on.
+    pub fn end_waiting(&mut self) -> io::Result<()> {
+        let mut frames = Frames::new(self.durable);
+        frames.push(Kind::Waiting, &[0]);
+        self.write(&frames)?;
+        self.sync()?;
+        self.state.is_waiting = false;
         Ok(())
     }
 

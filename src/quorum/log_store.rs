@@ -11,11 +11,14 @@ use openraft::storage::{LogFlushed, RaftLogStorage};
 use openraft::{AnyError, LogState, OptionalSend, RaftLogReader, StorageIOError};
 use parking_lot::Mutex;
 
-use super::journal::Journal;
-use super::types::{Entry, LogId, StorageError, TypeConfig, Vote};
+use super::journal::{Journal, State};
+use super::types::{Bytes, Entry, LogId, StorageError, TypeConfig, Vote};
 
-/// Entries that one read returns at most, so that catching a peer up does not copy the whole log at once.
+/// Entries that one read for a follower returns at most, so that catching it up does not copy the whole log at once.
 const READ_ENTRIES_MAX: usize = 1024;
+
+/// Bytes of entries that one read for a follower returns, unless the first entry alone has more: what one request carries.
+const READ_BYTES_MAX: usize = 1 << 20;
 
 /// A handle to the journal; copies share it.
 #[derive(Clone)]
@@ -28,10 +31,29 @@ impl LogStore {
         LogStore { journal: Arc::new(Mutex::new(journal)) }
     }
 
-    /// The index of the last entry; `None` when all are purged.
-    pub fn last_index(&self) -> Option<u64> {
-        self.journal.lock().state().entries.last_key_value().map(|(index, _)| *index)
+    /// The last entry that is on stable storage, also when it has been purged since.
+    pub fn last_log_id(&self) -> Option<LogId> {
+        last_log_id(self.journal.lock().state())
     }
+
+    /// The vote that is on stable storage; the least of all when there was none.
+    pub fn vote(&self) -> Vote {
+        self.journal.lock().state().vote.unwrap_or_default()
+    }
+
+    /// Whether the directory must not vote; see [`State::is_waiting`].
+    pub fn is_waiting(&self) -> bool {
+        self.journal.lock().state().is_waiting
+    }
+
+    /// See [`Journal::end_waiting`].
+    pub fn end_waiting(&self) -> std::io::Result<()> {
+        self.journal.lock().end_waiting()
+    }
+}
+
+fn last_log_id(state: &State) -> Option<LogId> {
+    state.entries.last_key_value().map(|(_, entry)| entry.log_id).or(state.purged)
 }
 
 fn write_logs(error: std::io::Error) -> StorageError {
@@ -49,8 +71,13 @@ impl RaftLogReader<TypeConfig> for LogStore {
 
     async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> Result<Vec<Entry>, StorageError> {
         let journal = self.journal.lock();
-        let entries = journal.state().entries.range(start..end);
-        Ok(entries.take(READ_ENTRIES_MAX).map(|(_, entry)| entry.clone()).collect())
+        let mut bytes = 0;
+        let entries = journal.state().entries.range(start..end).take(READ_ENTRIES_MAX);
+        let within = entries.take_while(|(index, entry)| {
+            bytes += entry.to_bytes().len();
+            **index == start || bytes <= READ_BYTES_MAX
+        });
+        Ok(within.map(|(_, entry)| entry.clone()).collect())
     }
 }
 
@@ -60,8 +87,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     async fn get_log_state(&mut self) -> Result<LogState<TypeConfig>, StorageError> {
         let journal = self.journal.lock();
         let state = journal.state();
-        let last = state.entries.last_key_value().map(|(_, entry)| entry.log_id);
-        Ok(LogState { last_purged_log_id: state.purged, last_log_id: last.or(state.purged) })
+        Ok(LogState { last_purged_log_id: state.purged, last_log_id: last_log_id(state) })
     }
 
     async fn get_log_reader(&mut self) -> LogStore {

@@ -1,58 +1,79 @@
 //! Consensus on metadata records. The only room that names `openraft`.
 //!
 //! One voter is a quorum of one and takes the same path as three: a batch of records is appended to the log, flushed,
-//! committed, applied to the image, and only then answered. It runs on a thread of its own; others call it from anywhere.
+//! committed, applied to the image, and only then answered. It runs on a service of its own; others call it from anywhere, and
+//! hand it the requests of other nodes ([`Quorum::handle_rpc`]).
 //!
-//! A directory that holds no journal is formatted with one write: identity, a membership of this voter alone, and the vote
-//! that an election among one would end with (Kafka's `kafka-storage format --standalone`). So a fresh node leads at once,
-//! and so does one that comes back, since its committed vote says that it was the leader.
+//! Who may form a quorum is said ([`Formation`]). A node on its own formats its directory with one write: identity, a membership
+//! of this voter alone, and the vote that an election among one would end with (Kafka's `kafka-storage format --standalone`). So
+//! a fresh node leads at once, and so does one that comes back, since its committed vote says that it was the leader. All others
+//! ask around first.
 //!
 //! Invariants:
 //! - A batch that was answered is on stable storage of a majority of voters and part of the published image.
 //! - The log is never cut below the snapshot: what is purged is in it.
+//! - A directory that was empty does not vote before it has formed the quorum or caught up with it.
 //! - When the quorum's task dies, every call fails from then on and [`Quorum::died`] returns: the process must end.
 
+mod core;
+mod describe;
+mod driver;
+mod elections;
 mod journal;
 mod log_store;
+mod members;
 mod network;
 mod options;
+mod peers;
+mod published;
+mod rpc;
+mod serve;
 mod state_machine;
 mod types;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::{Arc, mpsc};
-use std::thread::JoinHandle;
+use std::sync::Arc;
 
-use arc_swap::ArcSwap;
+use bytes::Bytes;
 use openraft::{Raft, RaftMetrics, ServerState};
 use parking_lot::Mutex;
 use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
 
+use self::core::Core;
+use crate::io::{clock, threads};
 use crate::metadata::{Delta, Image, Record};
-use crate::model::BrokerId;
+use crate::model::{BrokerId, Offset};
+use crate::peer::Address;
+use driver::Driver;
 use journal::{Journal, State};
 use log_store::LogStore;
-use state_machine::{Published, StateMachine};
-use types::{Batch, Entry, Membership, TypeConfig, Vote, Voter};
+use network::Network;
+use peers::Peers;
+use published::Published;
+use state_machine::StateMachine;
+use types::{Batch, Entry, Membership, StoredMembership, Vote};
 
+pub use describe::{Description, ReplicaState};
 pub use journal::JournalError;
+pub use members::VotersError;
 pub use options::{Endpoint, Formation, QuorumOptions, Timing};
 pub use state_machine::SnapshotError;
+pub use types::Voter;
 
 /// The name of the quorum's directory in the data directory. It is no `topic-partition`, so neither our log room nor a Kafka
 /// that is started on the same directory takes it for a log.
 pub const DIRECTORY: &str = "__ottla_metadata";
 
-/// A filter for log lines: of the consensus library, only what a person should know.
-pub const QUIET_LOGS: &str = "openraft=warn";
+/// A filter for log lines: what a person should know of the consensus library is said here, once and not at every retry.
+pub const QUIET_LOGS: &str = "openraft=off";
 
-/// The period of a leader's heartbeats to its followers, in ms; it is also how often an idle quorum wakes up.
-const HEARTBEAT_MS: u64 = 500;
-/// A follower that hears nothing for 1 to 2 of these, in ms, stands for election (`controller.quorum.election.timeout.ms`).
-const ELECTION_MS: u64 = 1000;
-/// Entries that stay in the log although a snapshot holds them, for peers that are a little behind.
-const KEPT_ENTRIES: u64 = 64;
+/// openraft's own timers: so long that they never end. What they would do is done by the driver.
+const NEVER_MS: u64 = 1 << 40;
+
+/// Entries that stay in the log although a snapshot holds them: a follower that was away for a restart catches up by them.
+const KEPT_ENTRIES: u64 = 1024;
 
 /// Records that are committed together, in bytes: Kafka's `KafkaRaftClient.MAX_BATCH_SIZE_BYTES`.
 pub const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -79,6 +100,11 @@ pub enum StartError {
     OtherNode { dir: PathBuf, found: BrokerId, expected: BrokerId },
     #[error("{dir}: the log begins behind the snapshot: metadata is missing")]
     Gap { dir: PathBuf },
+    #[error(
+        "{dir}: the metadata is of cluster {found}, and the log directories are of {expected}: \
+         start with directories that belong together"
+    )]
+    OtherCluster { dir: PathBuf, found: String, expected: String },
     #[error("the quorum did not start: {0}")]
     Consensus(String),
 }
@@ -92,60 +118,99 @@ pub enum QuorumError {
     /// More than [`BATCH_BYTES_MAX`]. Nothing was written.
     #[error("too many metadata records at once")]
     TooLarge,
+    /// This node led when the records were written and leads no more; whether they were or will be committed is unknown.
+    #[error("this node has lost its leadership of the quorum meanwhile")]
+    Lost,
     /// The quorum has stopped; whether the records were committed is unknown.
     #[error("the quorum has stopped: {0}")]
     Stopped(String),
 }
 
-/// A running quorum; see the head of this file. Dropping it does not stop it: [`Quorum::stop`] does.
+/// Who leads the quorum, as far as this node knows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Leadership {
+    /// `None` when no leader is known, or not yet how it is reached.
+    pub leader: Option<Node>,
+    /// Never falls; there is at most one leader a term.
+    pub term: u64,
+    /// This node leads, an entry of its own term is applied, and a majority of the voters has lately followed: it may decide.
+    pub is_active: bool,
+}
+
+/// A node of the quorum, and where its controller listener is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    pub id: BrokerId,
+    pub host: String,
+    pub port: u16,
+}
+
+/// A running quorum; see the head of this file. Dropping it ends its service too, but nobody waits for that.
 pub struct Quorum {
-    raft: Raft<TypeConfig>,
-    published: Arc<Published>,
-    voter: Voter,
-    stop: Mutex<Option<(oneshot::Sender<()>, JoinHandle<()>)>>,
+    core: Arc<Core>,
+    service: Mutex<Option<(oneshot::Sender<()>, threads::Service)>>,
 }
 
 impl Quorum {
-    /// Opens or formats the directory and starts the quorum's thread. A sole voter leads when this returns, and everything
-    /// that was ever answered is in the image.
-    pub fn start(options: QuorumOptions) -> Result<Quorum, StartError> {
-        if options.formation != Formation::Standalone {
-            return Err(StartError::Consensus("this version forms quorums of one voter only".into()));
-        }
-        let journal = open_or_format(&options)?;
-        let voter = journal.state().identity.expect("a journal has an identity");
-        let image = ArcSwap::from_pointee(Image::default());
-        let published = Arc::new(Published { image, listener: Mutex::new(None) });
-        let machine =
-            StateMachine::open(Arc::clone(&options.disk), &options.dir, options.node_id, Arc::clone(&published))?;
-        if journal.state().purged.is_some_and(|purged| machine.applied() < Some(purged)) {
-            return Err(StartError::Gap { dir: options.dir });
-        }
-        let config = config(options.snapshot_entries);
-        let (started, raft) = mpsc::channel();
+    /// Opens or formats the directory and starts the quorum's service. A sole voter leads when this returns, and everything
+    /// that was ever answered is in the image. All others may have to find each other first, for which the requests of other
+    /// nodes must come to [`Quorum::handle_rpc`] from now on; [`Quorum::leadership`] and [`Quorum::images`] say how far it is.
+    pub async fn start(options: QuorumOptions) -> Result<Quorum, StartError> {
+        let prepared = prepare(options)?;
+        let (started, starting) = oneshot::channel();
         let (stop, stopped) = oneshot::channel();
-        let thread = std::thread::Builder::new()
-            .name("quorum".into())
-            .spawn(move || run(voter, config, LogStore::new(journal), machine, started, stopped))
+        let service = threads::service("quorum", move || run(prepared, started, stopped))
             .map_err(|error| StartError::Consensus(error.to_string()))?;
-        let raft = raft.recv().unwrap_or_else(|_| Err("its thread ended".into()));
-        let raft = raft.map_err(StartError::Consensus)?;
-        Ok(Quorum { raft, published, voter, stop: Mutex::new(Some((stop, thread))) })
+        let started = starting.await.unwrap_or_else(|_| Err("its service ended".into()));
+        let core = started.map_err(StartError::Consensus)?;
+        Ok(Quorum { core, service: Mutex::new(Some((stop, service))) })
     }
 
     /// Has a listener told of every change from now on, in place of an earlier one.
     pub fn listen(&self, listener: impl Fn(Change<'_>) + Send + 'static) {
-        *self.published.listener.lock() = Some(Box::new(listener));
+        self.core.published.listen(Box::new(listener));
     }
 
     /// The newest image.
     pub fn image(&self) -> Arc<Image> {
-        self.published.image.load_full()
+        self.core.published.image()
+    }
+
+    /// Every image from now on, but for those that newer ones overtake.
+    pub fn images(&self) -> watch::Receiver<Arc<Image>> {
+        self.core.published.images()
+    }
+
+    /// The first image that has everything up to this offset. An error when the quorum has ended; else it may take for ever.
+    pub async fn wait_for(&self, offset: Offset) -> Result<Arc<Image>, QuorumError> {
+        let mut images = self.images();
+        let mut metrics = self.core.raft.server_metrics();
+        loop {
+            let image = Arc::clone(&images.borrow_and_update());
+            if image.last_applied() >= offset {
+                return Ok(image);
+            }
+            tokio::select! {
+                biased;
+                _ = images.changed() => {}
+                ended = metrics.changed() => if ended.is_err() { return Err(QuorumError::Stopped("it has ended".into())) },
+            }
+        }
+    }
+
+    /// Who leads, now and from now on.
+    pub fn leadership(&self) -> watch::Receiver<Leadership> {
+        self.core.leadership.subscribe()
     }
 
     /// The id of the quorum's directory, which `meta.properties` names too.
     pub fn directory_id(&self) -> Uuid {
-        self.voter.directory_id
+        self.core.peers.identity.directory_id
+    }
+
+    /// 0 when the voters are fixed by configuration, 1 when they can be changed (KIP-853).
+    pub fn kraft_version(&self) -> i16 {
+        i16::from(!core::is_static(&self.core.metrics().membership_config))
     }
 
     /// Commits records, all or none, and gives the image after them (which holds no later ones). Not cancelled when dropped:
@@ -154,40 +219,85 @@ impl Quorum {
         if Record::encode_all(&records).len() > BATCH_BYTES_MAX {
             return Err(QuorumError::TooLarge);
         }
-        match self.raft.client_write(Batch(records.into())).await {
-            Ok(written) => Ok(written.data),
-            Err(error) => Err(refusal(error)),
+        let metrics = self.core.metrics();
+        if !core::leads(&metrics) {
+            return Err(QuorumError::NotLeader(metrics.current_leader.map(|leader| leader.node_id)));
         }
+        let term = metrics.vote.leader_id.term;
+        tokio::select! {
+            biased;
+            written = self.core.raft.client_write(Batch(records.into())) => match written {
+                Ok(written) => Ok(written.data),
+                Err(error) => Err(refusal(error)),
+            },
+            // openraft would wait until another leader's log says what became of the records.
+            () = self.core.lost(term) => Err(QuorumError::Lost),
+        }
+    }
+
+    /// Answers a request of another node: the body of API `Quorum`, and that of its answer. Only for the controller listener.
+    pub fn handle_rpc(&self, body: Bytes) -> impl Future<Output = Bytes> + Send + 'static {
+        let core = Arc::clone(&self.core);
+        async move { Bytes::from(serve::answer(&core, &body).await) }
+    }
+
+    /// How the quorum stands; for its active leader only.
+    pub fn describe(&self) -> Result<Description, QuorumError> {
+        describe::describe(&self.core)
+    }
+
+    /// Makes a node a voter, once it has caught up; see [`VotersError`]. For the active leader only.
+    pub async fn add_voter(
+        &self,
+        voter: Voter,
+        listener: &str,
+        address: Address,
+        patience: std::time::Duration,
+    ) -> Result<(), VotersError> {
+        let endpoint = Endpoint { listener: listener.to_owned(), address };
+        members::add(&self.core, voter, Some(&endpoint), patience).await
+    }
+
+    /// Makes a voter an observer; see [`VotersError`]. For the active leader only, which may name itself.
+    pub async fn remove_voter(&self, voter: Voter) -> Result<(), VotersError> {
+        members::remove(&self.core, voter).await
     }
 
     /// Returns when the quorum's task has died, with its last words. A stop on purpose is no death.
     pub async fn died(&self) -> String {
-        let mut metrics: watch::Receiver<RaftMetrics<_, _>> = self.raft.metrics();
+        let mut metrics: watch::Receiver<RaftMetrics<_, _>> = self.core.raft.metrics();
+        let mut fatal = self.core.peers.fatal.subscribe();
         loop {
+            if let Some(reason) = &*fatal.borrow_and_update() {
+                return reason.clone();
+            }
             if let Err(fatal) = &metrics.borrow_and_update().running_state
                 && !matches!(fatal, openraft::error::Fatal::Stopped)
             {
                 return fatal.to_string();
             }
-            if metrics.changed().await.is_err() {
-                std::future::pending::<()>().await;
+            tokio::select! {
+                biased;
+                _ = fatal.changed() => {}
+                changed = metrics.changed() => if changed.is_err() {
+                    std::future::pending::<()>().await;
+                },
             }
         }
     }
 
-    /// Whether this node leads the quorum now.
+    /// Whether this node leads the quorum now, and may decide; see [`Leadership::is_active`].
     pub fn is_leader(&self) -> bool {
-        self.raft.metrics().borrow().state == ServerState::Leader
+        self.core.is_active(&self.core.metrics(), clock::instant())
     }
 
-    /// Ends the quorum's thread and waits for it. Later calls fail.
-    pub fn stop(&self) {
-        let Some((stop, thread)) = self.stop.lock().take() else { return };
-        // The thread may have died before; then there is nobody to tell.
+    /// Ends the quorum's service and waits for it. A leader hands over first. Later calls fail.
+    pub async fn stop(&self) {
+        let service = self.service.lock().take();
+        let Some((stop, service)) = service else { return };
+        // The service may have ended before; then there is nobody to tell.
         let _ = stop.send(());
-        if thread.join().is_err() {
-            tracing::error!("the quorum's thread panicked");
-        }
+        service.ended().await;
     }
 }
 
@@ -204,11 +314,46 @@ fn refusal(
     }
 }
 
+/// What the service starts from.
+struct Prepared {
+    options: QuorumOptions,
+    /// Our node and directory.
+    identity: Voter,
+    /// Our name in votes and memberships.
+    me: Voter,
+    log: LogStore,
+    machine: StateMachine,
+    published: Arc<Published>,
+}
+
+fn prepare(options: QuorumOptions) -> Result<Prepared, StartError> {
+    let journal = open_or_format(&options)?;
+    let identity = journal.state().identity.expect("a journal has an identity");
+    let published = Arc::new(Published::default());
+    let machine = StateMachine::open(Arc::clone(&options.disk), &options.dir, Arc::clone(&published))?;
+    if journal.state().purged.is_some_and(|purged| machine.applied() < Some(purged)) {
+        return Err(StartError::Gap { dir: options.dir });
+    }
+    let found = published.load().cluster_id().to_string();
+    if let Some(expected) = &options.cluster_id
+        && !found.is_empty()
+        && found != *expected
+    {
+        return Err(StartError::OtherCluster { dir: options.dir, found, expected: expected.clone() });
+    }
+    let me = name(&options.formation, identity, journal.state(), machine.membership());
+    Ok(Prepared { options, identity, me, log: LogStore::new(journal), machine, published })
+}
+
 fn open_or_format(options: &QuorumOptions) -> Result<Journal, StartError> {
     let disk = Arc::clone(&options.disk);
     if !Journal::exists(&*disk, &options.dir) {
         let voter = Voter { node_id: options.node_id, directory_id: options.directory_id };
-        return Ok(Journal::create(disk, &options.dir, standalone(voter))?);
+        let state = match options.formation {
+            Formation::Standalone => standalone(voter, &options.endpoint),
+            _ => State { identity: Some(voter), is_waiting: true, ..State::default() },
+        };
+        return Ok(Journal::create(disk, &options.dir, state)?);
     }
     let journal = Journal::open(disk, &options.dir)?;
     let found = journal.state().identity.expect("a journal has an identity").node_id;
@@ -218,82 +363,111 @@ fn open_or_format(options: &QuorumOptions) -> Result<Journal, StartError> {
     Ok(journal)
 }
 
+/// Under which name this node votes: that which the quorum knows it by, and before there is one, that which it will.
+fn name(formation: &Formation, identity: Voter, state: &State, applied: &StoredMembership) -> Voter {
+    let fixed = members::fixed(identity.node_id);
+    let in_log = state.entries.values().rev().find_map(|entry| match &entry.payload {
+        openraft::EntryPayload::Membership(membership) => Some(membership),
+        _ => None,
+    });
+    let membership = in_log.unwrap_or(applied.membership());
+    let is_listed = matches!(formation, Formation::Voters(listed) if listed.iter().any(|(id, _)| *id == fixed.node_id));
+    if membership.nodes().next().is_none() {
+        return if is_listed { fixed } else { identity };
+    }
+    let is_fixed = membership.get_node(&fixed).is_some();
+    if is_listed && !is_fixed {
+        tracing::warn!("controller.quorum.voters has no effect: the quorum has been formed otherwise");
+    }
+    if is_fixed { fixed } else { identity }
+}
+
 /// What an election among one voter leaves behind.
-fn standalone(voter: Voter) -> State {
-    let nodes = std::collections::BTreeMap::from([(voter, openraft::BasicNode::default())]);
-    let membership = Membership::new(vec![std::collections::BTreeSet::from([voter])], nodes);
+fn standalone(voter: Voter, endpoint: &Endpoint) -> State {
+    let nodes = BTreeMap::from([(voter, peers::node_of(endpoint))]);
+    let membership = Membership::new(vec![BTreeSet::from([voter])], nodes);
     let log_id = openraft::LogId::new(openraft::CommittedLeaderId::new(1, voter), 0);
     let entry = Entry { log_id, payload: openraft::EntryPayload::Membership(membership) };
     State {
         identity: Some(voter),
         vote: Some(Vote::new_committed(1, voter)),
-        entries: std::collections::BTreeMap::from([(0, entry)]),
+        entries: BTreeMap::from([(0, entry)]),
         ..State::default()
     }
 }
 
-/// The body of the quorum's thread.
-fn run(
-    voter: Voter,
-    config: openraft::Config,
-    log_store: LogStore,
-    machine: StateMachine,
-    started: mpsc::Sender<Result<Raft<TypeConfig>, String>>,
-    stopped: oneshot::Receiver<()>,
-) {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_time().build() {
-        Ok(runtime) => runtime,
+/// The body of the quorum's service.
+async fn run(prepared: Prepared, started: oneshot::Sender<Result<Arc<Core>, String>>, stopped: oneshot::Receiver<()>) {
+    let core = match start_consensus(prepared).await {
+        Ok(core) => core,
         Err(error) => {
-            // The caller waits for the answer, so it is there to take it.
-            let _ = started.send(Err(error.to_string()));
-            return;
-        }
-    };
-    let last_index = log_store.last_index();
-    runtime.block_on(async move {
-        let raft = Raft::new(voter, Arc::new(config), network::NoPeers, log_store, machine).await;
-        let raft = match raft {
-            Ok(raft) => raft,
-            Err(error) => {
-                let _ = started.send(Err(error.to_string()));
-                return;
-            }
-        };
-        if let Err(error) = catch_up_alone(&raft, voter, last_index).await {
+            // The caller waits for the answer, unless it has given up.
             let _ = started.send(Err(error));
             return;
         }
-        let _ = started.send(Ok(raft.clone()));
-        // A dropped handle stops the thread too.
-        let _ = stopped.await;
-        if let Err(error) = raft.shutdown().await {
-            tracing::error!(%error, "the quorum's task ended badly");
-        }
+    };
+    let driver = Driver::new(Arc::clone(&core));
+    // A caller that has given up has dropped its end of `stopped` too.
+    let _ = started.send(Ok(Arc::clone(&core)));
+    driver.run(stopped).await;
+    if let Err(error) = core.raft.shutdown().await {
+        tracing::error!(%error, "the quorum's task ended badly");
+    }
+}
+
+async fn start_consensus(prepared: Prepared) -> Result<Arc<Core>, String> {
+    let Prepared { options, identity, me, log, machine, published } = prepared;
+    let QuorumOptions { timing, endpoint, cluster_id, formation, snapshot_entries, .. } = options;
+    let peers = Arc::new(Peers::new(me, identity, endpoint, timing, cluster_id, Arc::clone(&published)));
+    let config = Arc::new(config(snapshot_entries, &timing));
+    let network = Network { peers: Arc::clone(&peers) };
+    let last_index = log.last_log_id().map(|last| last.index);
+    let raft = Raft::new(me, config, network, log.clone(), machine).await.map_err(|error| error.to_string())?;
+    let core = Arc::new(Core {
+        raft,
+        peers,
+        log,
+        published,
+        timing,
+        formation,
+        leadership: watch::Sender::default(),
+        changing: tokio::sync::Mutex::default(),
+        receiving: Mutex::default(),
     });
+    catch_up_alone(&core, last_index).await?;
+    core.refresh(&core.metrics(), clock::instant());
+    Ok(core)
 }
 
 /// A sole voter has nobody to wait for: all that is in its log is committed as soon as it leads.
-async fn catch_up_alone(raft: &Raft<TypeConfig>, voter: Voter, last_index: Option<u64>) -> Result<(), String> {
-    let membership = Arc::clone(&raft.metrics().borrow().membership_config);
-    if membership.voter_ids().any(|other| other != voter) {
+async fn catch_up_alone(core: &Core, last_index: Option<u64>) -> Result<(), String> {
+    // What openraft has read from the disk is in its metrics a moment later.
+    let is_read = |metrics: &RaftMetrics<Voter, openraft::BasicNode>| metrics.last_log_index >= last_index;
+    let read = core.raft.wait(None).metrics(is_read, "the log is read").await.map_err(|error| error.to_string())?;
+    if !read.membership_config.voter_ids().eq([core.peers.me]) {
         return Ok(());
     }
-    if raft.metrics().borrow().state != ServerState::Leader {
-        raft.trigger().elect().await.map_err(|error| error.to_string())?;
+    if read.state != ServerState::Leader {
+        core.raft.trigger().elect().await.map_err(|error| error.to_string())?;
     }
     let caught_up = |metrics: &RaftMetrics<Voter, openraft::BasicNode>| {
         metrics.state == ServerState::Leader && metrics.last_applied.map(|applied| applied.index) >= last_index
     };
-    let waited = raft.wait(None).metrics(caught_up, "a sole voter leads and has applied its log").await;
+    let waited = core.raft.wait(None).metrics(caught_up, "a sole voter leads and has applied its log").await;
     waited.map(|_| ()).map_err(|error| error.to_string())
 }
 
-fn config(snapshot_entries: u64) -> openraft::Config {
+fn config(snapshot_entries: u64, timing: &Timing) -> openraft::Config {
+    let lease_ms = u64::try_from(timing.lease.as_millis()).unwrap_or(u64::MAX);
     openraft::Config {
         cluster_name: "ottla".into(),
-        heartbeat_interval: HEARTBEAT_MS,
-        election_timeout_min: ELECTION_MS,
-        election_timeout_max: 2 * ELECTION_MS,
+        enable_tick: false,
+        enable_heartbeat: false,
+        enable_elect: false,
+        heartbeat_interval: NEVER_MS,
+        // The least and the greatest of these are also the patience with votes, and the lease.
+        election_timeout_min: lease_ms,
+        election_timeout_max: lease_ms + 1,
         snapshot_policy: openraft::SnapshotPolicy::LogsSinceLast(snapshot_entries),
         max_in_snapshot_log_to_keep: KEPT_ENTRIES,
         ..openraft::Config::default()

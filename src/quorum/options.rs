@@ -93,3 +93,9 @@ impl QuorumOptions {
     /// Often enough that a start replays little, seldom enough that a snapshot of 10,000 topics costs little.
     pub const SNAPSHOT_ENTRIES: u64 = 4096;
 }
+
+impl std::fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}://{}", self.listener, self.address)
+    }
+}

@@ -9,16 +9,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use openraft::storage::{RaftSnapshotBuilder, RaftStateMachine, Snapshot};
 use openraft::{AnyError, EntryPayload, OptionalSend, SnapshotMeta, StorageIOError};
-use parking_lot::Mutex;
 
+use super::published::Published;
 use super::types::{Bytes, Entry, LogId, StorageError, StoredMembership, TypeConfig, Voter};
-use super::{Change, Listener};
 use crate::io::disk::Disk;
 use crate::metadata::{DecodeError, Delta, Image, Reader, Record, Writer};
-use crate::model::{BrokerId, Offset};
+use crate::model::Offset;
 
 const FILE_NAME: &str = "snapshot";
 const MAGIC: [u8; 4] = *b"OtS1";
@@ -35,15 +33,8 @@ pub enum SnapshotError {
     Content { path: PathBuf, source: DecodeError },
 }
 
-/// What others see of the state machine: the newest image, and who is told of changes.
-pub struct Published {
-    pub image: ArcSwap<Image>,
-    pub listener: Mutex<Option<Listener>>,
-}
-
 /// See the head of this file.
 pub struct StateMachine {
-    node_id: BrokerId,
     storage: SnapshotFile,
     published: Arc<Published>,
     applied: Applied,
@@ -64,15 +55,10 @@ struct SnapshotFile {
 
 impl StateMachine {
     /// Starts from the snapshot in the directory, if there is one, and publishes its image.
-    pub fn open(
-        disk: Arc<dyn Disk>,
-        dir: &Path,
-        node_id: BrokerId,
-        published: Arc<Published>,
-    ) -> Result<StateMachine, SnapshotError> {
+    pub fn open(disk: Arc<dyn Disk>, dir: &Path, published: Arc<Published>) -> Result<StateMachine, SnapshotError> {
         let path = dir.join(FILE_NAME);
         let storage = SnapshotFile { disk, path };
-        let mut machine = StateMachine { node_id, storage, published, applied: Applied::default() };
+        let mut machine = StateMachine { storage, published, applied: Applied::default() };
         let Some(bytes) = machine.storage.read()? else { return Ok(machine) };
         let path = machine.storage.path.clone();
         let content = read_snapshot(&bytes);
@@ -86,39 +72,34 @@ impl StateMachine {
         self.applied.log_id
     }
 
+    /// The voters and learners as of the last applied entry.
+    pub fn membership(&self) -> &StoredMembership {
+        &self.applied.membership
+    }
+
     fn restore(&mut self, applied: Applied, records: &[Record]) {
         let mut image = Image::default();
         let mut delta = Delta::default();
         for record in records {
             image.apply(record, &mut delta);
         }
-        image.set_controller_id(self.node_id);
         image.set_last_applied(applied.log_id.map_or(Offset::NONE, offset_of));
         self.applied = applied;
-        self.published.image.store(Arc::new(image));
+        self.published.replace(image);
     }
 
     /// Applies one committed entry and gives the image after it.
     fn apply_entry(&mut self, entry: &Entry) -> Arc<Image> {
-        let old = self.published.image.load_full();
         self.applied.log_id = Some(entry.log_id);
-        let mut image = Image::clone(&old);
-        image.set_last_applied(offset_of(entry.log_id));
-        image.set_controller_id(entry.log_id.leader_id.node_id.node_id);
-        let mut delta = Delta::default();
-        match &entry.payload {
-            EntryPayload::Blank => {}
-            EntryPayload::Normal(batch) => batch.0.iter().for_each(|record| image.apply(record, &mut delta)),
-            EntryPayload::Membership(membership) => {
-                self.applied.membership = StoredMembership::new(Some(entry.log_id), membership.clone());
+        if let EntryPayload::Membership(membership) = &entry.payload {
+            self.applied.membership = StoredMembership::new(Some(entry.log_id), membership.clone());
+        }
+        self.published.change(|image, delta| {
+            image.set_last_applied(offset_of(entry.log_id));
+            if let EntryPayload::Normal(batch) = &entry.payload {
+                batch.0.iter().for_each(|record| image.apply(record, delta));
             }
-        }
-        let new = Arc::new(image);
-        self.published.image.store(Arc::clone(&new));
-        if let Some(listener) = &*self.published.listener.lock() {
-            listener(Change { old: &old, new: &new, delta: &delta });
-        }
-        new
+        })
     }
 }
 
@@ -132,6 +113,11 @@ fn meta_of(applied: &Applied) -> SnapshotMeta<Voter, openraft::BasicNode> {
     let snapshot_id =
         applied.log_id.map_or_else(|| "empty".to_owned(), |id| format!("{}-{}", id.leader_id.term, id.index));
     SnapshotMeta { last_log_id: applied.log_id, last_membership: applied.membership.clone(), snapshot_id }
+}
+
+/// What a snapshot says of itself; for one that comes from a peer.
+pub fn read_meta(content: &[u8]) -> Result<SnapshotMeta<Voter, openraft::BasicNode>, DecodeError> {
+    read_snapshot(content).map(|(applied, _)| meta_of(&applied))
 }
 
 fn write_snapshot(applied: &Applied, image: &Image) -> Vec<u8> {
@@ -210,7 +196,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     }
 
     async fn get_snapshot_builder(&mut self) -> SnapshotBuilder {
-        let image = self.published.image.load_full();
+        let image = self.published.image();
         SnapshotBuilder { storage: self.storage.clone(), applied: self.applied.clone(), image }
     }
 

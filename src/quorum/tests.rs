@@ -1,10 +1,14 @@
 //! openraft's own suite on our storage, and the quorum from outside: what was answered is there after any restart.
 
+mod cluster;
+mod harness;
+
 use std::path::Path;
 
 use openraft::storage::RaftLogStorage;
 use openraft::testing::{StoreBuilder, Suite};
 
+use super::types::TypeConfig;
 use super::*;
 use crate::io::disk::{Disk, SystemDisk};
 use crate::metadata::{ConfigResource, Partition};
@@ -26,13 +30,9 @@ impl StoreBuilder<TypeConfig, LogStore, StateMachine, tempfile::TempDir> for OnT
         let disk: Arc<dyn Disk> = Arc::new(SystemDisk);
         let state = State { identity: Some(Voter::from(1)), ..State::default() };
         let journal = Journal::create(Arc::clone(&disk), dir.path(), state).expect("a fresh journal");
-        let machine = StateMachine::open(disk, dir.path(), BrokerId(1), published()).expect("no snapshot");
+        let machine = StateMachine::open(disk, dir.path(), Arc::new(Published::default())).expect("no snapshot");
         Ok((dir, LogStore::new(journal), machine))
     }
-}
-
-fn published() -> Arc<Published> {
-    Arc::new(Published { image: ArcSwap::from_pointee(Image::default()), listener: Mutex::new(None) })
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn start(dir: &Path) -> Quorum {
 }
 
 fn try_start(dir: &Path, node_id: i32) -> Result<Quorum, StartError> {
-    Quorum::start(QuorumOptions {
+    block_on(Quorum::start(QuorumOptions {
         dir: dir.join(DIRECTORY),
         node_id: BrokerId(node_id),
         directory_id: Uuid::from_u128(5),
@@ -58,7 +58,7 @@ fn try_start(dir: &Path, node_id: i32) -> Result<Quorum, StartError> {
         disk: Arc::new(SystemDisk),
         snapshot_entries: SNAPSHOT_ENTRIES,
         timing: Timing::default(),
-    })
+    }))
 }
 
 fn endpoint(port: u16) -> Endpoint {
@@ -102,7 +102,7 @@ fn a_fresh_quorum_commits_at_once_and_remembers_after_a_restart() {
     assert_eq!(image.last_applied(), Offset(1));
     assert_eq!(image.controller_id(), BrokerId(1));
     assert_eq!(quorum.image(), image);
-    quorum.stop();
+    block_on(quorum.stop());
     assert!(matches!(block_on(quorum.submit(vec![topic("b", 2)])), Err(QuorumError::Stopped(_))));
 
     let quorum = start(dir.path());
@@ -110,7 +110,7 @@ fn a_fresh_quorum_commits_at_once_and_remembers_after_a_restart() {
     let image = submit(&quorum, vec![registered(2)]);
     assert_eq!(image.topic("a").map(|topic| topic.partitions[0].leader_epoch.0), Some(1));
     assert!(image.topic("b").is_none());
-    quorum.stop();
+    block_on(quorum.stop());
 }
 
 #[test]
@@ -126,13 +126,13 @@ fn the_listener_has_returned_before_the_write_is_answered() {
     submit(&quorum, vec![topic("a", 1)]);
     let delta = Delta { topics_created: [TopicId(Uuid::from_u128(1))].into(), ..Delta::default() };
     assert_eq!(*heard.lock(), [(0, 1, delta)]);
-    quorum.stop();
+    block_on(quorum.stop());
 }
 
 #[test]
 fn another_node_may_not_take_the_directory() {
     let dir = tempfile::tempdir().expect("a temporary directory");
-    start(dir.path()).stop();
+    block_on(start(dir.path()).stop());
     assert!(matches!(try_start(dir.path(), 2), Err(StartError::OtherNode { found: BrokerId(1), .. })));
 }
 
@@ -150,10 +150,10 @@ fn many_entries_become_a_snapshot_that_the_next_start_begins_from() {
         let config = Record::ConfigChanged { resource, name: "k".into(), value: Some("v".into()) };
         quorum.submit(vec![topic("a", 1), config]).await.expect("committed");
         let purged = |metrics: &openraft::RaftMetrics<Voter, openraft::BasicNode>| metrics.purged.is_some();
-        quorum.raft.wait(None).metrics(purged, "a purge follows the snapshot").await.expect("the quorum lives");
+        quorum.core.raft.wait(None).metrics(purged, "a purge follows the snapshot").await.expect("the quorum lives");
     });
     let image = quorum.image();
-    quorum.stop();
+    block_on(quorum.stop());
 
     let journal = Journal::open(Arc::new(SystemDisk), &dir.path().join(DIRECTORY)).expect("a whole journal");
     assert!(journal.state().entries.len() < usize::try_from(KEPT_ENTRIES).expect("a small number") + 30);
@@ -163,7 +163,7 @@ fn many_entries_become_a_snapshot_that_the_next_start_begins_from() {
     let quorum = start(dir.path());
     submit(&quorum, vec![]);
     assert_eq!(quorum.image().to_records(), image.to_records());
-    quorum.stop();
+    block_on(quorum.stop());
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn what_was_answered_is_in_the_image_of_the_next_start_also_when_the_commit_was_
     let dir = tempfile::tempdir().expect("a temporary directory");
     let quorum = start(dir.path());
     submit(&quorum, vec![registered(1), topic("a", 1)]);
-    quorum.stop();
+    block_on(quorum.stop());
     let path = dir.path().join(DIRECTORY).join("journal");
     let journal = Journal::open(Arc::new(SystemDisk), &dir.path().join(DIRECTORY)).expect("a whole journal");
     let state = State { committed: None, ..journal.state().clone() };
@@ -180,7 +180,7 @@ fn what_was_answered_is_in_the_image_of_the_next_start_also_when_the_commit_was_
 
     let quorum = start(dir.path());
     assert!(quorum.image().topic("a").is_some());
-    quorum.stop();
+    block_on(quorum.stop());
 }
 
 #[test]
@@ -199,5 +199,5 @@ fn a_batch_over_the_limit_is_refused_and_the_next_is_taken() {
         assert_eq!(submitted, if fits { Ok(()) } else { Err(QuorumError::TooLarge) });
     }
     submit(&quorum, vec![registered(1)]);
-    quorum.stop();
+    block_on(quorum.stop());
 }

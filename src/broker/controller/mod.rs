@@ -156,6 +156,8 @@ impl Broker {
             Ok(_) => return Ok(()),
             Err(QuorumError::NotLeader(_)) => ErrorCode::NotController,
             Err(QuorumError::TooLarge) => ErrorCode::RecordListTooLarge,
+            // Another controller may have committed it, or will.
+            Err(QuorumError::Lost) => ErrorCode::NotController,
             Err(QuorumError::Stopped(reason)) => {
                 tracing::error!(%reason, "metadata cannot be changed");
                 ErrorCode::RequestTimedOut

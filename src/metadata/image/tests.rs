@@ -139,8 +139,17 @@ proptest! {
         prop_assume!(deleted.is_disjoint(&delta.topics_created));
 
         prop_assert_eq!(&delta.topics_created, &(&ids(&new) - &ids(&old)));
-        prop_assert_eq!(deleted, &ids(&old) - &ids(&new));
+        prop_assert_eq!(&deleted, &(&ids(&old) - &ids(&new)));
         prop_assert!(changed(&old, &new).is_subset(&delta.partitions_changed));
+        // Two images tell the same as the records between them, and no more.
+        let exact = Delta::between(&old, &new);
+        prop_assert_eq!(&exact.topics_created, &delta.topics_created);
+        prop_assert_eq!(exact.topics_deleted.len(), deleted.len());
+        prop_assert!(exact.topics_deleted.iter().all(|topic| old.topic_by_id(topic.id) == Some(topic)));
+        prop_assert!(changed(&old, &new).is_subset(&exact.partitions_changed));
+        prop_assert!(exact.partitions_changed.is_subset(&delta.partitions_changed));
+        prop_assert!(exact.configs_changed.is_subset(&delta.configs_changed));
+        prop_assert!(exact.brokers_changed.is_subset(&delta.brokers_changed));
         for (resource, configs) in old.configured().chain(new.configured()) {
             let same = old.configs(resource) == new.configs(resource);
             prop_assert!(same || delta.configs_changed.contains(resource), "{:?} {:?}", resource, configs);

@@ -22,7 +22,7 @@ fn disk() -> Arc<dyn Disk> {
 }
 
 fn create(dir: &Path) -> Journal {
-    let state = State { identity: Some(voter()), ..State::default() };
+    let state = State { identity: Some(voter()), is_waiting: true, ..State::default() };
     Journal::create(disk(), dir, state).expect("a fresh journal")
 }
 
@@ -30,7 +30,8 @@ fn create(dir: &Path) -> Journal {
 fn busy(dir: &Path) -> (Journal, Vec<(u64, State)>) {
     let mut journal = create(dir);
     let mut states = vec![(journal.end, journal.state().clone())];
-    let steps: [fn(&mut Journal) -> io::Result<()>; 6] = [
+    let steps: [fn(&mut Journal) -> io::Result<()>; 7] = [
+        Journal::end_waiting,
         |journal| journal.save_vote(openraft::Vote::new(1, voter())),
         |journal| journal.append(vec![entry(1, 0)]),
         |journal| journal.append(vec![entry(1, 1)]),
@@ -104,8 +105,22 @@ fn a_purge_keeps_vote_and_later_entries() {
         entries: BTreeMap::from([(1, entry(1, 1)), (2, entry(3, 2))]),
         purged: Some(log_id(1, 0)),
         committed: Some(log_id(1, 1)),
+        is_waiting: false,
     };
     assert_eq!(*reopened.state(), expected);
+}
+
+#[test]
+fn a_directory_waits_until_it_is_told_otherwise_through_purges_too() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let mut journal = create(dir.path());
+    journal.append(vec![entry(1, 0)]).expect("the disk works");
+    journal.purge(log_id(1, 0)).expect("the disk works");
+    let mut reopened = Journal::open(disk(), dir.path()).expect("a whole journal");
+    assert!(reopened.state().is_waiting);
+    reopened.end_waiting().expect("the disk works");
+    reopened.purge(log_id(1, 0)).expect("the disk works");
+    assert!(!Journal::open(disk(), dir.path()).expect("a whole journal").state().is_waiting);
 }
 
 #[test]

@@ -1,0 +1,125 @@
+//! Surveys and what follows from them.
+
+use uuid::Uuid;
+
+use super::*;
+use crate::model::BrokerId;
+use crate::quorum::types::Vote;
+
+fn voter(number: i32) -> Voter {
+    Voter { node_id: BrokerId(number), directory_id: Uuid::nil() }
+}
+
+fn log_id(term: u64, index: u64) -> Option<LogId> {
+    Some(openraft::LogId::new(openraft::CommittedLeaderId::new(term, voter(1)), index))
+}
+
+fn outlook(last_log_id: Option<LogId>) -> Outlook {
+    Outlook {
+        knows_quorum: true,
+        cluster_id: "c".into(),
+        may_vote: true,
+        vote: Vote::new_committed(2, voter(1)),
+        last_log_id,
+        leader_heard_ms: None,
+        is_active: false,
+    }
+}
+
+/// Voter 2 of three; voter 1 has led term 2 and is silent for `silence_ms`.
+fn check(silence_ms: Option<u64>, refused: &[i32], answers: &[(i32, Outlook)]) -> Verdict {
+    let configs = [BTreeSet::from([voter(1), voter(2), voter(3)])];
+    let view = View {
+        me: voter(2),
+        configs: &configs,
+        term: 2,
+        last_log_id: log_id(2, 10),
+        leader: silence_ms.map(|ms| (voter(1), Duration::from_millis(ms))),
+        answers: answers.iter().map(|(number, outlook)| (voter(*number), outlook.clone())).collect(),
+        refused: refused.iter().map(|number| voter(*number)).collect(),
+        jitter: Duration::ZERO,
+    };
+    judge(&view, &Timing::default())
+}
+
+fn no_majority(missing: &[i32]) -> Verdict {
+    Verdict::NoMajority { missing: missing.iter().map(|number| voter(*number)).collect() }
+}
+
+#[test]
+fn a_silent_leader_is_given_the_fetch_timeout_and_a_dead_one_only_the_lease() {
+    let other = [(3, outlook(log_id(2, 10)))];
+    assert_eq!(check(Some(1499), &[], &other), Verdict::LeaderLives);
+    assert_eq!(check(Some(1500), &[], &other), Verdict::Stand);
+    assert_eq!(check(Some(299), &[1], &other), Verdict::LeaderLives);
+    assert_eq!(check(Some(300), &[1], &other), Verdict::Stand);
+    assert_eq!(check(None, &[], &other), Verdict::Stand);
+}
+
+#[test]
+fn who_cannot_reach_a_majority_does_not_stand() {
+    assert_eq!(check(None, &[], &[]), no_majority(&[1, 3]));
+    assert_eq!(check(Some(9999), &[1], &[]), no_majority(&[1, 3]));
+}
+
+#[test]
+fn who_is_behind_a_majority_does_not_stand() {
+    assert_eq!(check(None, &[], &[(3, outlook(log_id(2, 11)))]), no_majority(&[1]));
+    assert_eq!(check(None, &[], &[(3, outlook(log_id(3, 1)))]), no_majority(&[1]));
+    assert_eq!(check(None, &[], &[(3, outlook(log_id(1, 99)))]), Verdict::Stand);
+    assert_eq!(check(None, &[], &[(3, outlook(None))]), Verdict::Stand);
+}
+
+#[test]
+fn nobody_stands_against_a_leader_that_another_one_hears() {
+    let hears = |ms| Outlook { leader_heard_ms: Some(ms), ..outlook(log_id(2, 10)) };
+    assert_eq!(check(Some(9999), &[], &[(3, hears(300))]), no_majority(&[1]));
+    assert_eq!(check(Some(9999), &[], &[(3, hears(301))]), Verdict::Stand);
+    let active = Outlook { is_active: true, ..outlook(log_id(2, 10)) };
+    assert_eq!(check(Some(9999), &[], &[(1, active.clone()), (3, hears(301))]), Verdict::LeaderLives);
+    // An older term's leader does not know yet that it leads no more.
+    let old = Outlook { vote: Vote::new_committed(1, voter(1)), ..active };
+    assert_eq!(check(Some(9999), &[], &[(1, old)]), Verdict::Stand);
+}
+
+#[test]
+fn a_directory_that_was_emptied_is_no_vote() {
+    let waiting = Outlook { may_vote: false, ..outlook(None) };
+    assert_eq!(check(None, &[], &[(3, waiting)]), no_majority(&[1]));
+}
+
+#[test]
+fn both_configurations_must_agree_while_voters_change() {
+    let old = BTreeSet::from([voter(1), voter(2), voter(3)]);
+    let new = BTreeSet::from([voter(2), voter(4), voter(5)]);
+    let configs = [old, new];
+    let mut view = View {
+        me: voter(2),
+        configs: &configs,
+        term: 2,
+        last_log_id: log_id(2, 10),
+        leader: None,
+        answers: BTreeMap::from([(voter(3), outlook(None))]),
+        refused: BTreeSet::new(),
+        jitter: Duration::ZERO,
+    };
+    assert_eq!(judge(&view, &Timing::default()), no_majority(&[1, 4, 5]));
+    view.answers.insert(voter(4), outlook(None));
+    assert_eq!(judge(&view, &Timing::default()), Verdict::Stand);
+}
+
+#[test]
+fn a_quorum_is_formed_only_where_a_majority_knows_of_none() {
+    let empty = Outlook { knows_quorum: false, ..outlook(None) };
+    let cases: [(usize, Vec<Outlook>, Forming); 6] = [
+        (1, vec![], Forming::Form),
+        (2, vec![], Forming::Wait),
+        (3, vec![], Forming::Wait),
+        (3, vec![empty.clone()], Forming::Form),
+        (3, vec![empty.clone(), outlook(log_id(2, 10))], Forming::Exists),
+        (5, vec![empty], Forming::Wait),
+    ];
+    for (listed, answers, expected) in cases {
+        assert_eq!(judge_forming(listed, &answers), expected, "{listed} listed, {} answered", answers.len());
+    }
+}
