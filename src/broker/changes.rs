@@ -64,6 +64,7 @@ impl Broker {
     pub(super) fn reconcile(&self) {
         let _opening = self.opening.lock();
         let image = self.image();
+        self.set_throttles(&image);
         for replica in self.replicas.all() {
             let topic = image.topic_by_id(replica.topic_id());
             match topic.and_then(|topic| topic.partition(replica.topic_partition().partition)) {
@@ -106,12 +107,24 @@ impl Broker {
             _ => false,
         };
         let all = changed.iter().any(is_general);
+        if all {
+            self.set_throttles(image);
+        }
         for replica in self.replicas.all() {
             let topic = &replica.topic_partition().topic;
             if all || changed.contains(&ConfigResource::Topic(topic.to_string())) {
                 replica.configure(topic_settings::resolve(&self.settings, image, self.node_id, topic));
             }
         }
+    }
+
+    /// Kafka's `leader.replication.throttled.rate` and its like, which are set while the cluster runs and have no default.
+    fn set_throttles(&self, image: &Image) {
+        let (own, all) =
+            (image.configs(&ConfigResource::Broker(self.node_id)), image.configs(&ConfigResource::BrokerDefault));
+        let rate = |name: &str| own.get(name).or(all.get(name)).map(String::as_str);
+        self.throttles.leader.set(rate("leader.replication.throttled.rate"));
+        self.throttles.follower.set(rate("follower.replication.throttled.rate"));
     }
 
     /// Opens the logs of a new topic that nobody has asked for yet.

@@ -28,6 +28,7 @@ pub mod purgatory;
 pub mod replica;
 pub mod replicas;
 mod start;
+pub mod throttle;
 pub mod topic_settings;
 pub mod waiter;
 
@@ -71,6 +72,7 @@ pub struct Broker {
     flusher: Arc<Flusher>,
     proposals: Arc<isr::Proposals>,
     fetchers: fetchers::Fetchers,
+    throttles: Throttles,
     fetch_sessions: FetchSessions,
     fetch_max_bytes: usize,
     delayed_produces: DelayedProduces,
@@ -90,7 +92,20 @@ pub struct Broker {
     checkpoints: Mutex<Vec<Checkpoints>>,
 }
 
+/// What holds replication back while partitions are moved.
+#[derive(Default)]
+pub struct Throttles {
+    /// What leaders here send to followers that are not in sync.
+    pub leader: throttle::Throttle,
+    /// What followers here take in while they are not in sync.
+    pub follower: throttle::Throttle,
+}
+
 impl Broker {
+    pub fn throttles(&self) -> &Throttles {
+        &self.throttles
+    }
+
     pub fn settings(&self) -> &Arc<Settings> {
         &self.settings
     }

@@ -21,6 +21,7 @@ use crate::broker::flusher::{FlushState, Flusher};
 use crate::broker::isr::Proposals;
 use crate::broker::offsets::{PublishedOffsets, PublishedRole};
 use crate::broker::purgatory::Watchers;
+use crate::broker::throttle::Throttled;
 use crate::broker::waiter::{Completions, Waiter};
 use crate::config::{Durability, TopicConfig};
 use crate::log::{
@@ -72,6 +73,10 @@ pub struct ReplicaSettings {
     pub log: Arc<LogOptions>,
     /// `replica.lag.time.max.ms`.
     pub lag_max_ms: u64,
+    /// The leaders of the topic that send slowly to followers that are not in sync.
+    pub leader_throttled: Throttled,
+    /// The followers that take in slowly while they are not in sync.
+    pub follower_throttled: Throttled,
 }
 
 /// Why nothing was appended.

@@ -99,6 +99,7 @@ impl Broker {
             flusher,
             proposals: Arc::default(),
             fetchers: Fetchers::default(),
+            throttles: super::Throttles::default(),
             fetch_sessions: FetchSessions::new(slots_max),
             fetch_max_bytes: settings.get_usize("fetch.max.bytes"),
             delayed_produces: super::DelayedProduces::default(),

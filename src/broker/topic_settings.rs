@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::broker::replica::ReplicaSettings;
+use crate::broker::throttle::Throttled;
 use crate::config::{Dynamic, Settings, TimestampType, TopicConfig};
 use crate::log::LogOptions;
 use crate::metadata::{ConfigResource, Image};
@@ -14,9 +15,13 @@ pub fn resolve(settings: &Settings, image: &Image, broker_id: BrokerId, topic: &
     let overrides = image.configs(&ConfigResource::Topic(topic.to_owned()));
     let broker = image.configs(&ConfigResource::Broker(broker_id));
     let cluster = image.configs(&ConfigResource::BrokerDefault);
+    let throttled = |name: &str| overrides.get(name).map(|text| Throttled::of(text)).unwrap_or_default();
+    let leader_throttled = throttled("leader.replication.throttled.replicas");
+    let follower_throttled = throttled("follower.replication.throttled.replicas");
     let topic = settings.topic_config(overrides, Dynamic { broker, cluster });
     let log = Arc::new(log_options(settings, &topic));
-    ReplicaSettings { topic, log, lag_max_ms: settings.get_u64("replica.lag.time.max.ms") }
+    let lag_max_ms = settings.get_u64("replica.lag.time.max.ms");
+    ReplicaSettings { topic, log, lag_max_ms, leader_throttled, follower_throttled }
 }
 
 fn log_options(settings: &Settings, topic: &TopicConfig) -> LogOptions {

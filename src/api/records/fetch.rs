@@ -57,9 +57,9 @@ impl RawApi for Fetch {
         };
         let limits = Limits::new(cx.broker, &request);
         let mut reading = Reading::new(cx.broker, &context, Asker::of(cx, &request));
-        reading.read(&context, limits);
+        reading.read(cx.broker, &context, limits);
         if reading.report(cx, &context) {
-            reading.read(&context, limits);
+            reading.read(cx.broker, &context, limits);
         }
         reading.send_near(cx, &context, &request);
         let max_wait_ms = u64::try_from(request.max_wait_ms).unwrap_or(0).min(MAX_WAIT_MS);
@@ -88,7 +88,7 @@ async fn wait(
         let _ = tokio::time::timeout(Duration::from_millis(max_wait_ms), watch.satisfied()).await;
     }
     reading.unwatch(&watch);
-    reading.read(&context, limits);
+    reading.read(&broker, &context, limits);
     responder.answer(&broker, context, &mut reading)
 }
 

@@ -2,22 +2,20 @@
 //!
 //! Source: `KafkaApis.getCurrentLeader`. Each leader's address on the client's listener is told once an answer.
 
-use std::sync::Arc;
-
 use crate::broker::Broker;
 use crate::model::PartitionIndex;
 use crate::protocol::leader::{CurrentLeader, NodeEndpoint};
 use crate::protocol::topic_ref::TopicRef;
 
 /// Whom an answer is for, and the leaders that it names.
-pub(super) struct Leaders {
-    listener: Arc<str>,
+pub(super) struct Leaders<'a> {
+    listener: &'a str,
     pub(super) endpoints: Vec<NodeEndpoint>,
 }
 
-impl Leaders {
+impl<'a> Leaders<'a> {
     /// Names none yet; costs nothing.
-    pub(super) fn new(listener: Arc<str>) -> Leaders {
+    pub(super) fn new(listener: &'a str) -> Leaders<'a> {
         Leaders { listener, endpoints: Vec::new() }
     }
 
@@ -31,7 +29,7 @@ impl Leaders {
         let partition = topic.and_then(|topic| topic.partition(PartitionIndex(partition)));
         let Some(partition) = partition else { return CurrentLeader::NONE };
         let leader = image.broker(partition.leader);
-        let endpoint = leader.and_then(|leader| leader.endpoints.iter().find(|at| *at.listener == *self.listener));
+        let endpoint = leader.and_then(|leader| leader.endpoints.iter().find(|at| at.listener == self.listener));
         if let (Some(leader), Some(endpoint)) = (leader, endpoint)
             && self.endpoints.iter().all(|known| known.node_id != leader.id.0)
         {

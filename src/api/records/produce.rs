@@ -331,7 +331,7 @@ fn answer(cx: &BurstContext<'_>, correlation_id: i32, request: Request, entries:
     }
     let waiting = entries.iter().filter(|entry| entry.outcome.required.is_some()).count();
     if waiting == 0 {
-        let leaders = Leaders::new(Arc::clone(&cx.connection.listener));
+        let leaders = Leaders::new(&cx.connection.listener);
         let outcomes = entries.iter().map(|entry| &entry.outcome);
         return RawReply::Now(write(cx.broker, leaders, correlation_id, &request, outcomes));
     }
@@ -358,7 +358,7 @@ const LEADERS_FROM: i16 = 10;
 
 fn write<'a>(
     broker: &Broker,
-    mut leaders: Leaders,
+    mut leaders: Leaders<'_>,
     correlation_id: i32,
     request: &Request,
     mut outcomes: impl Iterator<Item = &'a Outcome>,
@@ -406,7 +406,7 @@ struct Waiting {
 
 impl PendingProduce {
     fn answer(&self, waiting: Waiting) {
-        let leaders = Leaders::new(Arc::clone(&self.listener));
+        let leaders = Leaders::new(&self.listener);
         let Waiting { token, correlation_id, request, outcomes, .. } = waiting;
         token.complete(write(&self.broker, leaders, correlation_id, &request, outcomes.iter()));
     }

@@ -134,6 +134,9 @@ fn append(
 ) -> Result<bool, FollowError> {
     let batches = ReplicatedBatches::check(records)?;
     let Assignment { replica, leader_epoch, .. } = assignment;
+    if replica.settings().follower_throttled.covers(replica.topic_partition().partition, broker.node_id()) {
+        broker.throttles().follower.charge(broker.now(), batches.size_bytes());
+    }
     let appended = replica.append_fetched(broker.now(), *leader_epoch, asked.offset, &batches, told)?;
     Ok(appended.must_flush)
 }

@@ -23,6 +23,8 @@ const VERSION: i16 = 17;
 const BACKOFF_MIN_MS: u64 = 50;
 /// How long a fetcher without work sleeps, in ms, if nobody wakes it.
 const IDLE_MS: u64 = 1000;
+/// How long a partition rests, in ms, when the throttle of followers is exceeded.
+const HELD_BACK_MS: u64 = 100;
 /// How long an answer may take beyond the wait that was asked for, in ms, at most; Kafka waits for `replica.socket.timeout.ms`.
 /// What is late is asked for again on a new connection, which a network that has healed carries at once.
 const ANSWER_MAX_MS: u64 = 5000;
@@ -126,6 +128,10 @@ impl Fetcher {
                 rest_ms = rest_ms.min(assignment.resting_until_ms - now.monotonic_ms);
                 continue;
             }
+            if is_held_back(broker, &assignment, now) {
+                rest_ms = rest_ms.min(HELD_BACK_MS);
+                continue;
+            }
             match position(broker, &assignment) {
                 Some(asked) => drop(wanted.insert(key, asked)),
                 None => {
@@ -163,6 +169,19 @@ impl Fetcher {
             .with_forgotten_topics_data(named.forgotten);
         Round::Fetch(request)
     }
+}
+
+/// Whether the replica takes in nothing now: it moves here under a throttle, and is not in sync.
+fn is_held_back(broker: &Broker, assignment: &Assignment, now: Now) -> bool {
+    let replica = &assignment.replica;
+    let (partition, own) = (replica.topic_partition().partition, broker.node_id());
+    if !replica.settings().follower_throttled.covers(partition, own) {
+        return false;
+    }
+    let image = broker.image();
+    let state = image.topic_by_id(replica.topic_id()).and_then(|topic| topic.partition(partition));
+    let is_in_sync = state.is_some_and(|state| state.isr.contains(&own));
+    !is_in_sync && broker.throttles().follower.is_exceeded(now)
 }
 
 /// Where the partition goes on. What is not flushed is flushed first: the leader counts on what the offset says.

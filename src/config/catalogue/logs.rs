@@ -115,27 +115,27 @@ pub(super) const LOGS: &[Key] = &[
     key("num.replica.alter.log.dirs.threads", Int, None, High)
         .stored("Threads that move replicas between directories."),
     key("num.replica.fetchers", Int, Some("1"), High).at_least(1).cluster_wide()
-        .stored("Threads that fetch from each other broker."),
+        .effective("Threads that fetch from each other broker."),
     key("replica.fetch.backoff.ms", Int, Some("1000"), Medium).at_least(0)
-        .stored("Pause of a follower after a failed fetch, in ms."),
+        .effective("Pause of a follower after a failed fetch, in ms."),
     key("replica.fetch.max.bytes", Int, Some("1048576"), Medium).at_least(0)
-        .stored("Bytes of each partition a follower fetches at a time."),
+        .effective("Bytes of each partition a follower fetches at a time."),
     key("replica.fetch.min.bytes", Int, Some("1"), High)
-        .stored("Least bytes a follower's fetch waits for."),
+        .effective("Least bytes a follower's fetch waits for."),
     key("replica.fetch.response.max.bytes", Int, Some("10485760"), Medium).at_least(0)
-        .stored("Most bytes one answer to a follower carries."),
+        .effective("Most bytes one answer to a follower carries."),
     key("replica.fetch.wait.max.ms", Int, Some("500"), High)
-        .stored("Longest time a follower's fetch waits, in ms."),
+        .effective("Longest time a follower's fetch waits, in ms."),
     key("replica.high.watermark.checkpoint.interval.ms", Long, Some("5000"), High)
         .stored("Time between two writes of the high watermarks to disk, in ms."),
     key("replica.lag.time.max.ms", Long, Some("30000"), High)
-        .stored("Time a follower may lag before it leaves the in-sync set, in ms."),
+        .effective("Time a follower may lag before it leaves the in-sync set, in ms."),
     key("replica.selector.class", String, None, Medium)
-        .stored("Class that picks the replica a consumer reads from."),
+        .effective("Class that picks the replica a consumer reads from."),
     key("replica.socket.receive.buffer.bytes", Int, Some("65536"), High)
         .stored("Socket receive buffer of followers, in bytes."),
     key("replica.socket.timeout.ms", Int, Some("30000"), High)
-        .stored("Socket timeout of followers, in ms."),
+        .effective("Socket timeout of followers, in ms."),
     key("replication.quota.window.num", Int, Some("11"), Low).at_least(1)
         .stored("Samples kept for replication quotas."),
     key("replication.quota.window.size.seconds", Int, Some("1"), Low).at_least(1)

@@ -38,14 +38,14 @@ pub(super) const TOPIC: &[Key] = &[
         .synonyms(&[("log.flush.interval.ms", 1), ("log.flush.scheduler.interval.ms", 1)])
         .stored("Time after which a partition is flushed, beyond what acks.durability asks for, in ms."),
     key("follower.replication.throttled.replicas", List, Some(""), Medium).rule(Rule::ThrottledReplicas)
-        .stored("Replicas throttled as followers, as partition:broker pairs, or * for all."),
+        .effective("Replicas throttled as followers, as partition:broker pairs, or * for all."),
     key("index.interval.bytes", Int, Some("4096"), Medium).at_least(0)
         .synonyms(&[("log.index.interval.bytes", 1)])
         .effective("Bytes of a segment between two index entries."),
     key("internal.segment.bytes", Int, None, Medium).internal()
         .stored("Segment size for tests, in bytes."),
     key("leader.replication.throttled.replicas", List, Some(""), Medium).rule(Rule::ThrottledReplicas)
-        .stored("Replicas throttled as leaders, as partition:broker pairs, or * for all."),
+        .effective("Replicas throttled as leaders, as partition:broker pairs, or * for all."),
     key("local.retention.bytes", Long, Some("-2"), Medium).at_least(-2)
         .synonyms(&[("log.local.retention.bytes", 1)])
         .stored("Bytes of a tiered partition kept locally; -2 follows retention.bytes."),

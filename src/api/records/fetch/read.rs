@@ -191,9 +191,34 @@ impl Reading {
         moved
     }
 
+    /// Whether the leader here may send a follower nothing now: it is moved under a throttle, and not in sync.
+    fn is_held_back(&self, broker: &Broker, replica: &Replica) -> bool {
+        self.throttled_follower(broker, replica).is_some_and(|follower| {
+            let is_in_sync = replica.in_sync().is_some_and(|sets| sets.committed.contains(&follower));
+            !is_in_sync && broker.throttles().leader.is_exceeded(broker.now())
+        })
+    }
+
+    fn throttled_follower(&self, broker: &Broker, replica: &Replica) -> Option<BrokerId> {
+        let Kind::Replica { id, .. } = self.asker.kind else { return None };
+        let partition = replica.topic_partition().partition;
+        replica.settings().leader_throttled.covers(partition, broker.node_id()).then_some(id)
+    }
+
+    /// Counts what is about to be sent under a throttle.
+    pub(super) fn charge(&self, broker: &Broker) {
+        for (replica, found) in self.replicas.iter().zip(&self.found) {
+            if let (Ok(replica), Some(region)) = (replica, &found.region)
+                && self.throttled_follower(broker, replica).is_some()
+            {
+                broker.throttles().leader.charge(broker.now(), region.len);
+            }
+        }
+    }
+
     /// Reads all partitions in order. Only the first batch of the whole answer may exceed the limits
     /// (`ReplicaManager.readFromLog`).
-    pub(super) fn read(&mut self, context: &FetchContext, limits: Limits) {
+    pub(super) fn read(&mut self, broker: &Broker, context: &FetchContext, limits: Limits) {
         self.found.clear();
         self.bytes = 0;
         for (asked, replica) in context.partitions.iter().zip(&self.replicas) {
@@ -201,7 +226,10 @@ impl Reading {
             let max_bytes = usize::try_from(asked.max_bytes).unwrap_or(0).min(left);
             let found = match replica {
                 Ok(replica) => {
-                    let read = read_one(replica, asked, self.asker, max_bytes, self.bytes == 0);
+                    let is_held_back = self.is_held_back(broker, replica);
+                    let max_bytes = if is_held_back { 0 } else { max_bytes };
+                    let min_one = self.bytes == 0 && !is_held_back;
+                    let read = read_one(replica, asked, self.asker, max_bytes, min_one);
                     read.unwrap_or_else(Found::refused)
                 }
                 Err(code) => {

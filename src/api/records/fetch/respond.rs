@@ -48,6 +48,7 @@ impl Responder {
     }
 
     pub(super) fn answer(&self, broker: &Broker, context: FetchContext, reading: &mut Reading) -> Answer {
+        reading.charge(broker);
         let asked = context.partitions.clone();
         let closed = broker.fetch_sessions().finish(broker.now(), context, &reading.outcomes(), new_session_id);
         let (session_id, included) = match closed {
@@ -92,7 +93,7 @@ impl Responder {
         }
         let mut writer = self.writer(ErrorCode::None, session_id, runs.len());
         let mut told = told.into_iter();
-        let mut leaders = Leaders::new(Arc::clone(&self.listener));
+        let mut leaders = Leaders::new(&self.listener);
         for run in runs {
             for (index, (asked, found)) in told.by_ref().take(run).enumerate() {
                 if index == 0 {
