@@ -18,6 +18,8 @@ pub mod quorum;
 pub mod quota;
 pub mod security;
 pub mod server;
+#[cfg(feature = "sim")]
+pub mod sim;
 
 #[cfg(test)]
 mod tidy;

@@ -433,9 +433,8 @@ impl Disk for SimDisk {
         state.on_change(None)?;
         let lies = state.flushes_lie;
         match &mut state.nodes[node] {
-            Node::Dir { now, flushed, pending } if !lies => {
-                flushed.clone_from(now);
-                pending.clear();
+            Node::Dir { flushed, pending, .. } if !lies => {
+                pending.drain(..).for_each(|operation| apply_dir(flushed, operation));
             }
             _ => {}
         }
@@ -501,9 +500,9 @@ impl DiskFile for SimFile {
         state.on_change(None)?;
         let lies = state.flushes_lie;
         match &mut state.nodes[self.node] {
-            Node::File { now, flushed, pending } if !lies => {
-                flushed.clone_from(now);
-                pending.clear();
+            Node::File { flushed, pending, .. } if !lies => {
+                // What was written since is small against the file.
+                pending.drain(..).for_each(|operation| apply(flushed, &operation));
             }
             _ => {}
         }

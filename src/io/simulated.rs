@@ -66,6 +66,26 @@ thread_local! {
     static OUTSIDE: RefCell<SimRandom> = RefCell::new(SimRandom::new(0));
 }
 
+/// Seeds what no host owns: the random numbers of threads without a host, and the system call that libraries ask.
+pub fn seed_process(seed: u64) {
+    OUTSIDE.with_borrow_mut(|random| *random = SimRandom::new(seed));
+}
+
+/// Takes the place of the C library's function in the simulator, so that hash maps, and libraries that draw for themselves, are
+/// the same in every run.
+///
+/// # Safety
+/// `buffer` must point to `len` writable bytes, as for the system call.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn getrandom(buffer: *mut u8, len: usize, _flags: u32) -> isize {
+    // SAFETY: the caller's promise.
+    let buffer = unsafe { std::slice::from_raw_parts_mut(buffer, len) };
+    for chunk in buffer.chunks_mut(8) {
+        chunk.copy_from_slice(&next_random().to_le_bytes()[..chunk.len()]);
+    }
+    isize::try_from(len).unwrap_or(isize::MAX)
+}
+
 /// How long a blocking job of the calling host takes, this time.
 pub fn blocking_delay() -> Duration {
     let Some(host) = Host::current() else { return Duration::ZERO };
@@ -80,6 +100,12 @@ pub fn next_random() -> u64 {
         Some(host) => host.random.lock().next_u64(),
         None => OUTSIDE.with_borrow_mut(SimRandom::next_u64),
     }
+}
+
+/// The wall clock of the simulation, in ms since the Unix epoch.
+pub fn wall_ms() -> i64 {
+    let elapsed = turmoil::sim_elapsed().unwrap_or_default();
+    EPOCH_MS + i64::try_from(elapsed.as_millis()).unwrap_or(0)
 }
 
 /// The clocks of a host: simulated time, and a wall that can be moved.
@@ -97,10 +123,8 @@ impl SimClock {
 
 impl Clock for SimClock {
     fn now(&self) -> Now {
-        let wall = turmoil::sim_elapsed().unwrap_or_default();
-        let wall_ms = EPOCH_MS + i64::try_from(wall.as_millis()).unwrap_or(0);
         Now {
-            wall_ms: wall_ms + self.host.wall_offset_ms.load(Ordering::Relaxed),
+            wall_ms: wall_ms() + self.host.wall_offset_ms.load(Ordering::Relaxed),
             monotonic_ms: u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX),
         }
     }

@@ -22,5 +22,5 @@ mod shared;
 #[cfg(test)]
 mod tests;
 
-pub use run::{Running, Server};
+pub use run::{Ground, Running, Server};
 pub use serve::serve;

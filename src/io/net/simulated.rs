@@ -14,6 +14,9 @@ use turmoil::net::{TcpListener, TcpStream};
 /// Bytes taken from the simulated network at once.
 const READ_BYTES: usize = 64 << 10;
 
+/// Linux sends its first SYN again after this.
+const SYN_AGAIN: Duration = Duration::from_secs(1);
+
 /// Remembers the address; it is bound when the host begins to accept.
 pub fn listen(address: SocketAddr, _backlog: i32) -> io::Result<Listening> {
     Ok(Listening { address })
@@ -60,9 +63,14 @@ impl Accepted {
     }
 }
 
-/// Connects to a host of the simulation.
+/// Connects to a host of the simulation. Asks again after a while, as systems do: the simulated network loses what is sent over
+/// a cut link for good.
 pub async fn connect(host: &str, port: u16, _keepalive: Duration) -> io::Result<Stream> {
-    Ok(Stream { inner: TcpStream::connect((host, port)).await? })
+    loop {
+        if let Ok(connected) = tokio::time::timeout(SYN_AGAIN, TcpStream::connect((host, port))).await {
+            return Ok(Stream { inner: connected? });
+        }
+    }
 }
 
 /// One connection.
