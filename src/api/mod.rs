@@ -12,6 +12,7 @@ pub mod configs;
 pub mod context;
 pub mod controller;
 pub mod groups;
+pub mod local;
 pub mod producers;
 pub mod records;
 pub mod row;
@@ -144,19 +145,29 @@ const FAMILIES: &[&[Row]] =
     &[records::ROWS, topics::ROWS, groups::ROWS, cluster::ROWS, producers::ROWS, configs::ROWS, controller::ROWS];
 
 /// Rows by API number, so that finding one is an index.
-static BY_KEY: [Option<&'static Row>; KEYS] = by_key();
+static BY_KEY: [Option<&'static Row>; PLACES] = by_key();
 
 /// One past the highest API number of Kafka 4.3.1.
 const KEYS: usize = 93;
 
-const fn by_key() -> [Option<&'static Row>; KEYS] {
-    let mut table: [Option<&'static Row>; KEYS] = [None; KEYS];
+/// Kafka's numbers, and behind them our own API.
+const PLACES: usize = KEYS + 1;
+
+const fn place(key: ApiKey) -> usize {
+    match key {
+        ApiKey::Quorum => KEYS,
+        key => key.key() as usize,
+    }
+}
+
+const fn by_key() -> [Option<&'static Row>; PLACES] {
+    let mut table: [Option<&'static Row>; PLACES] = [None; PLACES];
     let mut family = 0;
     while family < FAMILIES.len() {
         let mut index = 0;
         while index < FAMILIES[family].len() {
             let row: &'static Row = &FAMILIES[family][index];
-            let key = row.key.key() as usize;
+            let key = place(row.key);
             assert!(table[key].is_none(), "one API, one row");
             table[key] = Some(row);
             index += 1;
@@ -175,12 +186,12 @@ pub fn rows() -> impl Iterator<Item = &'static Row> {
 /// also where it serves them: clients are shown no more than by Kafka.
 pub fn offered(roles: Roles) -> impl Iterator<Item = &'static Row> {
     let shown = if roles.meet(Roles::CLIENT) { Roles::CLIENT } else { roles };
-    rows().filter(move |row| row.listeners.meet(shown))
+    rows().filter(move |row| row.listeners.meet(shown) && row.key != ApiKey::Quorum)
 }
 
 /// The row of an API; `None` when it is not offered.
 pub fn row_of(key: ApiKey) -> Option<&'static Row> {
-    BY_KEY.get(usize::try_from(key.key()).ok()?).copied().flatten()
+    BY_KEY[place(key)]
 }
 
 /// The row that serves an API at a version on a listener.
@@ -228,6 +239,7 @@ mod tests {
             BrokerRegistration,
             BrokerHeartbeat,
             AllocateProducerIds,
+            ApiKey::Quorum,
             ControllerRegistration,
             AssignReplicasToDirs,
             UpdateRaftVoter,

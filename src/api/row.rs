@@ -4,13 +4,16 @@ use std::future::Future;
 use std::ops::RangeInclusive;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use crate::config::Roles;
 use crate::model::ErrorCode;
 use crate::protocol::api_key::ApiKey;
+use crate::protocol::header::RequestHeader;
 use crate::protocol::message::{self, RequestMessage};
 use crate::security::AccessSummary;
 
@@ -93,7 +96,11 @@ fn handle<A: Api>(cx: &Context<'_>, body: Bytes) -> RawReply {
         Ok(request) => request,
         Err(error) => return RawReply::Close(error.to_string().into()),
     };
-    if A::FORWARDED && !cx.broker.quorum().is_leader() {
+    if A::FORWARDED && !cx.broker.is_active_controller() {
+        if cx.connection.roles.meet(Roles::CLIENT) {
+            return forward::<A>(cx, body);
+        }
+        // Whoever asks a controller looks for the active one himself (`ControllerApis`).
         return now_or_close(Answer::encode(&A::refuse(&request, ErrorCode::NotController), version, correlation_id));
     }
     match catch_unwind(AssertUnwindSafe(|| A::handle(cx, request))) {
@@ -101,7 +108,7 @@ fn handle<A: Api>(cx: &Context<'_>, body: Bytes) -> RawReply {
         Ok(Reply::Later(future)) => RawReply::Later(Box::pin(async move {
             let response = match Contained(future).await {
                 Some(response) => Answer::encode(&response, version, correlation_id),
-                None => refuse::<A>(version, correlation_id, body),
+                None => refuse::<A>(version, correlation_id, body, ErrorCode::UnknownServerError),
             };
             // An empty answer closes the connection: the order of answers must not lose one silently.
             response.unwrap_or_default()
@@ -109,7 +116,7 @@ fn handle<A: Api>(cx: &Context<'_>, body: Bytes) -> RawReply {
         Ok(Reply::None) => RawReply::None,
         Err(_) => {
             tracing::error!(api = %A::KEY, version, "a handler panicked");
-            now_or_close(refuse::<A>(version, correlation_id, body))
+            now_or_close(refuse::<A>(version, correlation_id, body, ErrorCode::UnknownServerError))
         }
     }
 }
@@ -121,9 +128,36 @@ fn now_or_close(answer: Option<Answer>) -> RawReply {
     }
 }
 
-fn refuse<A: Api>(version: i16, correlation_id: i32, body: Bytes) -> Option<Answer> {
+/// How long the active controller may take, and be looked for, until the client is answered REQUEST_TIMED_OUT
+/// (`request.timeout.ms` of Kafka's brokers).
+const FORWARD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Has the active controller carry a request out, in its client's name; its answer is the client's.
+fn forward<A: Api>(cx: &Context<'_>, body: Bytes) -> RawReply {
+    let (api_version, correlation_id) = (cx.version, cx.correlation_id);
+    let mut request = BytesMut::new();
+    RequestHeader { api_key: A::KEY, api_version, correlation_id, client_id: cx.client_id.cloned() }
+        .write(&mut request);
+    request.extend_from_slice(&body);
+    let (broker, principal, client) = (Arc::clone(cx.broker), cx.connection.principal.clone(), cx.connection.peer.ip());
+    RawReply::Later(Box::pin(async move {
+        let answer = match broker.forward(request.freeze(), &principal, client, FORWARD_TIMEOUT).await {
+            Ok(answer) => framed(&answer),
+            Err(code) => refuse::<A>(api_version, correlation_id, body, code),
+        };
+        answer.unwrap_or_default()
+    }))
+}
+
+/// A whole frame of an answer that begins with its header; `None` when it is too long for one.
+fn framed(answer: &[u8]) -> Option<Answer> {
+    let length = i32::try_from(answer.len()).ok()?;
+    Some(Answer::of_frame([&length.to_be_bytes(), answer].concat().into()))
+}
+
+fn refuse<A: Api>(version: i16, correlation_id: i32, body: Bytes, code: ErrorCode) -> Option<Answer> {
     let request = <A::Request as RequestMessage>::read(&mut body.clone(), version).ok()?;
-    let response = catch_unwind(AssertUnwindSafe(|| A::refuse(&request, ErrorCode::UnknownServerError))).ok()?;
+    let response = catch_unwind(AssertUnwindSafe(|| A::refuse(&request, code))).ok()?;
     Answer::encode(&response, version, correlation_id)
 }
 

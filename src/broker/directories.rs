@@ -66,6 +66,17 @@ pub fn open(disk: &Arc<dyn Disk>, paths: &[PathBuf], node_id: BrokerId) -> Resul
     Ok(directories)
 }
 
+/// The broker epoch that the last clean stop left in every directory; -1 when one of them was not stopped so, or when they do
+/// not agree (`LogManager.readBrokerEpochFromCleanShutdownFiles`).
+pub fn clean_shutdown_epoch(directories: &[Directory]) -> Result<i64, DirectoryError> {
+    let mut epochs = Vec::new();
+    for directory in directories {
+        epochs.push(directory.log_dir.clean_shutdown_epoch()?.unwrap_or(-1));
+    }
+    let is_same = epochs.iter().all(|epoch| Some(epoch) == epochs.first());
+    Ok(epochs.first().copied().filter(|_| is_same).unwrap_or(-1))
+}
+
 /// Removes the markers of a clean stop, and notes which there were. Called when nothing speaks against these directories any
 /// more, and before their logs are opened.
 pub fn take_markers(directories: &mut [Directory]) -> Result<(), DirectoryError> {
@@ -162,7 +173,7 @@ mod tests {
             let meta = MetaProperties { cluster_id: cluster_id.into(), node_id, directory_id: TopicId::ZERO };
             let log_dir = LogDir::open(Arc::clone(&disk), path).unwrap();
             log_dir.write_meta_properties(&meta).unwrap();
-            log_dir.mark_clean_shutdown().unwrap();
+            log_dir.mark_clean_shutdown(7).unwrap();
         };
         let was_clean = |directories: &[Directory]| -> Vec<bool> {
             directories.iter().map(|directory| directory.was_clean).collect()

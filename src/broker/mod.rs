@@ -11,6 +11,7 @@
 
 mod changes;
 mod controller;
+pub mod controller_channel;
 pub mod delayed_produce;
 pub mod directories;
 pub mod fetch_sessions;
@@ -21,6 +22,7 @@ pub mod groups;
 mod housekeeping;
 pub mod isr;
 mod leaving;
+mod lifecycle;
 mod offsets;
 mod opening;
 pub mod producer_ids;
@@ -41,7 +43,7 @@ use crate::config::Settings;
 use crate::io::clock::Clock;
 use crate::io::disk::Disk;
 use crate::log::{DeletedSegments, LogDir};
-use crate::metadata::{Image, Partition, Topic};
+use crate::metadata::{Endpoint, Image, Partition, Topic};
 use crate::model::{BrokerId, ErrorCode, Now, PartitionIndex, TopicId};
 use crate::quorum::Quorum;
 use delayed_produce::DelayedProduces;
@@ -56,7 +58,7 @@ use replicas::Replicas;
 
 use start::FEATURES;
 
-pub use start::{StartError, StartOptions};
+pub use start::{Opened, StartError, StartOptions};
 
 /// One broker: several fit in one process. See the head of this room.
 pub struct Broker {
@@ -64,8 +66,12 @@ pub struct Broker {
     clock: Arc<dyn Clock>,
     disk: Arc<dyn Disk>,
     node_id: BrokerId,
+    /// Its listeners, as they are advertised; a wildcard stays one here.
+    endpoints: Vec<Endpoint>,
     directories: Vec<Arc<LogDir>>,
     quorum: Quorum,
+    lifecycle: lifecycle::Lifecycle,
+    controller_channel: controller_channel::ControllerChannel,
     replicas: Arc<Replicas>,
     /// Held while a log is opened or put out of use, so that each is done once.
     opening: Mutex<()>,
@@ -125,6 +131,11 @@ impl Broker {
 
     pub fn node_id(&self) -> BrokerId {
         self.node_id
+    }
+
+    /// Where clients and other brokers reach this broker. A host may be a wildcard: every address of this machine.
+    pub fn endpoints(&self) -> &[Endpoint] {
+        &self.endpoints
     }
 
     /// The cluster as this broker knows it.

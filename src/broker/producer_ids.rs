@@ -4,11 +4,16 @@
 //! used, and what a crash leaves of it is never used.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
 use super::Broker;
 use crate::model::{ErrorCode, ProducerId};
+use crate::protocol::message::{AllocateProducerIdsRequest, WireBrokerId};
+
+/// How long the controller may take to give a block (`RPCProducerIdManager` asks with a timeout of two seconds, three times).
+const ALLOCATION_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The rest of the newest block.
 #[derive(Default)]
@@ -38,14 +43,27 @@ impl ProducerIds {
         if let Some(id) = self.next_of_block() {
             return Ok(id);
         }
-        let broker_id = broker.node_id();
-        let broker_epoch = broker.image().broker(broker_id).map_or(-1, |registered| registered.epoch);
-        let allocated = broker.allocate_producer_ids(broker_id, broker_epoch).await;
-        let (first, count) = allocated.map_err(|refusal| {
-            tracing::warn!(code = ?refusal.code, "no block of producer ids");
+        let (first, count) = allocate(broker).await.map_err(|reason| {
+            tracing::warn!(reason, "no block of producer ids");
             ErrorCode::CoordinatorLoadInProgress
         })?;
         *self.block.lock() = (first.0 + 1, first.0 + count);
         Ok(first)
+    }
+}
+
+/// The controller's next block: its first id, and how many there are.
+async fn allocate(broker: &Arc<Broker>) -> Result<(ProducerId, i64), String> {
+    let (broker_id, broker_epoch) = (broker.node_id(), broker.broker_epoch());
+    if broker.is_active_controller() {
+        let allocated = broker.allocate_producer_ids(broker_id, broker_epoch).await;
+        return allocated.map_err(|refusal| refusal.code.to_string());
+    }
+    let request =
+        AllocateProducerIdsRequest::default().with_broker_id(WireBrokerId(broker_id.0)).with_broker_epoch(broker_epoch);
+    let answer = broker.controller_call(&request, ALLOCATION_TIMEOUT).await.map_err(|error| error.to_string())?;
+    match ErrorCode::from(answer.error_code) {
+        ErrorCode::None => Ok((ProducerId(answer.producer_id_start.0), i64::from(answer.producer_id_len))),
+        code => Err(code.to_string()),
     }
 }

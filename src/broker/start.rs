@@ -1,8 +1,9 @@
 //! From directories to a broker that serves, and back to directories in order.
 //!
-//! Start: locks, identities checked; the quorum, and with it the image; markers removed; this broker's registration, which
-//! raises the leader epochs; the logs that are there, several at a time; then changes of the image are listened to. Nothing is
-//! answered before that, so a client never hears that a topic it knows is missing.
+//! Start: locks, identities checked; the quorum, and with it the image; this broker's registration, which raises the leader
+//! epochs; markers removed; the logs that are there, several at a time; then changes of the image are acted on; at last the
+//! controller lets the broker in. Clients are answered nothing before that, so they never hear that a topic they know is
+//! missing.
 //! Stop: nothing more is taken; what was written is flushed; checkpoints; markers.
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use parking_lot::Mutex;
 use uuid::Uuid;
 
 use super::Broker;
+use super::controller_channel::ControllerChannel;
 use super::directories::{self, Directory, DirectoryError};
 use super::fetch_sessions::FetchSessions;
 use super::fetchers::Fetchers;
@@ -20,26 +22,51 @@ use super::flusher::Flusher;
 use super::formation;
 use super::groups::GroupCoordinators;
 use super::housekeeping::{Checkpoints, Housekeeper};
+use super::lifecycle::Lifecycle;
 use super::opening::{Found, Offline};
 use super::replicas::Replicas;
 use crate::config::Settings;
-use crate::controller::{self, Registration};
 use crate::io::clock::Clock;
 use crate::io::disk::Disk;
 use crate::io::{random, threads};
 use crate::log::{LogDir, LogError, MetaProperties};
-use crate::metadata::{Delta, Endpoint, Image, Topic};
+use crate::metadata::{Endpoint, Image, Topic};
 use crate::model::{BrokerId, ErrorCode, Offset, TopicId, TopicPartition};
 use crate::peer::Address;
-use crate::quorum::{self, Quorum, QuorumError, QuorumOptions};
+use crate::quorum::{self, Quorum, QuorumOptions};
 
 /// What a broker needs to start.
 pub struct StartOptions {
     pub settings: Arc<Settings>,
     pub clock: Arc<dyn Clock>,
     pub disk: Arc<dyn Disk>,
-    /// Where others reach this broker, with the ports that are really bound.
+    /// Where clients and other brokers reach this broker, with the ports that are really bound.
     pub endpoints: Vec<Endpoint>,
+    /// Where controllers do.
+    pub controller_endpoint: Endpoint,
+}
+
+/// A broker that has its directories and its part in the quorum, and serves no clients yet.
+pub struct Opened {
+    broker: Arc<Broker>,
+    found: Vec<Directory>,
+}
+
+impl Opened {
+    pub fn broker(&self) -> &Arc<Broker> {
+        &self.broker
+    }
+
+    /// Joins the cluster; returns when clients can be served. Waits for a controller as long as there is none. Blocks while
+    /// logs are opened. After an error the broker has stopped.
+    pub async fn join(self) -> Result<(), StartError> {
+        let Opened { broker, mut found } = self;
+        let joined = broker.join_cluster(&mut found).await;
+        if joined.is_err() {
+            broker.give_up_start().await;
+        }
+        joined
+    }
 }
 
 /// Features that work, and the level that is finalised with the first start of a broker that has them.
@@ -54,8 +81,6 @@ pub enum StartError {
     Log(#[from] LogError),
     #[error(transparent)]
     Quorum(#[from] quorum::StartError),
-    #[error("this broker cannot be registered: {0}")]
-    Registration(#[from] QuorumError),
     #[error("this broker is not admitted: {0}")]
     Refused(String),
     #[error("a thread cannot be started: {0}")]
@@ -65,19 +90,16 @@ pub enum StartError {
 }
 
 impl Broker {
-    /// Opens the directories and starts a broker; returns when it can serve. Blocks while logs are opened.
-    pub async fn start(options: StartOptions) -> Result<Arc<Broker>, StartError> {
-        let StartOptions { settings, clock, disk, endpoints } = options;
+    /// Opens the directories and starts the quorum. From here on the controllers' listeners are to be served, since other
+    /// nodes may need this one to elect a controller; [`Opened::join`] goes on.
+    pub async fn open(options: StartOptions) -> Result<Opened, StartError> {
+        let StartOptions { settings, clock, disk, endpoints, controller_endpoint } = options;
         let node_id = BrokerId(settings.node_id());
-        let mut found = directories::open(&disk, &settings.log_dirs(), node_id)?;
-        let quorum = start_quorum(&settings, &disk, node_id, &found, &endpoints).await?;
+        let found = directories::open(&disk, &settings.log_dirs(), node_id)?;
+        let quorum = start_quorum(&settings, &disk, node_id, &found, &controller_endpoint).await?;
         check_cluster(&found, &quorum)?;
-        directories::take_markers(&mut found)?;
-        let directory_ids = directory_ids(&found, &quorum);
         let known = found.iter().find_map(|directory| Some(directory.meta.as_ref()?.cluster_id.clone()));
         let new_cluster_id = known.unwrap_or_else(|| TopicId(random::uuid()).to_string());
-        register(&quorum, node_id, &settings, &directory_ids, &new_cluster_id, endpoints).await?;
-        write_identities(&found, &directory_ids, node_id, &quorum)?;
         let replicas = Arc::new(Replicas::default());
         // Replicas hold the flusher: it must not hold them.
         let of_flusher = Arc::downgrade(&replicas);
@@ -92,8 +114,11 @@ impl Broker {
             clock,
             disk,
             node_id,
+            endpoints,
             directories: found.iter().map(|directory| Arc::clone(&directory.log_dir)).collect(),
             quorum,
+            lifecycle: Lifecycle::default(),
+            controller_channel: ControllerChannel::default(),
             replicas,
             opening: Mutex::new(()),
             flusher,
@@ -114,30 +139,22 @@ impl Broker {
             checkpoints: Mutex::new(vec![Checkpoints::default(); found.len()]),
             settings,
         });
-        broker.open_existing(&found)?;
-        let listening = Arc::downgrade(&broker);
-        broker.quorum.listen(move |change| {
-            if let Some(broker) = listening.upgrade() {
-                broker.on_change(change);
-            }
-        });
-        // What has changed while the logs were opened.
-        broker.reconcile();
-        broker.fetchers.start(&broker);
-        broker.groups.load_all(&broker);
-        broker.housekeeper.start(Arc::downgrade(&broker))?;
         broker.start_controller()?;
+        Ok(Opened { broker, found })
+    }
+
+    /// [`Broker::open`] and [`Opened::join`], for a broker that needs no other node.
+    pub async fn start(options: StartOptions) -> Result<Arc<Broker>, StartError> {
+        let opened = Broker::open(options).await?;
+        let broker = Arc::clone(opened.broker());
+        opened.join().await?;
         Ok(broker)
     }
 
     /// Stops cleanly: flushes, writes checkpoints and, where all of that worked, the marker. The caller has stopped taking
     /// requests.
     pub async fn close(self: &Arc<Broker>) {
-        self.close_controller().await;
-        self.groups.close().await;
-        self.fetchers.close().await;
-        self.housekeeper.close().await;
-        self.flusher.close().await;
+        self.close_services().await;
         let broker = Arc::clone(self);
         let closed = threads::run("closing", move || broker.close_logs()).await;
         self.quorum.stop().await;
@@ -145,6 +162,21 @@ impl Broker {
             Ok(failed) => self.mark_clean_shutdown(&failed),
             Err(error) => tracing::error!(%error, "the next start will recover: the logs could not be closed"),
         }
+    }
+
+    /// Stops a broker that did not get to serve; its directories are left as they are.
+    async fn give_up_start(self: &Arc<Broker>) {
+        self.close_services().await;
+        self.quorum.stop().await;
+    }
+
+    async fn close_services(self: &Arc<Broker>) {
+        self.close_heartbeats().await;
+        self.close_controller().await;
+        self.groups.close().await;
+        self.fetchers.close().await;
+        self.housekeeper.close().await;
+        self.flusher.close().await;
     }
 
     /// Flushes all logs and writes the checkpoints. The answer is the directories where that has failed. Blocks for the disk.
@@ -169,10 +201,43 @@ impl Broker {
             if directory.is_poisoned() || is_unrecovered || failed.iter().any(|other| Arc::ptr_eq(other, directory)) {
                 continue;
             }
-            if let Err(error) = directory.mark_clean_shutdown() {
+            if let Err(error) = directory.mark_clean_shutdown(self.broker_epoch()) {
                 tracing::error!(%error, "the next start will recover, since this stop cannot be marked as clean");
             }
         }
+    }
+
+    async fn join_cluster(self: &Arc<Broker>, found: &mut [Directory]) -> Result<(), StartError> {
+        self.wait_for_controller().await;
+        check_cluster(found, &self.quorum)?;
+        let directory_ids = directory_ids(found, &self.quorum);
+        self.set_previous_epoch(directories::clean_shutdown_epoch(found)?);
+        let cluster_id = found.iter().find_map(|directory| Some(directory.meta.as_ref()?.cluster_id.clone()));
+        self.register(&directory_ids, cluster_id.as_deref()).await?;
+        self.start_heartbeats()?;
+        write_identities(found, &directory_ids, self.node_id, &self.quorum)?;
+        directories::take_markers(found)?;
+        self.listen_from_opening(found)?;
+        self.groups.load_all(self);
+        self.housekeeper.start(Arc::downgrade(self))?;
+        self.logs_are_open();
+        self.wait_until_let_in().await;
+        self.set_serving();
+        Ok(())
+    }
+
+    /// Opens the logs that are there, and acts on every change from then on; what has changed meanwhile is made good.
+    fn listen_from_opening(self: &Arc<Broker>, found: &[Directory]) -> Result<(), StartError> {
+        self.open_existing(found)?;
+        let listening = Arc::downgrade(self);
+        self.quorum.listen(move |change| {
+            if let Some(broker) = listening.upgrade() {
+                broker.on_change(change);
+            }
+        });
+        self.reconcile();
+        self.fetchers.start(self);
+        Ok(())
     }
 
     /// Opens every log that is there, several at a time, and sets aside what belongs to no topic.
@@ -245,7 +310,7 @@ async fn start_quorum(
     disk: &Arc<dyn Disk>,
     node_id: BrokerId,
     found: &[Directory],
-    endpoints: &[Endpoint],
+    endpoint: &Endpoint,
 ) -> Result<Quorum, StartError> {
     let first = found.first().expect("log.dirs names at least one directory");
     let configured = settings.get_text("metadata.log.dir").map(std::path::PathBuf::from);
@@ -257,29 +322,20 @@ async fn start_quorum(
         let (path, cluster_id) = (log_dir.path().to_owned(), meta.cluster_id.clone());
         return Err(DirectoryError::NoMetadata { path, cluster_id, metadata: dir }.into());
     }
-    let endpoint = controller_endpoint(endpoints);
+    let address = Address { host: endpoint.host.clone(), port: endpoint.port };
     let directory_id = first.meta.as_ref().map_or_else(random::uuid, |meta| meta.directory_id.0);
     Ok(Quorum::start(QuorumOptions {
         dir,
         node_id,
         directory_id,
         cluster_id: first.meta.as_ref().map(|meta| meta.cluster_id.clone()),
-        formation: formation::of(settings, &endpoint.address),
-        endpoint,
+        formation: formation::of(settings, &address),
+        endpoint: quorum::Endpoint { listener: endpoint.listener.clone(), address },
         disk: Arc::clone(disk),
         snapshot_entries: QuorumOptions::SNAPSHOT_ENTRIES,
         timing: formation::timing(settings),
     })
     .await?)
-}
-
-/// Where other voters reach this node: on its first listener.
-fn controller_endpoint(endpoints: &[Endpoint]) -> quorum::Endpoint {
-    let (listener, host, port) = match endpoints.first() {
-        Some(endpoint) => (endpoint.listener.clone(), endpoint.host.clone(), endpoint.port),
-        None => ("CONTROLLER".to_owned(), "localhost".to_owned(), 0),
-    };
-    quorum::Endpoint { listener, address: Address { host, port } }
 }
 
 /// Refuses directories of another cluster than the metadata's, which knows none before its first start.
@@ -293,37 +349,6 @@ fn check_cluster(found: &[Directory], quorum: &Quorum) -> Result<(), StartError>
         }
         _ => Ok(()),
     }
-}
-
-/// Tells the cluster that this broker is here. Replaying it raises the leader epoch of all that it leads.
-async fn register(
-    quorum: &Quorum,
-    broker_id: BrokerId,
-    settings: &Settings,
-    directory_ids: &[Uuid],
-    new_cluster_id: &str,
-    endpoints: Vec<Endpoint>,
-) -> Result<(), StartError> {
-    let mut records = controller::first_records(&quorum.image(), new_cluster_id, FEATURES);
-    let mut image = Image::clone(&quorum.image());
-    records.iter().for_each(|record| image.apply(record, &mut Delta::default()));
-    let registration = Registration {
-        broker_id,
-        incarnation: random::uuid(),
-        endpoints,
-        rack: settings.get_text("broker.rack").map(str::to_owned),
-        // Another id is refused where identities are compared, with the path of the directory that says so.
-        cluster_id: String::new(),
-        features: Vec::new(),
-        directories: directory_ids.to_vec(),
-        previous_broker_epoch: -1,
-        is_controller: true,
-    };
-    let options = super::controller::options(settings);
-    let decided = controller::register_broker(&image, &options, registration, false);
-    records.extend(decided.map_err(|refusal| StartError::Refused(refusal.message.unwrap_or_default()))?.records);
-    quorum.submit(records).await?;
-    Ok(())
 }
 
 /// The id of each directory: the one it has, or the one it is to get.

@@ -36,6 +36,12 @@ fn start_on(disk: Arc<dyn Disk>, dir: &Path, more: &[&str]) -> Result<Arc<Broker
         clock: Arc::new(SystemClock::new()),
         disk,
         endpoints: Vec::new(),
+        controller_endpoint: Endpoint {
+            listener: "CONTROLLER".into(),
+            host: "localhost".into(),
+            port: 0,
+            security_protocol: 0,
+        },
     }))
 }
 

@@ -197,6 +197,16 @@ impl Settings {
         found.map_or_else(|| name.to_ascii_uppercase(), |listener| listener.name.clone())
     }
 
+    /// The first listener that controllers serve.
+    pub fn controller_listener(&self) -> Listener {
+        let own = self.controller_listeners().into_iter().next();
+        let of_brokers = || {
+            let name = self.inter_broker_listener();
+            self.listeners().into_iter().find(|listener| listener.name == name)
+        };
+        own.or_else(of_brokers).expect("settings without a listener do not load")
+    }
+
     /// What a listener is for. Without one that `controller.listener.names` names, controllers use that of the brokers, so
     /// that a node with nothing but defaults can be joined.
     pub fn roles_of(&self, listener: &Listener) -> Roles {

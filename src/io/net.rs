@@ -33,6 +33,16 @@ pub fn is_family_missing(error: &io::Error) -> bool {
     matches!(code, Some(rustix::io::Errno::AFNOSUPPORT | rustix::io::Errno::ADDRNOTAVAIL))
 }
 
+/// Whether a host to listen on means every address of this machine, and so names none that could be connected to.
+pub fn is_wildcard_host(host: &str) -> bool {
+    host.is_empty() || host.parse().is_ok_and(|address: IpAddr| address.is_unspecified())
+}
+
+/// The name of this machine, by which others may reach it.
+pub fn own_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
 /// Whether the address is one of this machine's.
 #[cfg(not(feature = "sim"))]
 pub fn is_here(ip: IpAddr) -> bool {

@@ -134,10 +134,26 @@ impl LogDir {
         Ok(true)
     }
 
-    /// Marks the directory as cleanly stopped. Every log in it must have been closed, and the recovery points written.
-    pub fn mark_clean_shutdown(&self) -> Result<(), LogError> {
-        // Kafka reads a JSON object with the broker's epoch from it; -1 is its "unknown" (`CleanShutdownFileHandler`).
-        self.write_atomically(&self.path.join(CLEAN_SHUTDOWN), b"{\"version\":0,\"brokerEpoch\":-1}")
+    /// The broker epoch in the marker of a clean stop; -1 when the marker says none, `None` without a marker.
+    pub fn clean_shutdown_epoch(&self) -> Result<Option<i64>, LogError> {
+        let path = self.path.join(CLEAN_SHUTDOWN);
+        if !self.disk.exists(&path) {
+            return Ok(None);
+        }
+        let bytes = self.disk.read(&path).map_err(LogError::io("read", &path))?;
+        // A marker of an older Kafka is an empty file.
+        let text = String::from_utf8_lossy(&bytes);
+        let epoch = text.split_once("\"brokerEpoch\":").map(|(_, rest)| rest.trim_start());
+        let end = |rest: &str| rest.find(|char: char| !char.is_ascii_digit() && char != '-').unwrap_or(rest.len());
+        Ok(Some(epoch.and_then(|rest| rest[..end(rest)].parse().ok()).unwrap_or(-1)))
+    }
+
+    /// Marks the directory as cleanly stopped, in this broker epoch (-1 for none). Every log in it must have been closed, and
+    /// the recovery points written.
+    pub fn mark_clean_shutdown(&self, broker_epoch: i64) -> Result<(), LogError> {
+        // `CleanShutdownFileHandler` of Kafka reads and writes the same.
+        let text = format!("{{\"version\":0,\"brokerEpoch\":{broker_epoch}}}");
+        self.write_atomically(&self.path.join(CLEAN_SHUTDOWN), text.as_bytes())
     }
 
     /// One of the three checkpoints; a missing one is empty. Write only offsets that a finished flush covers.

@@ -252,7 +252,7 @@ impl History {
             self.expect(self.now.clone());
             let offsets = BTreeMap::from([(partition(), self.recovery_point)]);
             self.log_dir.write_offsets(RECOVERY_POINT_CHECKPOINT, &offsets).expect("no fault is injected");
-            self.log_dir.mark_clean_shutdown().expect("no fault is injected");
+            self.log_dir.mark_clean_shutdown(-1).expect("no fault is injected");
         }
         // Without a close the process died: the page cache, and so the log's end, survive it.
         let (log_dir, log) = open(&self.disk).expect("no fault is injected");

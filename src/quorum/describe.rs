@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::QuorumError;
-use super::core::{Core, voters};
+use super::core::{Core, ServerMetrics, voters};
 use super::options::Endpoint;
 use super::peers::endpoint_of;
 use super::types::Voter;
@@ -62,15 +62,21 @@ pub fn describe(core: &Core) -> Result<Description, QuorumError> {
     };
     let voters = voters(&server);
     let membership = server.membership_config.membership();
-    let nodes = membership.nodes().filter(|(voter, _)| voters.contains(voter));
     Ok(Description {
         leader_id: me.node_id,
         leader_epoch: server.vote.leader_id.term,
         high_watermark: Offset(core.published.load().last_applied().0 + 1),
         observers: membership.learner_ids().map(state).collect(),
-        nodes: nodes.filter_map(|(voter, node)| Some((voter.node_id, endpoint_of(node)?))).collect(),
+        nodes: nodes(&server),
         voters: voters.into_iter().map(state).collect(),
     })
+}
+
+/// The voters' endpoints.
+pub fn nodes(metrics: &ServerMetrics) -> BTreeMap<BrokerId, Endpoint> {
+    let voters = voters(metrics);
+    let nodes = metrics.membership_config.membership().nodes().filter(|(voter, _)| voters.contains(voter));
+    nodes.filter_map(|(voter, node)| Some((voter.node_id, endpoint_of(node)?))).collect()
 }
 
 fn index(index: u64) -> i64 {

@@ -246,6 +246,11 @@ impl Quorum {
         describe::describe(&self.core)
     }
 
+    /// The voters' endpoints, as far as this node knows them.
+    pub fn voters(&self) -> BTreeMap<BrokerId, Endpoint> {
+        describe::nodes(&self.core.metrics())
+    }
+
     /// Makes a node a voter, once it has caught up; see [`VotersError`]. For the active leader only.
     pub async fn add_voter(
         &self,

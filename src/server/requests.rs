@@ -206,7 +206,7 @@ impl Start<'_> {
             return Ok(Some(parsed));
         }
         match next_frame()? {
-            Some(frame) => parse(frame, self.cx.connection.roles).map(Some),
+            Some(frame) => parse(frame, self.cx).map(Some),
             None => Ok(None),
         }
     }
@@ -285,7 +285,7 @@ impl Start<'_> {
         next_frame: &mut impl FnMut() -> Result<Option<Bytes>, CloseReason>,
     ) -> Result<(), CloseReason> {
         while self.requests.order.len() + scratch.requests.len() < self.in_flight_max {
-            match next_frame()?.map(|frame| parse(frame, self.cx.connection.roles)).transpose()? {
+            match next_frame()?.map(|frame| parse(frame, self.cx)).transpose()? {
                 Some(Parsed::Request(request, other)) if other.key == row.key => scratch.requests.push(request),
                 other => {
                     self.requests.next = other;
@@ -317,9 +317,13 @@ impl Start<'_> {
 }
 
 /// Reads a frame's header and finds its row. What Kafka closes the connection for is an error.
-fn parse(mut frame: Bytes, roles: Roles) -> Result<Parsed, CloseReason> {
+fn parse(mut frame: Bytes, cx: &BurstContext<'_>) -> Result<Parsed, CloseReason> {
     let header = RequestHeader::parse(&mut frame).map_err(|error| error.to_string())?;
+    let roles = cx.connection.roles;
     if let Some(row) = api::find(header.api_key, header.api_version, roles) {
+        if !cx.broker.is_serving() && row.listeners.meet(Roles::CLIENT) && roles.meet(Roles::CLIENT) {
+            return Err("this broker serves no clients yet".into());
+        }
         return Ok(Parsed::Request(RawRequest { header, body: frame }, row));
     }
     if header.api_key == ApiKey::ApiVersions {

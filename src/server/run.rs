@@ -4,12 +4,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use crate::api;
 use crate::broker::{Broker, StartOptions};
-use crate::config::Settings;
+use crate::config::{Listener, Roles, Settings};
 use crate::io::clock::{Clock, SystemClock};
 use crate::io::disk::{Disk, SystemDisk};
+use crate::io::net;
 use crate::io::threads::Service;
 use crate::metadata::Endpoint;
 
@@ -42,12 +45,17 @@ pub struct Running {
     cores: Arc<[Arc<Core>]>,
     services: Vec<Service>,
     stop_accepting: watch::Sender<bool>,
+    stop: watch::Receiver<bool>,
+    /// Listeners that wait until clients can be served.
+    later: Mutex<Vec<Bound>>,
 }
 
 impl Server {
-    /// Binds the listeners, starts the broker and serves. Returns when connections are accepted.
+    /// Binds the listeners, starts the broker and serves. Returns when clients can connect, which takes as long as it takes to
+    /// find a controller.
     ///
-    /// The ports are bound before the data is opened: a second server on one port must not touch the first one's files.
+    /// The ports are bound before the data is opened: a second server on one port must not touch the first one's files. The
+    /// controllers' listeners are served as soon as the quorum has begun, since other nodes may need this one to elect.
     pub async fn start(settings: Settings) -> anyhow::Result<Running> {
         Server::start_on(Ground::system(), settings).await
     }
@@ -60,23 +68,46 @@ impl Server {
             bound.extend(listen::bind(&listener, settings.roles_of(&listener), options.backlog)?);
         }
         let Ground { clock, disk } = ground;
-        let endpoints = endpoints(&settings, &bound);
-        let start = StartOptions { endpoints, settings: Arc::new(settings), clock: Arc::clone(&clock), disk };
-        let broker = Broker::start(start).await?;
-        Running::start(bound, Shared::new(broker, clock, options))
+        let start = StartOptions {
+            endpoints: endpoints(&settings, &bound),
+            controller_endpoint: controller_endpoint(&settings, &bound),
+            settings: Arc::new(settings),
+            clock: Arc::clone(&clock),
+            disk,
+        };
+        let opened = Broker::open(start).await?;
+        let broker = Arc::clone(opened.broker());
+        broker.set_dispatch(api::local::dispatch);
+        let running = Running::start(bound, Shared::new(broker, clock, options))?;
+        // When it fails the broker has stopped, and what runs here ends with this scope.
+        opened.join().await?;
+        running.serve_clients();
+        Ok(running)
     }
 }
 
 /// What is told to others: the advertised listeners, with the port that the system chose where none was given.
 fn endpoints(settings: &Settings, bound: &[Bound]) -> Vec<Endpoint> {
-    let advertised = settings.advertised_listeners().into_iter().map(|listener| {
-        let of_name = bound.iter().find(|bound| *bound.name == *listener.name);
-        let chosen = of_name.map_or(0, |bound| bound.address.port());
-        let port = if listener.port == 0 { chosen } else { listener.port };
-        let security_protocol = listener.security_protocol.id();
-        Endpoint { listener: listener.name, host: listener.host, port, security_protocol }
-    });
-    advertised.collect()
+    settings.advertised_listeners().into_iter().map(|listener| endpoint(listener, bound)).collect()
+}
+
+fn endpoint(listener: Listener, bound: &[Bound]) -> Endpoint {
+    let of_name = bound.iter().find(|bound| *bound.name == *listener.name);
+    let chosen = of_name.map_or(0, |bound| bound.address.port());
+    let port = if listener.port == 0 { chosen } else { listener.port };
+    let security_protocol = listener.security_protocol.id();
+    Endpoint { listener: listener.name, host: listener.host, port, security_protocol }
+}
+
+/// Where other nodes reach this one's controller: where its listener is advertised, or else where it listens, and by the
+/// machine's name when that is every address.
+fn controller_endpoint(settings: &Settings, bound: &[Bound]) -> Endpoint {
+    let listener = settings.controller_listener();
+    let mut endpoint = endpoint(settings.advertised_controller_listener(&listener.name).unwrap_or(listener), bound);
+    if net::is_wildcard_host(&endpoint.host) {
+        endpoint.host = net::own_name();
+    }
+    endpoint
 }
 
 impl Running {
@@ -91,11 +122,22 @@ impl Running {
         let cores: Arc<[Arc<Core>]> = cores.into();
         let (stop_accepting, stop) = watch::channel(false);
         let addresses = bound.iter().map(|bound| bound.address).collect();
-        for listener in bound {
-            let accept = listener.accept(Arc::clone(&shared), Arc::clone(&cores), stop.clone());
-            cores[0].run_task(Box::pin(accept));
+        let (first, later) = bound.into_iter().partition(|listener| listener.roles.meet(Roles::CONTROLLER));
+        let running = Running { addresses, shared, cores, services, stop_accepting, stop, later: Mutex::new(later) };
+        running.accept(first);
+        Ok(running)
+    }
+
+    fn accept(&self, listeners: Vec<Bound>) {
+        for listener in listeners {
+            let accept = listener.accept(Arc::clone(&self.shared), Arc::clone(&self.cores), self.stop.clone());
+            self.cores[0].run_task(Box::pin(accept));
         }
-        Ok(Running { addresses, shared, cores, services, stop_accepting })
+    }
+
+    /// Accepts connections on the listeners that only clients need.
+    fn serve_clients(&self) {
+        self.accept(std::mem::take(&mut *self.later.lock()));
     }
 
     /// Where it listens, in the order of the listeners, with the ports that the system chose.
@@ -122,8 +164,9 @@ impl Running {
         self.shared.admission.open()
     }
 
-    /// Accepts no more, finishes what is in flight within a bounded time, closes the broker.
+    /// Leaves the cluster in order, accepts no more, finishes what is in flight within a bounded time, closes the broker.
     pub async fn stop(mut self) {
+        self.shared.broker.leave().await;
         self.interrupt();
         for service in std::mem::take(&mut self.services) {
             service.ended().await;

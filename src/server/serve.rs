@@ -30,7 +30,14 @@ pub fn serve(settings: Settings) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut signals = Signals::new().context("cannot listen to signals")?;
-        let running = Server::start(settings.clone()).await?;
+        let running = tokio::select! {
+            biased;
+            started = Server::start(settings.clone()) => started?,
+            name = signals.next() => {
+                tracing::info!(signal = name, "stopped before it was ready");
+                return Ok(());
+            }
+        };
         print_ready(&settings, running.addresses(), clock.now().monotonic_ms)?;
         let name = signals.next().await;
         tracing::info!(signal = name, "stopping");

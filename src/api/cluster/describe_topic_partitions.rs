@@ -38,7 +38,7 @@ impl Api for DescribeTopicPartitions {
             }
         }
         let image = cx.broker.image();
-        let view = View { image: &image, own_id: cx.broker.node_id(), connection: cx.connection };
+        let view = View::new(cx.broker, &image, cx.connection);
         let most = cx.broker.settings().get_i32("max.request.partition.size.limit");
         let limit = usize::try_from(request.response_partition_limit.min(most).max(1)).expect("at least 1");
         Reply::Now(page(view, names(&image, &request), request.cursor.as_ref(), limit))

@@ -124,7 +124,7 @@ struct Answering<'a> {
 
 impl Answering<'_> {
     fn response(&self, request: &MetadataRequest, asked: &Asked) -> MetadataResponse {
-        let view = View { image: self.image, own_id: self.broker.node_id(), connection: self.connection };
+        let view = View::new(self.broker, self.image, self.connection);
         let brokers = view.nodes().into_iter().map(|node| {
             MetadataResponseBroker::default()
                 .with_node_id(node.id)

@@ -3,6 +3,7 @@
 pub mod api_versions;
 mod describe_cluster;
 mod describe_topic_partitions;
+mod envelope;
 mod metadata;
 pub mod view;
 
@@ -14,6 +15,7 @@ pub const ROWS: &[Row] = &[
     row::<metadata::Metadata>(),
     row::<describe_cluster::DescribeCluster>(),
     row::<describe_topic_partitions::DescribeTopicPartitions>(),
+    row::<envelope::Envelope>(),
 ];
 
 #[cfg(test)]

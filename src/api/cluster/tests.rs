@@ -47,6 +47,12 @@ impl Bench {
             clock: Arc::new(SystemClock::new()),
             disk: Arc::new(SystemDisk),
             endpoints: vec![endpoint],
+            controller_endpoint: Endpoint {
+                listener: "CONTROLLER".into(),
+                host: "localhost".into(),
+                port: 0,
+                security_protocol: 0,
+            },
         }));
         Bench {
             _dir: dir,

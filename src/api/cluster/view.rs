@@ -1,10 +1,15 @@
 //! Brokers, topics and partitions as one client sees them: by the listener it came through.
 //!
-//! A broker that has no such listener is not there for this client. A broker that listens on every address of its machine
-//! advertises the one that this client has reached it by, which it can evidently reach; `0.0.0.0` is never told to anyone.
+//! A broker that has no such listener is not there for this client. This broker, when it listens on every address of its
+//! machine, advertises the one that this client has reached it by, which it can evidently reach; `0.0.0.0` is never told to
+//! anyone. Others have registered with their machines' names then.
+//!
+//! Source: `KRaftMetadataCache`.
 
 use crate::api::ConnectionInfo;
-use crate::metadata::{Broker, Image, Partition, Replicas};
+use crate::broker::Broker as Shell;
+use crate::io::net;
+use crate::metadata::{Broker, Endpoint, Image, Partition, Replicas};
 use crate::model::{BrokerId, ErrorCode};
 use crate::protocol::message::{StrBytes, WireBrokerId};
 
@@ -13,8 +18,9 @@ use crate::protocol::message::{StrBytes, WireBrokerId};
 pub struct View<'a> {
     pub image: &'a Image,
     /// This broker, which is not reached like the others.
-    pub own_id: BrokerId,
-    pub connection: &'a ConnectionInfo,
+    own_id: BrokerId,
+    own_endpoints: &'a [Endpoint],
+    connection: &'a ConnectionInfo,
 }
 
 /// Where this client should connect to reach a broker.
@@ -23,6 +29,8 @@ pub struct Node {
     pub host: StrBytes,
     pub port: i32,
     pub rack: Option<StrBytes>,
+    /// Whether the controller keeps clients away from it, because it is silent, starting or stopping.
+    pub is_fenced: bool,
 }
 
 /// A partition's leader and what is wrong with it, for this client.
@@ -31,10 +39,20 @@ pub struct Leadership {
     pub leader: BrokerId,
 }
 
-impl View<'_> {
-    /// The brokers that have this client's listener, by id.
+impl<'a> View<'a> {
+    /// What a connection of this broker is shown of an image.
+    pub fn new(broker: &'a Shell, image: &'a Image, connection: &'a ConnectionInfo) -> View<'a> {
+        View { image, own_id: broker.node_id(), own_endpoints: broker.endpoints(), connection }
+    }
+
+    /// The brokers that have this client's listener and that clients may turn to, by id (`getAliveBrokerNodes`).
     pub fn nodes(&self) -> Vec<Node> {
-        self.image.brokers().filter_map(|broker| self.node(broker)).collect()
+        self.all_nodes().filter(|node| !node.is_fenced).collect()
+    }
+
+    /// The brokers that have this client's listener, fenced ones too, by id (`getBrokerNodes`).
+    pub fn all_nodes(&self) -> impl Iterator<Item = Node> {
+        self.image.brokers().filter_map(|broker| self.node(broker))
     }
 
     /// A broker for requests that only the controller can carry out. In a KRaft cluster clients are given any broker, which
@@ -61,9 +79,13 @@ impl View<'_> {
         Leadership { error, leader: Partition::NO_LEADER }
     }
 
-    /// The replicas on brokers that this client cannot connect to.
+    /// The replicas on brokers that are fenced or that this client cannot connect to (`isReplicaOffline`).
     pub fn offline(&self, replicas: &Replicas) -> Vec<WireBrokerId> {
-        replicas.iter().filter(|id| !self.can_reach(**id)).map(|id| wire(*id)).collect()
+        let is_online = |id: BrokerId| {
+            let broker = self.image.broker(id).filter(|broker| !broker.fenced);
+            broker.is_some_and(|broker| self.endpoint_index(broker).is_some())
+        };
+        replicas.iter().filter(|id| !is_online(**id)).map(|id| wire(*id)).collect()
     }
 
     fn endpoint_index(&self, broker: &Broker) -> Option<usize> {
@@ -72,7 +94,9 @@ impl View<'_> {
 
     fn node(&self, broker: &Broker) -> Option<Node> {
         let endpoint = &broker.endpoints[self.endpoint_index(broker)?];
-        let host = match broker.id == self.own_id && is_wildcard(&endpoint.host) {
+        let listens_everywhere = |own: &Endpoint| own.listener == endpoint.listener && net::is_wildcard_host(&own.host);
+        let is_own = broker.id == self.own_id;
+        let host = match is_own && self.own_endpoints.iter().any(listens_everywhere) {
             true => self.connection.local.ip().to_canonical().to_string(),
             false => endpoint.host.clone(),
         };
@@ -81,12 +105,9 @@ impl View<'_> {
             host: StrBytes::from_string(host),
             port: i32::from(endpoint.port),
             rack: broker.rack.clone().map(StrBytes::from_string),
+            is_fenced: broker.fenced,
         })
     }
-}
-
-fn is_wildcard(host: &str) -> bool {
-    host.is_empty() || host.parse().is_ok_and(|address: std::net::IpAddr| address.is_unspecified())
 }
 
 /// A broker's id as messages carry it.

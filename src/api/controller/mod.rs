@@ -1,12 +1,14 @@
-//! APIs between brokers and the controller: registration, heartbeats, in-sync replicas, blocks of producer ids.
+//! APIs between brokers and the controller (registration, heartbeats, in-sync replicas, blocks of producer ids), and among
+//! controllers.
 
 mod allocate_producer_ids;
 mod alter_partition;
 mod broker_heartbeat;
 mod broker_registration;
+mod quorum;
 mod unregister_broker;
 
-use super::row::{Row, row};
+use super::row::{Row, raw_row, row};
 
 /// The APIs of this family.
 pub const ROWS: &[Row] = &[
@@ -15,4 +17,5 @@ pub const ROWS: &[Row] = &[
     row::<broker_heartbeat::BrokerHeartbeat>(),
     row::<unregister_broker::UnregisterBroker>(),
     row::<allocate_producer_ids::AllocateProducerIds>(),
+    raw_row::<quorum::Quorum>(),
 ];

@@ -122,7 +122,7 @@ fn find(broker: &Broker, connection: &ConnectionInfo, group_id: &str) -> Found {
     let image = broker.image();
     let partition = broker.groups().partition_for(&image, group_id);
     let leader = image.topic(OFFSETS_TOPIC).and_then(|topic| topic.partition(partition)).map(|state| state.leader);
-    let view = View { image: &image, own_id: broker.node_id(), connection };
+    let view = View::new(broker, &image, connection);
     let node = leader.and_then(|leader| view.nodes().into_iter().find(|node| node.id.0 == leader.0));
     node.map_or_else(|| Found::error(ErrorCode::CoordinatorNotAvailable), Found::node)
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::{NOT_CONTROLLER, PEER_TIMEOUT_MS, options};
 use crate::broker::Broker;
-use crate::controller::{self, Heartbeat, HeartbeatAnswer, Refusal, Registration};
+use crate::controller::{self, Decision, Heartbeat, HeartbeatAnswer, Refusal, Registration};
+use crate::metadata::{Delta, Image};
 use crate::model::{BrokerId, ProducerId};
 
 impl Broker {
@@ -20,6 +21,27 @@ impl Broker {
         self.decide_or_refuse(PEER_TIMEOUT_MS, decide, move |broker, epoch, image| {
             broker.with_sessions(|sessions| sessions.register(broker.now(), id, *epoch, image.last_applied()));
             tracing::info!(broker_id = %id, broker_epoch = epoch, "a broker is registered");
+            broker.controller.wake.notify_one();
+        })
+        .await
+    }
+
+    /// Founds the cluster if need be, and admits this broker, both at once; for the active controller that knows of no other
+    /// broker. Errors as of [`Broker::register_broker`].
+    pub async fn register_alone(self: &Arc<Broker>, registration: Registration) -> Result<i64, Refusal> {
+        let options = options(self.settings());
+        let id = registration.broker_id;
+        let decide = move |broker: &Broker, image: &Image| {
+            let mut records =
+                controller::first_records(image, &broker.controller.new_cluster_id, crate::broker::FEATURES);
+            let mut founded = image.clone();
+            records.iter().for_each(|record| founded.apply(record, &mut Delta::default()));
+            let decided = controller::register_broker(&founded, &options, registration, false)?;
+            records.extend(decided.records);
+            Ok(Decision { records, answer: decided.answer })
+        };
+        self.decide_or_refuse(PEER_TIMEOUT_MS, decide, move |broker, epoch, image| {
+            broker.with_sessions(|sessions| sessions.register(broker.now(), id, *epoch, image.last_applied()));
             broker.controller.wake.notify_one();
         })
         .await

@@ -75,7 +75,7 @@ impl Controller {
 impl Broker {
     /// The term in which this node is the active controller. Sessions are begun anew when it is another one than before.
     fn active_term(&self) -> Option<u64> {
-        let term = self.quorum().is_leader().then_some(0);
+        let term = self.quorum().is_leader().then(|| self.quorum().leadership().borrow().term);
         let mut active = self.controller.active.lock();
         if active.term != term {
             active.term = term;

@@ -42,6 +42,7 @@ impl Broker {
 
 async fn run(broker: Weak<Broker>) {
     let mut passes = Passes::default();
+    let Some(mut leadership) = broker.upgrade().map(|broker| broker.quorum().leadership()) else { return };
     loop {
         let Some(broker) = broker.upgrade() else { return };
         if broker.controller.is_closing.load(Ordering::Relaxed) {
@@ -55,6 +56,8 @@ async fn run(broker: Weak<Broker>) {
         tokio::select! {
             biased;
             () = broker.controller.wake.notified() => {}
+            // An error: the quorum has ended, and this service is about to.
+            Ok(()) = leadership.changed() => {}
             () = tokio::time::sleep(Duration::from_millis(sleep_ms)) => {}
         }
     }

@@ -33,6 +33,12 @@ fn start(dir: &Path) -> Arc<Broker> {
         clock: Arc::new(SystemClock::new()),
         disk: Arc::new(SystemDisk),
         endpoints: Vec::new(),
+        controller_endpoint: crate::metadata::Endpoint {
+            listener: "CONTROLLER".into(),
+            host: "localhost".into(),
+            port: 0,
+            security_protocol: 0,
+        },
     };
     wait(Broker::start(options)).expect("a broker")
 }
