@@ -11,6 +11,10 @@ use crate::log::{Origin, ReadRequest};
 use crate::metadata::{Endpoint, Partition, Record};
 use crate::model::{BrokerId, ErrorCode, LeaderEpoch, Offset, PartitionIndex, TopicId};
 use crate::partition::RequiredAcks;
+use crate::peer::{Address, Link, LinkOptions};
+use crate::protocol::message::fetch_request::{FetchPartition, FetchTopic, ReplicaState};
+use crate::protocol::message::fetch_response::PartitionData;
+use crate::protocol::message::{FetchRequest, StrBytes, WireBrokerId};
 use crate::protocol::record_batch::BatchIter;
 use crate::protocol::records::{RecordBatchBuilder, RecordIter};
 
@@ -37,7 +41,8 @@ impl Trio {
     fn start(more: &[(&str, &str)]) -> Trio {
         let ids = ["1", "2", "3"];
         let start = |id: &&str| {
-            let own = [("node.id", *id), ("broker.session.timeout.ms", "3600000")];
+            let rack = format!("r{id}");
+            let own = [("node.id", *id), ("broker.rack", &rack), ("broker.session.timeout.ms", "3600000")];
             Fixture::start(&[&own, more].concat())
         };
         let trio = Trio { nodes: ids.iter().map(start).collect(), topic: TopicId(uuid::Uuid::from_u128(7)) };
@@ -88,6 +93,23 @@ impl Trio {
         outcome.recv_timeout(LIMIT).expect("an outcome in time")
     }
 
+    /// One Fetch of the partition from its start, over the listener of that number: the partition's answer.
+    fn fetch(&self, node: usize, listener: usize, request: FetchRequest) -> PartitionData {
+        let partition = FetchPartition::default()
+            .with_current_leader_epoch(self.replica(node).published().leader_epoch.0)
+            .with_partition_max_bytes(1 << 20);
+        let topic = FetchTopic::default().with_topic_id(self.topic.0).with_partitions(vec![partition]);
+        let request = request.with_max_bytes(1 << 20).with_session_epoch(-1).with_topics(vec![topic]);
+        let address = self.nodes[node - 1].running().addresses()[listener];
+        let address = Address { host: address.ip().to_string(), port: address.port() };
+        let answered = wait(async move {
+            let link = Link::new(LinkOptions::new(address, "a test"));
+            link.call(&request, 17, LIMIT).await
+        });
+        let mut topics = answered.expect("an answer").responses;
+        topics.pop().and_then(|mut topic| topic.partitions.pop()).expect("the partition")
+    }
+
     fn eventually(&self, node: usize, what: &str, holds: impl Fn(&Trio) -> bool) {
         self.nodes[node - 1].eventually(what, |_| holds(self));
     }
@@ -133,7 +155,7 @@ fn registration(id: i32, node: &Fixture) -> Record {
             port: address.port(),
             security_protocol: 0,
         }],
-        rack: None,
+        rack: broker.rack.clone(),
         fenced: false,
         directories: broker.directories.clone(),
     }
@@ -196,4 +218,71 @@ fn a_follower_that_was_away_begins_where_the_leaders_log_begins() {
     trio.eventually(3, "what is left is copied", |trio| trio.stored(3) == ["c@1"]);
     assert_eq!(trio.replica(3).published().log_start, Offset(2));
     trio.eventually(2, "a log start travels", |trio| trio.replica(2).published().log_start == Offset(2));
+}
+
+#[test]
+fn a_consumer_is_sent_to_the_replica_in_its_rack_and_reads_there() {
+    let selector = "org.apache.kafka.common.replica.RackAwareReplicaSelector";
+    let trio = Trio::start(&[("replica.selector.class", selector)]).create();
+    trio.elect(&[1, 2, 3], state(1, 1, &[1, 2, 3]));
+    let required = trio.append(1, "a", RequiredAcks::All);
+    assert_eq!(trio.acknowledged(1, required), Ok(()));
+    let consumer = |rack: &str| {
+        let id = WireBrokerId(-1);
+        let state = ReplicaState::default().with_replica_id(id);
+        FetchRequest::default().with_replica_state(state).with_rack_id(StrBytes::from_string(rack.to_owned()))
+    };
+    let sent_to = |rack| {
+        let answer = trio.fetch(1, 0, consumer(rack));
+        (answer.preferred_read_replica.0, answer.records.is_some_and(|records| !records.is_empty()))
+    };
+    assert_eq!(sent_to("r2"), (2, false));
+    assert_eq!(sent_to("r1"), (-1, true));
+    assert_eq!(sent_to("nowhere"), (-1, true));
+    assert_eq!(sent_to(""), (-1, true));
+    trio.eventually(2, "a follower shows what it knows to be committed", |trio| {
+        let answer = trio.fetch(2, 0, consumer("r2"));
+        assert_eq!((answer.error_code, answer.preferred_read_replica.0), (0, -1));
+        answer.high_watermark == 1 && answer.records.is_some_and(|records| !records.is_empty())
+    });
+}
+
+#[test]
+fn a_replica_id_is_believed_on_the_listener_of_the_brokers_only() {
+    let trio = Trio::start(&[
+        ("listeners", "PLAINTEXT://127.0.0.1:0,CLIENT://127.0.0.1:0"),
+        ("listener.security.protocol.map", "PLAINTEXT:PLAINTEXT,CLIENT:PLAINTEXT"),
+    ])
+    .create();
+    // Only node 1 hears that it leads: nobody follows.
+    trio.elect(&[1], state(1, 1, &[1, 2]));
+    trio.append(1, "a", RequiredAcks::Leader);
+    let replica = |epoch| {
+        let state = ReplicaState::default().with_replica_id(WireBrokerId(2)).with_replica_epoch(epoch);
+        FetchRequest::default().with_replica_state(state)
+    };
+    let epoch = trio.nodes[0].running().broker().image().broker(BrokerId(2)).expect("node 2").epoch;
+    let refused = trio.fetch(1, 1, replica(epoch));
+    assert_eq!(refused.error_code, ErrorCode::NotLeaderOrFollower.code());
+    let answer = trio.fetch(1, 0, replica(epoch));
+    // The record is not committed, and a follower sees it all the same.
+    assert_eq!((answer.error_code, answer.high_watermark), (0, 0));
+    assert!(answer.records.is_some_and(|records| !records.is_empty()));
+}
+
+#[test]
+fn a_partition_that_moves_away_takes_its_log_with_it() {
+    let trio = Trio::start(&[]).create();
+    trio.elect(&[1, 2, 3], state(1, 1, &[1, 2, 3]));
+    let required = trio.append(1, "a", RequiredAcks::All);
+    assert_eq!(trio.acknowledged(1, required), Ok(()));
+    let moved = Partition { replicas: [BrokerId(1), BrokerId(2)].as_slice().into(), ..state(1, 1, &[1, 2]) };
+    trio.elect(&[1, 2, 3], Partition { partition_epoch: 2, ..moved });
+    let broker = trio.nodes[2].running().broker();
+    assert_eq!(broker.replica_by_id(trio.topic, P0).err(), Some(ErrorCode::NotLeaderOrFollower));
+    let required = trio.append(1, "b", RequiredAcks::All);
+    assert_eq!(trio.acknowledged(1, required), Ok(()));
+    // It comes back: with nothing of what it had.
+    trio.elect(&[1, 2, 3], Partition { partition_epoch: 3, ..state(1, 1, &[1, 2]) });
+    trio.eventually(3, "everything is copied anew", |trio| trio.stored(3) == ["a@1", "b@1"]);
 }
