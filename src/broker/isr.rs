@@ -2,24 +2,45 @@
 //!
 //! A leader's machine makes a proposal and keeps it until it is answered; here are only the replicas that have one. What is sent
 //! is read from the machine at the moment of sending, so that a proposal that was overtaken by the metadata log is never sent.
+//! One request is on its way at a time, with all proposals that there are (`DefaultAlterPartitionManager`).
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use super::Broker;
 use super::replica::Replica;
-use crate::model::{PartitionIndex, TopicId};
+use crate::io::threads::{self, Service};
+use crate::model::{BrokerId, ErrorCode, LeaderEpoch, PartitionIndex, TopicId};
+use crate::partition::Proposal;
+use crate::protocol::message::alter_partition_request::{BrokerState, PartitionData, TopicData};
+use crate::protocol::message::alter_partition_response as answered;
+use crate::protocol::message::{AlterPartitionRequest, AlterPartitionResponse, WireBrokerId};
 
-/// The replicas whose proposals are to be sent, in the order of their ids.
+/// How long is waited for a controller that decides, before proposals are looked at anew.
+const TIMEOUT: Duration = Duration::from_secs(2);
+/// The pause after a request that has led to nothing.
+const RETRY: Duration = Duration::from_millis(50);
+
+/// The replicas whose proposals are to be sent, and the service that sends them.
 #[derive(Default)]
 pub struct Proposals {
     waiting: Mutex<Waiting>,
     wake: Notify,
+    is_closing: AtomicBool,
+    closed: Notify,
+    service: Mutex<Option<Service>>,
 }
 
+/// In the order of the ids, in which requests name them.
 type Waiting = BTreeMap<(TopicId, PartitionIndex), Arc<Replica>>;
+
+/// A proposal as it was sent.
+type Sent = BTreeMap<(TopicId, PartitionIndex), (Arc<Replica>, Proposal)>;
 
 impl Proposals {
     /// Has the replica's proposal sent soon. Takes no replica's lock.
@@ -29,14 +50,146 @@ impl Proposals {
         self.wake.notify_one();
     }
 
-    /// Waits until there is something to send.
-    pub async fn next(&self) -> Vec<Arc<Replica>> {
-        loop {
-            let waiting = std::mem::take(&mut *self.waiting.lock());
-            if !waiting.is_empty() {
-                return waiting.into_values().collect();
+    /// Sends from now on, until [`Proposals::close`] or the broker's end.
+    pub(super) fn start(self: &Arc<Proposals>, broker: Weak<Broker>) -> std::io::Result<()> {
+        let proposals = Arc::clone(self);
+        let run = async move {
+            while proposals.wait().await {
+                let Some(broker) = broker.upgrade() else { return };
+                proposals.send(&broker).await;
+            }
+        };
+        *self.service.lock() = Some(threads::service("alter-partition", || run)?);
+        Ok(())
+    }
+
+    /// Ends the service and waits for it. Proposals that are left are nobody's: the next leader makes its own.
+    pub(super) async fn close(&self) {
+        self.is_closing.store(true, Ordering::Release);
+        self.wake.notify_one();
+        self.closed.notify_one();
+        let service = self.service.lock().take();
+        if let Some(service) = service {
+            service.ended().await;
+        }
+        self.waiting.lock().clear();
+    }
+
+    /// Waits until there is something to send; false when it closes.
+    async fn wait(&self) -> bool {
+        while !self.is_closing.load(Ordering::Acquire) {
+            if !self.waiting.lock().is_empty() {
+                return true;
             }
             self.wake.notified().await;
         }
+        false
     }
+
+    /// Sends all there are, and tells the machines what became of theirs. Whatever is not decided waits for the next time.
+    async fn send(&self, broker: &Arc<Broker>) {
+        let waiting = std::mem::take(&mut *self.waiting.lock());
+        let proposed = |(key, replica): ((TopicId, PartitionIndex), Arc<Replica>)| {
+            let proposal = replica.proposal()?;
+            Some((key, (replica, proposal)))
+        };
+        let sent: Sent = waiting.into_iter().filter_map(proposed).collect();
+        if sent.is_empty() {
+            return;
+        }
+        let request = request(broker, &sent);
+        let answer = tokio::select! {
+            biased;
+            () = self.closed.notified() => return,
+            answer = broker.controller_call(&request, TIMEOUT) => answer,
+        };
+        let left = match answer {
+            Ok(answer) => take_in(broker, sent, answer),
+            Err(error) => {
+                tracing::warn!(partitions = sent.len(), %error, "in-sync sets cannot be changed");
+                sent
+            }
+        };
+        if !left.is_empty() {
+            left.into_values().for_each(|(replica, _)| self.submit(&replica));
+            tokio::time::sleep(RETRY).await;
+        }
+    }
+}
+
+fn request(broker: &Broker, sent: &Sent) -> AlterPartitionRequest {
+    let image = broker.image();
+    let own = broker.node_id();
+    let own_epoch = image.broker(own).map_or(-1, |broker| broker.epoch);
+    let mut topics: Vec<TopicData> = Vec::new();
+    for ((topic, partition), (_, proposal)) in sent {
+        let member = |(id, epoch): &(BrokerId, i64)| {
+            let epoch = if *id == own { own_epoch } else { *epoch };
+            BrokerState::default().with_broker_id(WireBrokerId(id.0)).with_broker_epoch(epoch)
+        };
+        let data = PartitionData::default()
+            .with_partition_index(partition.0)
+            .with_leader_epoch(proposal.leader_epoch.0)
+            .with_partition_epoch(proposal.partition_epoch)
+            .with_new_isr_with_epochs(proposal.isr.iter().map(member).collect());
+        match topics.last_mut().filter(|last| last.topic_id == topic.0) {
+            Some(last) => last.partitions.push(data),
+            None => topics.push(TopicData::default().with_topic_id(topic.0).with_partitions(vec![data])),
+        }
+    }
+    AlterPartitionRequest::default()
+        .with_broker_id(WireBrokerId(own.0))
+        .with_broker_epoch(own_epoch)
+        .with_topics(topics)
+}
+
+/// Tells each machine its answer; what is left is to be sent again.
+fn take_in(broker: &Broker, mut sent: Sent, answer: AlterPartitionResponse) -> Sent {
+    let code = ErrorCode::from(answer.error_code);
+    if code.is_error() {
+        tracing::warn!(%code, "the controller refuses changes of in-sync sets");
+        return sent;
+    }
+    for topic in answer.topics {
+        for data in topic.partitions {
+            let key = (TopicId(topic.topic_id), PartitionIndex(data.partition_index));
+            if !must_retry(ErrorCode::from(data.error_code))
+                && let Some((replica, proposal)) = sent.remove(&key)
+            {
+                decided(broker, &replica, &proposal, &data);
+            }
+        }
+    }
+    sent
+}
+
+fn decided(broker: &Broker, replica: &Replica, proposal: &Proposal, data: &answered::PartitionData) {
+    let partition = replica.topic_partition();
+    match ErrorCode::from(data.error_code) {
+        ErrorCode::None => {
+            let isr: Vec<BrokerId> = data.isr.iter().map(|id| BrokerId(id.0)).collect();
+            tracing::info!(%partition, ?isr, partition_epoch = data.partition_epoch, "the in-sync set has changed");
+            replica.proposal_accepted(LeaderEpoch(data.leader_epoch), data.partition_epoch, isr, broker.now());
+        }
+        code => {
+            tracing::info!(%partition, %code, "a change of the in-sync set is refused");
+            replica.proposal_refused(proposal.partition_epoch, code);
+        }
+    }
+}
+
+/// `Partition.handleAlterPartitionError`: what is said of the proposal itself is final, everything else may pass.
+fn must_retry(code: ErrorCode) -> bool {
+    !matches!(
+        code,
+        ErrorCode::None
+            | ErrorCode::OperationNotAttempted
+            | ErrorCode::IneligibleReplica
+            | ErrorCode::NewLeaderElected
+            | ErrorCode::UnknownTopicOrPartition
+            | ErrorCode::UnknownTopicId
+            | ErrorCode::FencedLeaderEpoch
+            | ErrorCode::InvalidUpdateVersion
+            | ErrorCode::InvalidRequest
+    )
 }

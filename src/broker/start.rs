@@ -175,6 +175,7 @@ impl Broker {
         self.close_controller().await;
         self.groups.close().await;
         self.fetchers.close().await;
+        self.proposals.close().await;
         self.housekeeper.close().await;
         self.flusher.close().await;
     }
@@ -237,6 +238,7 @@ impl Broker {
         });
         self.reconcile();
         self.fetchers.start(self);
+        self.proposals.start(Arc::downgrade(self))?;
         Ok(())
     }
 

@@ -286,3 +286,57 @@ fn a_partition_that_moves_away_takes_its_log_with_it() {
     trio.elect(&[1, 2, 3], Partition { partition_epoch: 3, ..state(1, 1, &[1, 2]) });
     trio.eventually(3, "everything is copied anew", |trio| trio.stored(3) == ["a@1", "b@1"]);
 }
+
+/// A node alone, and two that have joined it.
+fn joined() -> Trio {
+    let settings = |id: &'static str| vec![("node.id", id), ("controlled.shutdown.enable", "true")];
+    let first = Fixture::start(&settings("1"));
+    let address = first.running().addresses()[0].to_string();
+    let join = |id| {
+        let mut settings = settings(id);
+        settings.push(("controller.quorum.bootstrap.servers", &address));
+        Fixture::start(&settings)
+    };
+    let nodes = vec![join("2"), join("3")];
+    Trio { nodes: std::iter::once(first).chain(nodes).collect(), topic: TopicId(uuid::Uuid::from_u128(7)) }
+}
+
+impl Trio {
+    /// The partition as node 1 knows it: leader and in-sync set, sorted.
+    fn known(&self) -> (i32, Vec<i32>) {
+        let image = self.nodes[0].running().broker().image();
+        let state = image.topic_by_id(self.topic).and_then(|topic| topic.partition(P0)).expect("the partition");
+        let mut isr: Vec<i32> = state.isr.iter().map(|id| id.0).collect();
+        isr.sort_unstable();
+        (state.leader.0, isr)
+    }
+}
+
+#[test]
+fn followers_join_the_in_sync_set_and_one_of_them_takes_over() {
+    let mut trio = joined();
+    let partitions = vec![state(2, 0, &[2])];
+    trio.tell(&[1], Record::TopicCreated { name: "t".into(), id: trio.topic, partitions });
+    trio.eventually(1, "all are in sync", |trio| trio.known() == (2, vec![1, 2, 3]));
+    trio.eventually(2, "the leader has heard it", |trio| {
+        trio.replica(2).in_sync().is_some_and(|sets| sets.committed.len() == 3)
+    });
+    let required = trio.append(2, "a", RequiredAcks::All);
+    assert_eq!(trio.acknowledged(2, required), Ok(()));
+    for node in [1, 2, 3] {
+        assert_eq!(trio.stored(node), ["a@0"], "node {node}");
+    }
+    // The leader leaves in order: another one of the set leads before it goes.
+    drop(trio.nodes.remove(1));
+    let (leader, isr) = trio.known();
+    assert!([1, 3].contains(&leader) && isr == [1, 3], "{leader} {isr:?}");
+    // Node 3 is the second now.
+    let place = if leader == 1 { 1 } else { 2 };
+    trio.eventually(place, "it has heard that it leads", |trio| {
+        trio.replica(place).check_serving(LeaderEpoch(-1)).is_ok()
+    });
+    let required = trio.append(place, "b", RequiredAcks::All);
+    assert_eq!(trio.acknowledged(place, required), Ok(()));
+    assert_eq!(trio.stored(1), trio.stored(2));
+    assert_eq!(trio.stored(1).len(), 2);
+}
