@@ -85,7 +85,7 @@ pub struct Broker {
     producer_ids: ProducerIds,
     groups: Arc<GroupCoordinators>,
     housekeeper: Housekeeper,
-    controller: controller::Controller,
+    controller: Arc<controller::Controller>,
     /// Logs of deleted topics that have yet to be moved out of the way.
     leaving: LeavingLogs,
     /// Directories out of use, and when they may be removed, by the monotonic clock.

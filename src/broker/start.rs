@@ -131,7 +131,7 @@ impl Broker {
             producer_ids: super::ProducerIds::default(),
             groups,
             housekeeper: Housekeeper::new(),
-            controller: super::controller::Controller::new(&settings, new_cluster_id),
+            controller: Arc::new(super::controller::Controller::new(&settings, new_cluster_id)),
             leaving: super::LeavingLogs::default(),
             removals: Mutex::default(),
             segment_removals: Mutex::default(),

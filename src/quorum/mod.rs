@@ -216,14 +216,20 @@ impl Quorum {
     /// Commits records, all or none, and gives the image after them (which holds no later ones). Not cancelled when dropped:
     /// the records may be committed all the same.
     pub async fn submit(&self, records: Vec<Record>) -> Result<Arc<Image>, QuorumError> {
+        let term = self.core.metrics().vote.leader_id.term;
+        self.submit_in(term, records).await
+    }
+
+    /// As [`Quorum::submit`], for records that were decided on in this term: in another one, something that they do not know of
+    /// may have been committed since.
+    pub async fn submit_in(&self, term: u64, records: Vec<Record>) -> Result<Arc<Image>, QuorumError> {
         if Record::encode_all(&records).len() > BATCH_BYTES_MAX {
             return Err(QuorumError::TooLarge);
         }
         let metrics = self.core.metrics();
-        if !core::leads(&metrics) {
+        if !core::leads(&metrics) || metrics.vote.leader_id.term != term {
             return Err(QuorumError::NotLeader(metrics.current_leader.map(|leader| leader.node_id)));
         }
-        let term = metrics.vote.leader_id.term;
         tokio::select! {
             biased;
             written = self.core.raft.client_write(Batch(records.into())) => match written {

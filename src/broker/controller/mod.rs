@@ -75,7 +75,9 @@ impl Controller {
 impl Broker {
     /// The term in which this node is the active controller. Sessions are begun anew when it is another one than before.
     fn active_term(&self) -> Option<u64> {
-        let term = self.quorum().is_leader().then(|| self.quorum().leadership().borrow().term);
+        let known = self.quorum().leadership().borrow().clone();
+        // What was published may be older than a standstill of this process; whether a majority follows is asked now.
+        let term = (known.is_active && self.quorum().is_leader()).then_some(known.term);
         let mut active = self.controller.active.lock();
         if active.term != term {
             active.term = term;
@@ -148,11 +150,10 @@ impl Broker {
         if records.is_empty() {
             return Ok(());
         }
-        // What was decided in one term says nothing about the image of another.
         if self.active_term() != Some(term) {
             return Err(NOT_CONTROLLER);
         }
-        let code = match self.quorum().submit(records).await {
+        let code = match self.quorum().submit_in(term, records).await {
             Ok(_) => return Ok(()),
             Err(QuorumError::NotLeader(_)) => ErrorCode::NotController,
             Err(QuorumError::TooLarge) => ErrorCode::RecordListTooLarge,

@@ -6,13 +6,16 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use crate::broker::Broker;
 use crate::controller::{self, Probe, Refusal};
 use crate::io::threads;
 use crate::model::{BrokerId, Now};
 use crate::peer::{self, Address};
+use crate::quorum::Leadership;
 
-use super::options;
+use super::{Controller, options};
 
 /// How often a node that is alone looks whether it still is, in ms.
 const ALONE_MS: u64 = 5_000;
@@ -23,8 +26,9 @@ const PROBE_TIMEOUT: Duration = Duration::from_millis(300);
 impl Broker {
     /// Starts the service. It lives until [`Broker::close_controller`] or until the broker is dropped.
     pub fn start_controller(self: &Arc<Broker>) -> std::io::Result<()> {
-        let broker = Arc::downgrade(self);
-        let service = threads::service("controller", move || run(broker))?;
+        let (broker, controller) = (Arc::downgrade(self), Arc::clone(&self.controller));
+        let leadership = self.quorum().leadership();
+        let service = threads::service("controller", move || run(broker, controller, leadership))?;
         *self.controller.service.lock() = Some(service);
         Ok(())
     }
@@ -40,27 +44,33 @@ impl Broker {
     }
 }
 
-async fn run(broker: Weak<Broker>) {
+/// Holds the broker only while it works: a sleeping service must not keep a dropped broker's directories locked.
+async fn run(broker: Weak<Broker>, controller: Arc<Controller>, mut leadership: watch::Receiver<Leadership>) {
     let mut passes = Passes::default();
-    let Some(mut leadership) = broker.upgrade().map(|broker| broker.quorum().leadership()) else { return };
-    loop {
-        let Some(broker) = broker.upgrade() else { return };
-        if broker.controller.is_closing.load(Ordering::Relaxed) {
-            return;
-        }
-        broker.watch(&mut passes).await;
-        let is_alone = broker.image().brokers().nth(1).is_none();
-        let interval_ms = broker.settings().get_u64("broker.heartbeat.interval.ms") / 2;
-        let sleep_ms = if is_alone { ALONE_MS } else { interval_ms.max(1) };
+    while !controller.is_closing.load(Ordering::Relaxed) {
+        let Some(sleep) = look(&broker, &mut passes).await else { return };
+        let another_leader = async {
+            if leadership.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
         // A notification that came before the wait counts; so the sleep never outlasts it.
         tokio::select! {
             biased;
-            () = broker.controller.wake.notified() => {}
-            // An error: the quorum has ended, and this service is about to.
-            Ok(()) = leadership.changed() => {}
-            () = tokio::time::sleep(Duration::from_millis(sleep_ms)) => {}
+            () = controller.wake.notified() => {}
+            () = another_leader => {}
+            () = tokio::time::sleep(sleep) => {}
         }
     }
+}
+
+/// Does what is due; the answer is for how long nothing is. `None` when the broker is gone.
+async fn look(broker: &Weak<Broker>, passes: &mut Passes) -> Option<Duration> {
+    let broker = broker.upgrade()?;
+    broker.watch(passes).await;
+    let is_alone = broker.image().brokers().nth(1).is_none();
+    let interval_ms = (broker.settings().get_u64("broker.heartbeat.interval.ms") / 2).max(1);
+    Some(Duration::from_millis(if is_alone { ALONE_MS } else { interval_ms }))
 }
 
 /// When passes were made last, by the monotonic clock.

@@ -141,5 +141,5 @@ pub(super) const LOGS: &[Key] = &[
     key("replication.quota.window.size.seconds", Int, Some("1"), Low).at_least(1)
         .stored("Length of one such sample, in seconds."),
     key("unclean.leader.election.enable", Boolean, Some("false"), High).cluster_wide()
-        .stored("Whether a replica that is not in sync may lead when no other is left. It can lose data."),
+        .effective("Whether a replica that is not in sync may lead when no other is left. It can lose data."),
 ];

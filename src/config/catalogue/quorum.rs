@@ -11,7 +11,7 @@ use super::{Key, key};
 #[rustfmt::skip]
 pub(super) const QUORUM: &[Key] = &[
     key("auto.leader.rebalance.enable", Boolean, Some("true"), High)
-        .stored("Whether leadership returns to preferred replicas by itself."),
+        .effective("Whether leadership returns to preferred replicas by itself."),
     key("broker.heartbeat.interval.ms", Int, Some("200"), Medium).at_least(1).instead_of(Some("2000"))
         .effective("Time between two heartbeats of a broker to the controller, in ms."),
     key("broker.id", Int, Some("1"), High).instead_of(Some("-1"))
@@ -65,7 +65,7 @@ pub(super) const QUORUM: &[Key] = &[
     key("internal.metadata.max.batch.size.in.bytes", Int, Some("8388608"), Low).internal()
         .stored("Largest batch of the metadata log, in bytes."),
     key("leader.imbalance.check.interval.seconds", Long, Some("300"), High).at_least(1)
-        .stored("Time between two checks for leadership away from preferred replicas, in seconds."),
+        .effective("Time between two checks for leadership away from preferred replicas, in seconds."),
     key("metadata.log.dir", String, None, High)
         .effective("Directory of the metadata log, when not the first of log.dirs."),
     key("metadata.log.max.record.bytes.between.snapshots", Long, Some("20971520"), High).at_least(1)
@@ -89,7 +89,7 @@ pub(super) const QUORUM: &[Key] = &[
     key("server.max.startup.time.ms", Long, Some("9223372036854775807"), Medium).at_least(0).internal()
         .stored("Time a start may take, in ms."),
     key("unclean.leader.election.interval.ms", Long, Some("300000"), Medium).at_least(1).internal()
-        .stored("Time between two searches for partitions to elect so, in ms."),
+        .effective("Time between two searches for partitions to elect so, in ms."),
     key("unstable.api.versions.enable", Boolean, Some("false"), High).internal()
         .stored("Whether API versions under development are offered."),
     key("unstable.feature.versions.enable", Boolean, Some("false"), High).internal()

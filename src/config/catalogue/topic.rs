@@ -105,5 +105,5 @@ pub(super) const TOPIC: &[Key] = &[
         .effective("Age at which a segment is closed and a new one begun, in ms."),
     key("unclean.leader.election.enable", Boolean, Some("false"), Medium)
         .synonyms(&[("unclean.leader.election.enable", 1)])
-        .stored("Whether a replica that is not in sync may lead when no other is left. It can lose data."),
+        .effective("Whether a replica that is not in sync may lead when no other is left. It can lose data."),
 ];
