@@ -14,6 +14,7 @@ pub mod controller;
 pub mod groups;
 pub mod local;
 pub mod producers;
+pub mod quorum;
 pub mod records;
 pub mod row;
 pub mod slot;
@@ -141,8 +142,16 @@ pub enum Order {
 }
 
 /// Every family's rows.
-const FAMILIES: &[&[Row]] =
-    &[records::ROWS, topics::ROWS, groups::ROWS, cluster::ROWS, producers::ROWS, configs::ROWS, controller::ROWS];
+const FAMILIES: &[&[Row]] = &[
+    records::ROWS,
+    topics::ROWS,
+    groups::ROWS,
+    cluster::ROWS,
+    producers::ROWS,
+    configs::ROWS,
+    controller::ROWS,
+    quorum::ROWS,
+];
 
 /// Rows by API number, so that finding one is an index.
 static BY_KEY: [Option<&'static Row>; PLACES] = by_key();

@@ -2,7 +2,7 @@
 //!
 //! The structs are `kafka_protocol`'s, under Kafka's own names; nested ones are in a module per message, such as
 //! `fetch_request::FetchPartition`. What the crate cannot read of Kafka 4.3.1 comes from `extra`, into the same structs:
-//! OffsetCommit and OffsetFetch requests v10 (topic ids) and ListOffsets v11 (v10's bytes, one more timestamp).
+//! OffsetCommit and OffsetFetch requests v10 (topic ids), AddRaftVoter v1, and ListOffsets v11 (v10's bytes, one more timestamp).
 //!
 //! The crate trusts its input: it sizes vectors from wire lengths. So requests go through `guard::check` first.
 //! Where the crate and Kafka 4.3.1 read the same bytes differently, and what is done about it:
@@ -21,7 +21,7 @@ use std::ops::RangeInclusive;
 use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::protocol::{Decodable, Encodable};
 
-use super::extra::{offset_commit, offset_fetch};
+use super::extra::{add_raft_voter, offset_commit, offset_fetch};
 
 pub use kafka_protocol::messages::*;
 pub use kafka_protocol::messages::{BrokerId as WireBrokerId, ProducerId as WireProducerId};
@@ -209,6 +209,7 @@ macro_rules! messages {
         pub fn visit_request<V: RequestVisitor>(api: ApiKey, visitor: V) -> Option<V::Output> {
             match api {
                 $(ApiKey::$key => Some(visitor.visit::<$request>()),)*
+                ApiKey::AddRaftVoter => Some(visitor.visit::<AddRaftVoterRequest>()),
                 ApiKey::ListOffsets => Some(visitor.visit::<ListOffsetsRequest>()),
                 ApiKey::OffsetCommit => Some(visitor.visit::<OffsetCommitRequest>()),
                 ApiKey::OffsetFetch => Some(visitor.visit::<OffsetFetchRequest>()),
@@ -307,7 +308,6 @@ messages! {
     ShareGroupDescribe: ShareGroupDescribeRequest => ShareGroupDescribeResponse, 1..=1;
     ShareFetch: ShareFetchRequest => ShareFetchResponse, 1..=1;
     ShareAcknowledge: ShareAcknowledgeRequest => ShareAcknowledgeResponse, 1..=1;
-    AddRaftVoter: AddRaftVoterRequest => AddRaftVoterResponse, 0..=0;
     RemoveRaftVoter: RemoveRaftVoterRequest => RemoveRaftVoterResponse, 0..=0;
     UpdateRaftVoter: UpdateRaftVoterRequest => UpdateRaftVoterResponse, 0..=0;
     InitializeShareGroupState: InitializeShareGroupStateRequest => InitializeShareGroupStateResponse, 0..=0;
@@ -318,6 +318,41 @@ messages! {
     DescribeShareGroupOffsets: DescribeShareGroupOffsetsRequest => DescribeShareGroupOffsetsResponse, 0..=0;
     AlterShareGroupOffsets: AlterShareGroupOffsetsRequest => AlterShareGroupOffsetsResponse, 0..=0;
     DeleteShareGroupOffsets: DeleteShareGroupOffsetsRequest => DeleteShareGroupOffsetsResponse, 0..=0;
+}
+
+impl RequestMessage for AddRaftVoterRequest {
+    const KEY: ApiKey = ApiKey::AddRaftVoter;
+    const VERSIONS: RangeInclusive<i16> = 0..=1;
+    type Response = AddRaftVoterResponse;
+
+    fn read(body: &mut Bytes, version: i16) -> anyhow::Result<Self> {
+        if version == add_raft_voter::VERSION {
+            return Ok(add_raft_voter::read(body)?);
+        }
+        <Self as Decodable>::decode(body, version)
+    }
+
+    fn write(&self, out: &mut BytesMut, version: i16) -> anyhow::Result<()> {
+        if version == add_raft_voter::VERSION {
+            add_raft_voter::write(self, out);
+            return Ok(());
+        }
+        <Self as Encodable>::encode(self, out, version)
+    }
+}
+
+/// v1 has v0's bytes.
+impl ResponseMessage for AddRaftVoterResponse {
+    const KEY: ApiKey = ApiKey::AddRaftVoter;
+    const VERSIONS: RangeInclusive<i16> = 0..=1;
+
+    fn read(body: &mut Bytes, _version: i16) -> anyhow::Result<Self> {
+        <Self as Decodable>::decode(body, 0)
+    }
+
+    fn write(&self, out: &mut BytesMut, _version: i16) -> anyhow::Result<()> {
+        <Self as Encodable>::encode(self, out, 0)
+    }
 }
 
 /// The last version of ListOffsets that the crate knows; v11 has the same fields.

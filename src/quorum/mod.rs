@@ -257,6 +257,11 @@ impl Quorum {
         describe::nodes(&self.core.metrics())
     }
 
+    /// Who votes, as far as this node knows.
+    pub fn voter_names(&self) -> Vec<Voter> {
+        core::voters(&self.core.metrics()).into_iter().collect()
+    }
+
     /// Makes a node a voter, once it has caught up; see [`VotersError`]. For the active leader only.
     pub async fn add_voter(
         &self,

@@ -21,7 +21,7 @@ use crate::peer::{Address, Link, LinkError, LinkOptions};
 use crate::protocol::api_key::ApiKey;
 
 /// The most that one request or answer may have: a batch of records and what surrounds it.
-const FRAME_BYTES_MAX: usize = 2 * super::BATCH_BYTES_MAX;
+pub const FRAME_BYTES_MAX: usize = 2 * super::BATCH_BYTES_MAX;
 
 /// A request may take this much longer for every MiB of its body.
 const TIMEOUT_PER_MIB: Duration = Duration::from_millis(500);

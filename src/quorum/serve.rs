@@ -12,6 +12,7 @@ use openraft::raft::{AppendEntriesResponse, VoteRequest, VoteResponse};
 
 use super::core::{Core, knows_committed, leads};
 use super::members;
+use super::peers::FRAME_BYTES_MAX;
 use super::rpc::{Answer, Append, Chunk, Question, Refusal, Request, Response};
 use super::state_machine;
 use super::types::{LogId, Vote, Voter};
@@ -30,6 +31,7 @@ pub struct Receiving {
 /// Answers one request of another node.
 pub async fn answer(core: &Core, body: &[u8]) -> Vec<u8> {
     let answer = match Request::decode(body) {
+        _ if body.len() > FRAME_BYTES_MAX => Answer::Refused(Refusal::Malformed("too many bytes".into())),
         Ok(request) => answer_request(core, request).await,
         Err(error) => Answer::Refused(Refusal::Malformed(error.to_string())),
     };

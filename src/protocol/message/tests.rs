@@ -52,7 +52,6 @@ const GAPS: &[(ApiKey, i16)] = &[
     (ApiKey::BrokerHeartbeat, 2),
     (ApiKey::ShareFetch, 2),
     (ApiKey::ShareAcknowledge, 2),
-    (ApiKey::AddRaftVoter, 1),
     (ApiKey::WriteShareGroupState, 1),
     (ApiKey::ReadShareGroupStateSummary, 1),
     (ApiKey::StreamsGroupHeartbeat, 0),
