@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -80,7 +80,12 @@ impl Server {
         broker.set_dispatch(api::local::dispatch);
         let running = Running::start(bound, Shared::new(broker, clock, options))?;
         // When it fails the broker has stopped, and what runs here ends with this scope.
-        opened.join().await?;
+        tokio::select! {
+            biased;
+            // A foreign cluster, or a second node under one id: waiting helps neither.
+            reason = running.broker().quorum().died() => bail!("{reason}"),
+            joined = opened.join() => joined?,
+        }
         running.serve_clients();
         Ok(running)
     }

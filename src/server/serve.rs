@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::Settings;
@@ -39,7 +39,12 @@ pub fn serve(settings: Settings) -> anyhow::Result<()> {
             }
         };
         print_ready(&settings, running.addresses(), clock.now().monotonic_ms)?;
-        let name = signals.next().await;
+        let name = tokio::select! {
+            biased;
+            // Without metadata a broker can do nothing that lasts: whoever watches the process starts it anew.
+            reason = running.broker().quorum().died() => bail!("the metadata quorum has ended: {reason}"),
+            name = signals.next() => name,
+        };
         tracing::info!(signal = name, "stopping");
         match stop(running.stop(), signals.next_wish()).await {
             Ended::InOrder => tracing::info!("stopped"),
