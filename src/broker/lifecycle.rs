@@ -36,6 +36,8 @@ const REGISTRATION_RETRY: Duration = Duration::from_millis(100);
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How long a stop waits for the controller to move leaderships away.
 const LEAVING_MAX: Duration = Duration::from_secs(10);
+/// How long a broker that leaves looks for a controller.
+const LEAVING_UNHEARD: Duration = Duration::from_secs(1);
 /// The pause between two heartbeats of a broker that wants something: to be let in, or to go.
 const URGENT: Duration = Duration::from_millis(25);
 
@@ -322,11 +324,18 @@ impl Broker {
             .with_current_metadata_offset(image.last_applied().0)
             .with_want_fence(!self.lifecycle.has_open_logs.load(Ordering::Acquire))
             .with_want_shut_down(wants_to_leave);
-        let timeout = Duration::from_millis(self.settings().get_u64("broker.session.timeout.ms"));
+        let timeout = match wants_to_leave {
+            true => LEAVING_UNHEARD,
+            false => Duration::from_millis(self.settings().get_u64("broker.session.timeout.ms")),
+        };
         let answer = match self.controller_call(&request, timeout).await {
             Ok(answer) => answer,
             Err(error) => {
                 tracing::warn!(%error, "a heartbeat has no answer");
+                if wants_to_leave {
+                    // Without a controller nothing can be handed over: whoever comes back finds it as after a crash.
+                    let _ = self.lifecycle.may_leave.send_replace(true);
+                }
                 return;
             }
         };

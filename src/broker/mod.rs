@@ -14,6 +14,7 @@ mod controller;
 pub mod controller_channel;
 pub mod delayed_produce;
 pub mod directories;
+mod elsewhere;
 pub mod fetch_sessions;
 mod fetchers;
 pub mod flusher;

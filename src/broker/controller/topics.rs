@@ -65,16 +65,24 @@ impl Broker {
     /// settings and the replicas that Kafka gives them, or as many as there are brokers. Returns when they have leaders.
     /// A name whose topic is there already is granted.
     pub async fn auto_create(self: &Arc<Broker>, names: &[String]) -> Vec<(String, Result<TopicId, Refusal>)> {
-        let topics = names.iter().map(|name| automatic_topic(self.settings(), name)).collect();
-        let created = match self.create_topics(topics, false, AUTO_CREATE_TIMEOUT_MS).await {
+        let topics: Vec<CreateTopic> = names.iter().map(|name| automatic_topic(self.settings(), name)).collect();
+        let created = match self.is_active_controller() {
+            true => {
+                let created = self.create_topics(topics, false, AUTO_CREATE_TIMEOUT_MS).await;
+                let id = |(name, result): Created| (name, result.map(|created| created.id));
+                created.map(|created| created.into_iter().map(id).collect())
+            }
+            false => self.create_topics_elsewhere(&topics, AUTO_CREATE_TIMEOUT_MS).await,
+        };
+        let created: Vec<_> = match created {
             Ok(created) => created,
             Err(refusal) => return names.iter().map(|name| (name.clone(), Err(refusal.clone()))).collect(),
         };
         let image = self.image();
-        let granted = |(name, result): Created| {
+        let granted = |(name, result): (String, Result<TopicId, Refusal>)| {
             let result = match (result, image.topic(&name)) {
                 (Err(refusal), Some(topic)) if refusal.code == ErrorCode::TopicAlreadyExists => Ok(topic.id),
-                (result, _) => result.map(|created| created.id),
+                (result, _) => result,
             };
             (name, result)
         };

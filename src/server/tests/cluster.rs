@@ -1,0 +1,190 @@
+//! Three servers of one cluster in one process: static voters, real sockets, requests through whichever node is asked.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{Fixture, LIMIT};
+use crate::config::Roles;
+use crate::io::threads::wait;
+use crate::metadata::Image;
+use crate::model::{BrokerId, ErrorCode, LeaderEpoch, PartitionIndex};
+use crate::peer::{Address, Link, LinkError, LinkOptions};
+use crate::protocol::message::create_topics_request::CreatableTopic;
+use crate::protocol::message::metadata_request::MetadataRequestTopic;
+use crate::protocol::message::produce_request::{PartitionProduceData, TopicProduceData};
+use crate::protocol::message::{
+    CreateTopicsRequest, DescribeClusterRequest, InitProducerIdRequest, MetadataRequest, MetadataResponse,
+    ProduceRequest, RequestMessage, StrBytes, TopicName,
+};
+use crate::protocol::records::RecordBatchBuilder;
+
+struct Cluster {
+    nodes: Vec<Fixture>,
+}
+
+/// Ports that were free a moment ago.
+fn free_ports(count: usize) -> Vec<u16> {
+    let bound: Vec<TcpListener> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").expect("a port")).collect();
+    bound.iter().map(|listener| listener.local_addr().expect("an address").port()).collect()
+}
+
+impl Cluster {
+    fn start() -> Cluster {
+        let ports = free_ports(6);
+        let voters: Vec<String> = (1..).zip(&ports[..3]).map(|(id, port)| format!("{id}@127.0.0.1:{port}")).collect();
+        let voters = voters.join(",");
+        let start = |index: usize| {
+            let (id, voters) = ((index + 1).to_string(), voters.as_str());
+            let listeners =
+                format!("PLAINTEXT://127.0.0.1:{},CONTROLLER://127.0.0.1:{}", ports[3 + index], ports[index]);
+            Fixture::start(&[
+                ("node.id", id.as_str()),
+                ("listeners", listeners.as_str()),
+                ("controller.quorum.voters", voters),
+                ("controller.listener.names", "CONTROLLER"),
+            ])
+        };
+        // None is ready before a majority is there.
+        let nodes = std::thread::scope(|scope| {
+            let starting: Vec<_> = (0..3).map(|index| scope.spawn(move || start(index))).collect();
+            starting.into_iter().map(|thread| thread.join().expect("a server")).collect()
+        });
+        Cluster { nodes }
+    }
+
+    fn client_address(&self, node: usize) -> SocketAddr {
+        self.nodes[node].running().addresses()[0]
+    }
+
+    fn controller_address(&self, node: usize) -> SocketAddr {
+        self.nodes[node].running().addresses()[1]
+    }
+
+    /// The index of the node that decides.
+    fn active(&self) -> usize {
+        let is_active = |node: &Fixture| node.running().broker().is_active_controller();
+        self.nodes.iter().position(is_active).expect("somebody decides")
+    }
+}
+
+fn try_ask<R: RequestMessage>(address: SocketAddr, version: i16, request: &R) -> Result<R::Response, LinkError> {
+    let address = Address { host: address.ip().to_string(), port: address.port() };
+    wait(async { Link::new(LinkOptions::new(address, "test")).call(request, version, LIMIT).await })
+}
+
+fn ask<R: RequestMessage>(address: SocketAddr, version: i16, request: &R) -> R::Response {
+    try_ask(address, version, request).expect("an answer")
+}
+
+fn topic_name(name: &str) -> TopicName {
+    TopicName(StrBytes::from_string(name.to_owned()))
+}
+
+fn create(name: &str) -> CreateTopicsRequest {
+    let topic = CreatableTopic::default().with_name(topic_name(name)).with_num_partitions(3).with_replication_factor(3);
+    CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(10_000)
+}
+
+fn metadata_of(address: SocketAddr, name: &str) -> MetadataResponse {
+    let topic = MetadataRequestTopic::default().with_name(Some(topic_name(name)));
+    let request = MetadataRequest::default().with_topics(Some(vec![topic])).with_allow_auto_topic_creation(true);
+    ask(address, 12, &request)
+}
+
+fn leaders(metadata: &MetadataResponse) -> Vec<i32> {
+    metadata.topics[0].partitions.iter().map(|partition| partition.leader_id.0).collect()
+}
+
+fn produce(name: &str) -> ProduceRequest {
+    let mut builder = RecordBatchBuilder::new(LeaderEpoch(-1), 1_700_000_000_000);
+    builder.append(1_700_000_000_000, None, Some(b"v"));
+    let records = Some(Bytes::from(builder.build().to_vec()));
+    let partition = PartitionProduceData::default().with_index(0).with_records(records);
+    let topic = TopicProduceData::default().with_name(topic_name(name)).with_partition_data(vec![partition]);
+    ProduceRequest::default()
+        .with_transactional_id(None)
+        .with_acks(-1)
+        .with_timeout_ms(10_000)
+        .with_topic_data(vec![topic])
+}
+
+#[test]
+fn three_nodes_are_one_cluster_whichever_is_asked() {
+    let cluster = Cluster::start();
+    let active = cluster.active();
+    for node in 0..3 {
+        let name = format!("t{node}");
+        let created = ask(cluster.client_address(node), 7, &create(&name));
+        assert_eq!(ErrorCode::from(created.topics[0].error_code), ErrorCode::None, "through node {node}");
+        // Whoever was asked knows the topic when it has answered.
+        let metadata = metadata_of(cluster.client_address(node), &name);
+        let mut led = leaders(&metadata);
+        led.sort_unstable();
+        assert_eq!((metadata.brokers.len(), led), (3, vec![1, 2, 3]), "through node {node}");
+        let again = ask(cluster.client_address(node), 7, &create(&name));
+        assert_eq!(ErrorCode::from(again.topics[0].error_code), ErrorCode::TopicAlreadyExists);
+    }
+    for node in 0..3 {
+        let name = format!("made by asking {node}").replace(' ', "-");
+        let metadata = metadata_of(cluster.client_address(node), &name);
+        assert_eq!(ErrorCode::from(metadata.topics[0].error_code), ErrorCode::None, "through node {node}");
+    }
+    let init = InitProducerIdRequest::default().with_transactional_id(None).with_transaction_timeout_ms(1);
+    let mut ids: Vec<i64> = (0..3).map(|node| ask(cluster.client_address(node), 4, &init).producer_id.0).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), 3, "no two nodes give the same producer id");
+    let metadata = metadata_of(cluster.client_address(0), "t0");
+    let leader = usize::try_from(leaders(&metadata)[0] - 1).expect("a leader");
+    let produced = ask(cluster.client_address(leader), 9, &produce("t0"));
+    assert_eq!(ErrorCode::from(produced.responses[0].partition_responses[0].error_code), ErrorCode::None);
+    for node in &cluster.nodes {
+        let replica = node.running().broker().replicas().get("t0", PartitionIndex(0)).expect("a replica");
+        assert_eq!(replica.published().log_end.0, 1, "an acknowledged record is on every node");
+    }
+    assert_controllers(&cluster, active);
+}
+
+/// What a listener of controllers answers, and to whom.
+fn assert_controllers(cluster: &Cluster, active: usize) {
+    let other = (active + 1) % 3;
+    let refused = ask(cluster.controller_address(other), 7, &create("t"));
+    assert_eq!(ErrorCode::from(refused.topics[0].error_code), ErrorCode::NotController);
+    let created = ask(cluster.controller_address(active), 7, &create("t"));
+    assert_eq!(ErrorCode::from(created.topics[0].error_code), ErrorCode::None);
+    let lost = try_ask(cluster.controller_address(active), 12, &MetadataRequest::default());
+    assert!(matches!(lost, Err(LinkError::Lost { .. })), "clients' requests are not for controllers: {lost:?}");
+    let controllers = DescribeClusterRequest::default().with_endpoint_type(2);
+    let described = ask(cluster.controller_address(other), 2, &controllers);
+    let ids: Vec<i32> = described.brokers.iter().map(|voter| voter.broker_id.0).collect();
+    let active = i32::try_from(active + 1).expect("a node");
+    assert_eq!((described.controller_id.0, ids), (active, vec![1, 2, 3]));
+    let mismatched = ask(cluster.client_address(other), 2, &controllers);
+    assert_eq!(ErrorCode::from(mismatched.error_code), ErrorCode::MismatchedEndpointType);
+    let listener = cluster.nodes[other].running().broker().settings().controller_listener();
+    assert_eq!(cluster.nodes[other].running().broker().settings().roles_of(&listener), Roles::CONTROLLER);
+}
+
+#[test]
+fn a_node_that_stops_in_order_has_handed_over_what_it_led() {
+    let mut cluster = Cluster::start();
+    let active = cluster.active();
+    ask(cluster.client_address(active), 7, &create("t"));
+    // The one that decides is the one that goes: its successor has to be found too.
+    let stopped = cluster.nodes.remove(active);
+    let id = BrokerId(i32::try_from(active + 1).expect("a node"));
+    let watching = cluster.nodes[0].running().broker();
+    let mut images = watching.quorum().images();
+    drop(stopped);
+    let has_handed_over = |image: &Arc<Image>| {
+        let partitions = &image.topic("t").expect("the topic").partitions;
+        image.broker(id).is_some_and(|broker| broker.fenced || broker.in_controlled_shutdown)
+            && partitions.iter().all(|partition| partition.leader != id && partition.leader.0 > 0)
+    };
+    let seen = wait(async { tokio::time::timeout(LIMIT, images.wait_for(has_handed_over)).await.is_ok() });
+    assert!(seen, "its leaderships are moved away");
+    let metadata = metadata_of(cluster.client_address(0), "t");
+    assert!(!leaders(&metadata).contains(&id.0));
+}
