@@ -52,7 +52,7 @@ impl Broker {
             self.fetchers.release(replica);
             return replica.lead(state, self.now());
         }
-        replica.follow(state, self.loss(replica, state));
+        replica.follow(state, self.loss(state));
         if state.leader == Partition::NO_LEADER {
             return self.fetchers.release(replica);
         }
@@ -84,12 +84,12 @@ impl Broker {
         }
     }
 
-    /// A follower that the controller counts as in sync, or as eligible, holds what its leader holds. One that it does not count
-    /// may have to follow an unclean leader, where the topic allows those.
-    fn loss(&self, replica: &Replica, state: &Partition) -> Loss {
+    /// A follower that the controller counts as in sync, or as eligible, holds what its leader holds. So does every other one where
+    /// the leader was elected from those: a leader that lacks what was committed was elected uncleanly, on request, by the topic's
+    /// setting, or as the last one that was known.
+    fn loss(&self, state: &Partition) -> Loss {
         let counts = state.isr.contains(&self.node_id) || state.elr.contains(&self.node_id);
-        let is_allowed = replica.settings().topic.unclean_leader_election_enable;
-        if is_allowed && !counts { Loss::Accepted } else { Loss::Refused }
+        if counts { Loss::Refused } else { Loss::Accepted }
     }
 
     /// A partition that has moved away: its log goes.

@@ -5,9 +5,11 @@
 //! - A log is opened when the topic is created, in the background, or by the first request that needs it, whichever is first;
 //!   so a new topic costs its creator one metadata record, and no files.
 //! - [`flusher::Flusher`] is the group commit; [`housekeeping`] does what is due by the clock.
+//! - `fetchers` follow other leaders, [`isr`] asks the controller for other in-sync sets, [`throttle`] holds both back on request.
 //!
-//! Locks, in this order: the moving of logs that leave, `opening` (which logs exist), a coordinator's, a replica's; never two replicas. Changes of the image
-//! take `opening` too, so that a log is never opened for a topic that was deleted meanwhile.
+//! Locks, in this order: the moving of logs that leave, `opening` (which logs exist), a coordinator's, `checkpoints`, a replica's
+//! `flushing`, a replica's; never two replicas. Changes of the image take `opening` too, so that a log is never opened for a topic
+//! that was deleted meanwhile.
 
 mod changes;
 mod controller;

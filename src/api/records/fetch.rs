@@ -58,9 +58,7 @@ impl RawApi for Fetch {
         let limits = Limits::new(cx.broker, &request);
         let mut reading = Reading::new(cx.broker, &context, Asker::of(cx, &request));
         reading.read(cx.broker, &context, limits);
-        if reading.report(cx, &context) {
-            reading.read(cx.broker, &context, limits);
-        }
+        reading.report(cx, &context);
         reading.send_near(cx, &context, &request);
         let max_wait_ms = u64::try_from(request.max_wait_ms).unwrap_or(0).min(MAX_WAIT_MS);
         if max_wait_ms == 0 || context.partitions.is_empty() || reading.is_enough(limits) {

@@ -285,6 +285,11 @@ impl Replica {
 
     fn cut_held(&self, held: &mut Held, now: Now, cut: Cut) -> Result<(), FollowError> {
         held.machine.check_truncation(cut.offset)?;
+        let high_watermark = held.machine.high_watermark();
+        if cut.offset < high_watermark {
+            let partition = &self.topic_partition;
+            tracing::error!(%partition, offset = %cut.offset, %high_watermark, "committed records go: the leader was elected uncleanly");
+        }
         if cut.begins_anew {
             held.log.truncate_fully_and_start_at(cut.offset, now)?;
             self.step(held, Event::RestartedAt { offset: cut.offset });

@@ -76,12 +76,17 @@ impl Trio {
     }
 
     fn append(&self, node: usize, value: &str, acks: RequiredAcks) -> Offset {
+        self.try_append(node, value, acks).expect("an append")
+    }
+
+    /// The answer is the offset that the high watermark must reach.
+    fn try_append(&self, node: usize, value: &str, acks: RequiredAcks) -> Result<Offset, ErrorCode> {
         let replica = self.replica(node);
         let now = self.nodes[node - 1].running().broker().now();
         let mut builder = RecordBatchBuilder::new(LeaderEpoch(-1), now.wall_ms);
         builder.append(now.wall_ms, None, Some(value.as_bytes()));
         let batches = replica.validate(now, builder.build(), Origin::Client).expect("a good batch");
-        replica.append(now, &batches, acks).expect("an append").required
+        replica.append(now, &batches, acks).map(|appended| appended.required).map_err(|refused| refused.code())
     }
 
     /// Waits for what an `acks=all` producer waits for.
@@ -203,6 +208,23 @@ fn a_leader_that_was_cut_off_gives_up_what_nobody_else_has() {
     trio.elect(&[1], state(2, 3, &[2, 3]));
     assert_eq!(outcome.recv_timeout(LIMIT), Ok(Err(ErrorCode::NotLeaderOrFollower)));
     trio.eventually(1, "the old leader has what the new one has", |trio| trio.stored(1) == ["a@1", "b@3"]);
+}
+
+#[test]
+fn a_producer_hears_that_too_few_are_left() {
+    let trio = Trio::start(&[("min.insync.replicas", "2")]).create();
+    // Nobody follows: the others do not know who leads.
+    trio.elect(&[1], state(1, 1, &[1, 2, 3]));
+    let required = trio.append(1, "a", RequiredAcks::All);
+    let (told, outcome) = std::sync::mpsc::channel();
+    let waiter = Waiter::Once(Box::new(move |result| told.send(result).expect("a listener")));
+    trio.replica(1).when_committed(required, waiter);
+    trio.elect(&[1], Partition { partition_epoch: 2, ..state(1, 1, &[1]) });
+    assert_eq!(outcome.recv_timeout(LIMIT), Ok(Err(ErrorCode::NotEnoughReplicasAfterAppend)));
+    assert_eq!(trio.try_append(1, "b", RequiredAcks::All).err(), Some(ErrorCode::NotEnoughReplicas));
+    // With acks=1 it is taken, and promised to nobody.
+    trio.append(1, "c", RequiredAcks::Leader);
+    assert_eq!(trio.replica(1).published().high_watermark, Offset(0));
 }
 
 #[test]

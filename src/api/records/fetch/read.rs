@@ -165,19 +165,18 @@ impl Reading {
         found.filter_map(|((asked, replica), found)| Some((asked, replica.as_ref().ok()?, found)))
     }
 
-    /// Tells the leaders here how far a follower is, by a fetch that was found in order. Whether that moved anything that the
-    /// answer should say. Once a request: what is read after waiting says nothing new of the follower
-    /// (`ReplicaManager.readFromLog`, `DelayedFetch.onComplete`).
-    pub(super) fn report(&mut self, cx: &Context<'_>, context: &FetchContext) -> bool {
-        let Kind::Replica { id, broker_epoch } = self.asker.kind else { return false };
+    /// Tells the leaders here how far a follower is, by a fetch that was found in order, and the follower what that has moved.
+    /// Once a request: what is read after waiting says nothing new of the follower (`ReplicaManager.readFromLog`,
+    /// `DelayedFetch.onComplete`).
+    pub(super) fn report(&mut self, cx: &Context<'_>, context: &FetchContext) {
+        let Kind::Replica { id, broker_epoch } = self.asker.kind else { return };
         let image = cx.broker.image();
         let registered = image.broker(id);
         // What an earlier registration says is of a log that this one may have lost.
         if registered.is_some_and(|broker| broker_epoch < broker.epoch) {
-            return false;
+            return;
         }
         let is_eligible = registered.is_some_and(|broker| broker.is_active() && broker.epoch == broker_epoch);
-        let mut moved = false;
         for (asked, replica, found) in self.each(context) {
             // Without the epoch nobody knows which leader's log the offset speaks of.
             if found.outcome.error.is_error() || found.diverging.is_some() || asked.current_leader_epoch.0 < 0 {
@@ -186,9 +185,10 @@ impl Reading {
             let (offset, log_start) = (asked.fetch_offset, asked.log_start);
             let fetch = FollowerFetch { follower: id, broker_epoch, is_eligible, offset, log_start, now: cx.now };
             replica.follower_fetched(asked.current_leader_epoch, fetch);
-            moved |= replica.published().high_watermark != found.outcome.high_watermark;
+            let published = replica.published();
+            found.outcome.high_watermark = published.high_watermark;
+            found.last_stable = published.last_stable;
         }
-        moved
     }
 
     /// Whether the leader here may send a follower nothing now: it is moved under a throttle, and not in sync.
