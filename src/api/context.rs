@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::broker::Broker;
 use crate::config::Roles;
-use crate::model::Now;
+use crate::model::{BrokerId, Now};
 use crate::protocol::message::StrBytes;
 use crate::security::Principal;
 
@@ -25,6 +25,8 @@ pub struct ConnectionInfo {
     /// The address that the client has reached us by: what to advertise when the listener is a wildcard.
     pub local: SocketAddr,
     pub principal: Principal,
+    /// The broker that the client asked, when that one has handed the request on; `None` when it is this one.
+    pub asked: Option<BrokerId>,
 }
 
 /// The surroundings of one request.
@@ -47,6 +49,11 @@ impl Context<'_> {
         let token = self.slots.open();
         let reply = RawReply::Slot(token.id());
         (token, reply)
+    }
+
+    /// The broker that the client asked: some things a broker changes for itself alone.
+    pub fn asked(&self) -> BrokerId {
+        self.connection.asked.unwrap_or_else(|| self.broker.node_id())
     }
 
     /// The client id as text; empty when it was null.

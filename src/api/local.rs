@@ -38,6 +38,7 @@ pub fn dispatch(
             peer: nowhere,
             local: nowhere,
             principal: Principal::anonymous(),
+            asked: None,
         };
         let header = RequestHeader { api_key, api_version, correlation_id: 0, client_id: None };
         let answer = carry_out(&broker, &connection, &header, body).await?;

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use super::Broker;
 use crate::io::clock;
-use crate::model::{ErrorCode, Offset};
+use crate::model::{BrokerId, ErrorCode, Offset};
 use crate::peer::{Address, Link, LinkOptions};
 use crate::protocol::api_key::ApiKey;
 use crate::protocol::message::{
@@ -37,6 +37,9 @@ const READ_OWN_WRITES: Duration = Duration::from_secs(5);
 /// The tagged field in which the controller adds to an Envelope's answer up to where its image holds what was done. Kafka's
 /// brokers step over it.
 pub const OFFSET_TAG: i32 = 10_000;
+
+/// The tagged field in which a broker adds its id to an Envelope: some settings are changed only by the broker they belong to.
+pub const ASKED_TAG: i32 = 10_001;
 
 /// Carries out a request in this process as if it had come over the controllers' listener; `None` when that fails.
 pub type Dispatch = fn(Arc<Broker>, ApiKey, i16, Bytes) -> Pin<Box<dyn Future<Output = Option<Bytes>> + Send>>;
@@ -228,7 +231,8 @@ impl Broker {
         let envelope = EnvelopeRequest::default()
             .with_request_data(request)
             .with_request_principal(Some(encode_principal(principal)))
-            .with_client_host_address(address);
+            .with_client_host_address(address)
+            .with_unknown_tagged_field(ASKED_TAG, Bytes::copy_from_slice(&self.node_id().0.to_be_bytes()));
         let answered = self.controller_call(&envelope, timeout).await.map_err(|error| {
             tracing::warn!(%error, "a request cannot be forwarded");
             ErrorCode::RequestTimedOut
@@ -260,6 +264,11 @@ pub fn encode_offset(offset: Offset) -> Bytes {
 
 fn decode_offset(bytes: &Bytes) -> Option<Offset> {
     Some(Offset(i64::from_be_bytes(bytes.as_ref().try_into().ok()?)))
+}
+
+/// The broker that [`ASKED_TAG`] names.
+pub fn decode_asked(bytes: &Bytes) -> Option<BrokerId> {
+    Some(BrokerId(i32::from_be_bytes(bytes.as_ref().try_into().ok()?)))
 }
 
 /// A principal as Kafka's brokers write it into an Envelope: `DefaultPrincipalData` v0 after its version.

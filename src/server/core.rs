@@ -149,7 +149,7 @@ impl Core {
         };
         let id = shared.next_connection();
         let principal = shared.anonymous.clone();
-        let info = ConnectionInfo { id, listener, roles, peer: peer_address, local, principal };
+        let info = ConnectionInfo { id, listener, roles, peer: peer_address, local, principal, asked: None };
         let peer = Peer::new(SlotHome::new(Arc::clone(&self.completions)));
         shared.enter(id, Arc::clone(&peer));
         let connection = Connection::new(stream, shared, self, info, peer, place);

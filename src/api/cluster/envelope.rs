@@ -13,7 +13,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::api::{Api, ConnectionInfo, Context, Order, Reply, local, row_of};
-use crate::broker::controller_channel::{OFFSET_TAG, decode_principal, encode_offset};
+use crate::broker::controller_channel::{ASKED_TAG, OFFSET_TAG, decode_asked, decode_principal, encode_offset};
 use crate::config::Roles;
 use crate::model::ErrorCode;
 use crate::protocol::api_key::ApiKey;
@@ -75,7 +75,9 @@ fn open(cx: &Context<'_>, request: &EnvelopeRequest) -> Result<Opened, ErrorCode
     let client = address(&request.client_host_address).ok_or(ErrorCode::InvalidRequest)?;
     // Not as on a listener of clients: a node that is not the controller any more must not hand it on once more.
     let roles = Roles::CONTROLLER;
-    let connection = ConnectionInfo { roles, principal, peer: SocketAddr::new(client, 0), ..cx.connection.clone() };
+    let asked = request.unknown_tagged_fields.get(&ASKED_TAG).and_then(decode_asked);
+    let peer = SocketAddr::new(client, 0);
+    let connection = ConnectionInfo { roles, principal, peer, asked, ..cx.connection.clone() };
     Ok(Opened { header, body, connection })
 }
 

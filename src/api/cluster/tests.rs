@@ -64,6 +64,7 @@ impl Bench {
                 peer: ([127, 0, 0, 1], 4000).into(),
                 local: ([127, 0, 0, 7], 9092).into(),
                 principal: Principal::anonymous(),
+                asked: None,
             },
             runtime: tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime"),
             slots: SlotHome::new(Arc::new(Mailbox::new())),

@@ -37,11 +37,12 @@ impl Api for IncrementalAlterConfigs {
 
     fn handle(cx: &Context<'_>, request: IncrementalAlterConfigsRequest) -> Reply<IncrementalAlterConfigsResponse> {
         let broker = cx.broker.clone();
-        let own_id = broker.node_id().0;
+        let asked_broker = cx.asked();
         Reply::later(async move {
-            let asked: Vec<_> = request.resources.iter().map(|resource| changes_of(resource, own_id)).collect();
+            let asked: Vec<_> = request.resources.iter().map(|resource| changes_of(resource, asked_broker.0)).collect();
             let decidable: Vec<_> = asked.iter().filter_map(|asked| asked.as_ref().ok().cloned()).collect();
-            let decided = broker.incremental_alter_configs(decidable, request.validate_only, TIMEOUT_MS).await;
+            let decided =
+                broker.incremental_alter_configs(asked_broker, decidable, request.validate_only, TIMEOUT_MS).await;
             let mut decided = match decided {
                 Ok(decided) => decided.into_iter(),
                 Err(refusal) => return Self::refuse(&request, refusal.code),

@@ -6,16 +6,19 @@ use super::options;
 use crate::broker::Broker;
 use crate::controller::{self, AlterConfigs, ConfigOp, Refusal};
 use crate::metadata::Image;
+use crate::model::BrokerId;
 
 impl Broker {
-    /// Changes settings: one answer for each resource, in the order of the request.
+    /// Changes settings: one answer for each resource, in the order of the request. `asked` is the broker that the client
+    /// speaks to.
     pub async fn incremental_alter_configs(
         self: &Arc<Broker>,
+        asked: BrokerId,
         requests: Vec<AlterConfigs<ConfigOp>>,
         validate_only: bool,
         timeout_ms: i32,
     ) -> Result<Vec<Result<(), Refusal>>, Refusal> {
-        let (asked, options) = (self.node_id(), options(self.settings()));
+        let options = options(self.settings());
         let decide = move |image: &Image| {
             let mut decision = controller::incremental_alter_configs(image, &options, asked, &requests);
             if validate_only {

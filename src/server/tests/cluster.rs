@@ -3,22 +3,27 @@
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::{Fixture, LIMIT};
+use crate::broker::controller_channel::encode_principal;
 use crate::config::Roles;
 use crate::io::threads::wait;
 use crate::metadata::Image;
 use crate::model::{BrokerId, ErrorCode, LeaderEpoch, PartitionIndex};
 use crate::peer::{Address, Link, LinkError, LinkOptions};
+use crate::protocol::api_key::ApiKey;
+use crate::protocol::header::RequestHeader;
 use crate::protocol::message::create_topics_request::CreatableTopic;
+use crate::protocol::message::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use crate::protocol::message::metadata_request::MetadataRequestTopic;
 use crate::protocol::message::produce_request::{PartitionProduceData, TopicProduceData};
 use crate::protocol::message::{
-    CreateTopicsRequest, DescribeClusterRequest, InitProducerIdRequest, MetadataRequest, MetadataResponse,
-    ProduceRequest, RequestMessage, StrBytes, TopicName,
+    CreateTopicsRequest, DescribeClusterRequest, EnvelopeRequest, IncrementalAlterConfigsRequest,
+    InitProducerIdRequest, MetadataRequest, MetadataResponse, ProduceRequest, RequestMessage, StrBytes, TopicName,
 };
 use crate::protocol::records::RecordBatchBuilder;
+use crate::security::Principal;
 
 struct Cluster {
     nodes: Vec<Fixture>,
@@ -87,6 +92,19 @@ fn create(name: &str) -> CreateTopicsRequest {
     CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(10_000)
 }
 
+/// Changes a setting of one broker.
+fn alter(address: SocketAddr, broker: &str) -> ErrorCode {
+    let config = AlterableConfig::default()
+        .with_name(StrBytes::from_static_str("log.retention.ms"))
+        .with_value(Some(StrBytes::from_static_str("77")));
+    let resource = AlterConfigsResource::default()
+        .with_resource_type(4)
+        .with_resource_name(StrBytes::from_string(broker.to_owned()))
+        .with_configs(vec![config]);
+    let request = IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
+    ErrorCode::from(ask(address, 1, &request).responses[0].error_code)
+}
+
 fn metadata_of(address: SocketAddr, name: &str) -> MetadataResponse {
     let topic = MetadataRequestTopic::default().with_name(Some(topic_name(name)));
     let request = MetadataRequest::default().with_topics(Some(vec![topic])).with_allow_auto_topic_creation(true);
@@ -131,6 +149,12 @@ fn three_nodes_are_one_cluster_whichever_is_asked() {
         let metadata = metadata_of(cluster.client_address(node), &name);
         assert_eq!(ErrorCode::from(metadata.topics[0].error_code), ErrorCode::None, "through node {node}");
     }
+    for node in 0..3 {
+        let own = (node + 1).to_string();
+        assert_eq!(alter(cluster.client_address(node), &own), ErrorCode::None, "a broker changes its own settings");
+        let other = ((node + 1) % 3 + 1).to_string();
+        assert_eq!(alter(cluster.client_address(node), &other), ErrorCode::InvalidRequest);
+    }
     let init = InitProducerIdRequest::default().with_transactional_id(None).with_transaction_timeout_ms(1);
     let mut ids: Vec<i64> = (0..3).map(|node| ask(cluster.client_address(node), 4, &init).producer_id.0).collect();
     ids.sort_unstable();
@@ -156,6 +180,7 @@ fn assert_controllers(cluster: &Cluster, active: usize) {
     assert_eq!(ErrorCode::from(created.topics[0].error_code), ErrorCode::None);
     let lost = try_ask(cluster.controller_address(active), 12, &MetadataRequest::default());
     assert!(matches!(lost, Err(LinkError::Lost { .. })), "clients' requests are not for controllers: {lost:?}");
+    assert_envelopes(cluster.controller_address(active), cluster.controller_address(other));
     let controllers = DescribeClusterRequest::default().with_endpoint_type(2);
     let described = ask(cluster.controller_address(other), 2, &controllers);
     let ids: Vec<i32> = described.brokers.iter().map(|voter| voter.broker_id.0).collect();
@@ -165,6 +190,36 @@ fn assert_controllers(cluster: &Cluster, active: usize) {
     assert_eq!(ErrorCode::from(mismatched.error_code), ErrorCode::MismatchedEndpointType);
     let listener = cluster.nodes[other].running().broker().settings().controller_listener();
     assert_eq!(cluster.nodes[other].running().broker().settings().roles_of(&listener), Roles::CONTROLLER);
+}
+
+/// What is refused of an Envelope, and by whom.
+fn assert_envelopes(active: SocketAddr, other: SocketAddr) {
+    let inside = |api_key: ApiKey, api_version| {
+        let mut bytes = BytesMut::new();
+        RequestHeader { api_key, api_version, correlation_id: 5, client_id: None }.write(&mut bytes);
+        // ListPartitionReassignments v0: a timeout, null topics, no tags.
+        bytes.extend_from_slice(&[0, 0, 0, 1, 0, 0]);
+        bytes.freeze()
+    };
+    let envelope = EnvelopeRequest::default()
+        .with_request_data(inside(ApiKey::ListPartitionReassignments, 0))
+        .with_request_principal(Some(encode_principal(&Principal::anonymous())))
+        .with_client_host_address(Bytes::from_static(&[10, 0, 0, 7]));
+    let code = |address, envelope: &EnvelopeRequest| ErrorCode::from(ask(address, 0, envelope).error_code);
+    assert_eq!(code(active, &envelope), ErrorCode::None);
+    let answered = ask(active, 0, &envelope).response_data.expect("an answer");
+    assert_eq!(answered[..4], [0, 0, 0, 5], "the client's own number comes back");
+    assert_eq!(code(other, &envelope), ErrorCode::NotController);
+    let nobodys = envelope.clone().with_request_principal(Some(Bytes::from_static(b"x")));
+    assert_eq!(code(active, &nobodys), ErrorCode::PrincipalDeserializationFailure);
+    let from_nowhere = envelope.clone().with_client_host_address(Bytes::from_static(&[1, 2, 3]));
+    assert_eq!(code(active, &from_nowhere), ErrorCode::InvalidRequest);
+    for key in [ApiKey::Metadata, ApiKey::Envelope, ApiKey::BrokerHeartbeat, ApiKey::Quorum] {
+        let other_api = envelope.clone().with_request_data(inside(key, 0));
+        assert_eq!(code(active, &other_api), ErrorCode::InvalidRequest, "{key} is not handed on");
+    }
+    let broken = envelope.clone().with_request_data(Bytes::from_static(&[0]));
+    assert_eq!(code(active, &broken), ErrorCode::InvalidRequest);
 }
 
 #[test]
