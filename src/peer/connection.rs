@@ -3,15 +3,22 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
 use std::io::IoSlice;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::time::{Instant, Sleep};
 
 use super::link::{KEEPALIVE, LinkError, Shared};
+use crate::io::clock;
 use crate::io::net::{self, SLICES_MAX, Stream};
 use crate::protocol::frame::{self, LENGTH_BYTES};
+
+/// How long the timer sleeps when nothing waits.
+const IDLE: Duration = Duration::from_secs(3600);
 
 /// The least space that a read is offered.
 const READ_BYTES: usize = 16 << 10;
@@ -23,6 +30,8 @@ pub struct Outgoing {
     pub body: Bytes,
     /// Whether the answer's header has tagged fields.
     pub has_tags: bool,
+    /// Until when an answer is of use.
+    pub deadline: Instant,
     pub answer: oneshot::Sender<Result<Bytes, LinkError>>,
     /// Given back when the answer has come or the connection ends, not when the caller stops waiting.
     pub permits: [OwnedSemaphorePermit; 2],
@@ -31,6 +40,7 @@ pub struct Outgoing {
 /// A request that was handed to the socket or waits for it.
 struct Waiting {
     has_tags: bool,
+    deadline: Instant,
     answer: oneshot::Sender<Result<Bytes, LinkError>>,
     _permits: [OwnedSemaphorePermit; 2],
 }
@@ -43,6 +53,9 @@ pub struct Connection {
     unsent: VecDeque<Bytes>,
     waiting: BTreeMap<i32, Waiting>,
     read: BytesMut,
+    /// Fires at the first deadline of what waits, or earlier. It counts also where the caller has gone: what never comes must
+    /// not take up its place for ever.
+    timer: Pin<Box<Sleep>>,
 }
 
 impl Connection {
@@ -62,7 +75,8 @@ impl Connection {
             }
         };
         let (unsent, waiting, read) = (VecDeque::new(), BTreeMap::new(), BytesMut::new());
-        let mut connection = Connection { shared: Arc::clone(&shared), calls, stream, unsent, waiting, read };
+        let timer = Box::pin(tokio::time::sleep_until(clock::instant() + IDLE));
+        let mut connection = Connection { shared: Arc::clone(&shared), calls, stream, unsent, waiting, read, timer };
         let error = poll_fn(|cx| connection.poll(cx)).await;
         shared.on_end(generation, &error);
         fail(&mut connection.calls, &error);
@@ -79,6 +93,14 @@ impl Connection {
                 Some(call) => self.queue(call),
                 None => return Poll::Ready(self.lost("it was closed")),
             }
+        }
+        while self.timer.as_mut().poll(cx).is_ready() {
+            let now = clock::instant();
+            let first = self.waiting.values().map(|waiting| waiting.deadline).min();
+            if first.is_some_and(|deadline| deadline <= now) {
+                return Poll::Ready(self.lost("a request has run out of time"));
+            }
+            self.timer.as_mut().reset(first.unwrap_or(now + IDLE));
         }
         while !self.unsent.is_empty() {
             match self.poll_write(cx) {
@@ -103,12 +125,15 @@ impl Connection {
     }
 
     fn queue(&mut self, call: Outgoing) {
-        let Outgoing { correlation_id, head, body, has_tags, answer, permits } = call;
+        let Outgoing { correlation_id, head, body, has_tags, deadline, answer, permits } = call;
+        if deadline < self.timer.deadline() {
+            self.timer.as_mut().reset(deadline);
+        }
         self.unsent.push_back(head);
         if !body.is_empty() {
             self.unsent.push_back(body);
         }
-        self.waiting.insert(correlation_id, Waiting { has_tags, answer, _permits: permits });
+        self.waiting.insert(correlation_id, Waiting { has_tags, deadline, answer, _permits: permits });
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {

@@ -200,7 +200,7 @@ impl Link {
         let head = self.head(api, version, correlation_id, body.len());
         let has_tags = api.response_header_version(version) >= 1;
         let (answer, answered) = oneshot::channel();
-        let mut call = Outgoing { correlation_id, head, body, has_tags, answer, permits };
+        let mut call = Outgoing { correlation_id, head, body, has_tags, deadline, answer, permits };
         loop {
             let calls = match self.shared.turn() {
                 Turn::Rest(until, error) if until >= deadline => return Err(error),

@@ -169,6 +169,27 @@ fn a_request_out_of_time_takes_its_connection_with_it() {
 }
 
 #[test]
+fn a_caller_that_goes_away_takes_up_its_place_no_longer_than_it_had_said() {
+    block_on(async {
+        let (listener, address) = listen();
+        let link = Link::new(LinkOptions { in_flight_max: 1, ..options(&address) });
+        let serve = async {
+            let mut silent = Peer::accept(&listener).await;
+            silent.request().await.expect("a request");
+            let mut peer = Peer::accept(&listener).await;
+            let (header, _) = peer.request().await.expect("a request");
+            peer.answer(header.correlation_id, b"B").await;
+        };
+        let calls = async {
+            let gone = tokio::time::timeout(SHORT / 2, ask(&link, b"a", SHORT)).await;
+            assert!(gone.is_err());
+            assert_eq!(ask(&link, b"b", LONG).await, Ok(Bytes::from_static(b"B")));
+        };
+        tokio::join!(serve, calls);
+    });
+}
+
+#[test]
 fn what_is_over_a_limit_waits_or_is_refused() {
     block_on(async {
         let (listener, address) = listen();

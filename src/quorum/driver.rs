@@ -239,6 +239,10 @@ impl Driver {
         }
         let (answers, refused) = survey(&core, &others_voting(metrics)).await;
         let now = clock::instant();
+        if core.log.vote() != metrics.vote {
+            // Somebody stands, or leads, since the others were asked: what they said is of yesterday.
+            return Some(self.rest(core.timing.heartbeat));
+        }
         // The leader may have spoken while the others were asked.
         let leader = leader.map(|leader| {
             let heard = core.peers.heard().filter(|heard| heard.leader == leader);

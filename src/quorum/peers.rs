@@ -146,10 +146,17 @@ impl Peers {
         question: Question,
     ) -> Result<Response, AskError> {
         let cluster_id = self.cluster_id();
+        let timeout = match &question {
+            // Sooner than a candidate gives up, and than another one may stand meanwhile.
+            Question::Survey | Question::Vote(_) | Question::Resigned { .. } => {
+                self.timing.request_timeout.min(self.timing.lease * 4 / 5)
+            }
+            _ => self.timing.request_timeout,
+        };
         let request = Request { cluster_id, from: self.me, from_directory: self.identity.directory_id, to, question };
         let body = Bytes::from(request.encode());
         let mibs = u32::try_from(body.len() >> 20).expect("a request of far less than 2^52 bytes");
-        let timeout = self.timing.request_timeout + TIMEOUT_PER_MIB * mibs;
+        let timeout = timeout + TIMEOUT_PER_MIB * mibs;
         let answer = self.link(address, purpose).call_raw(ApiKey::Quorum, 0, body, timeout).await?;
         let response = Response::decode(&answer)?;
         match &response.answer {
