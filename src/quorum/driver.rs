@@ -164,10 +164,6 @@ impl Driver {
 
     fn must_step_down(&self, metrics: &ServerMetrics, since: Instant, now: Instant) -> bool {
         let core = &self.core;
-        if let Some(follower) = core.peers.reverted() {
-            tracing::warn!(%follower, "steps down, so that a new leader begins anew with it");
-            return true;
-        }
         let applied = core.raft.data_metrics().borrow().last_applied;
         if !voters(metrics).contains(&core.peers.me) && applied >= *metrics.membership_config.log_id() {
             return true;

@@ -1,7 +1,4 @@
 //! openraft's way to the other nodes: its requests as questions over [`Peers`].
-//!
-//! Invariant: an acknowledgement of a follower that has lost what it acknowledged before never reaches openraft. Its record of
-//! the follower only grows; the leader resigns instead, and the next one begins with an empty record.
 
 use std::future::Future;
 use std::pin::pin;
@@ -81,11 +78,8 @@ impl RaftNetwork<TypeConfig> for Route {
                 self.peers.on_ack(self.target, sent_at, *matching, committed);
             }
             AppendEntriesResponse::Conflict => {
-                let known = self.peers.ack_of(&self.target).and_then(|ack| ack.matching);
-                if prev <= known {
-                    tracing::error!(follower = %self.target, "a voter has lost what it had acknowledged; it begins anew under a new leader");
-                    self.peers.on_reverted(self.target);
-                    return Err(unexpected().into());
+                if self.peers.forget_what_is_lost(self.target, prev) {
+                    tracing::warn!(follower = %self.target, "a node has lost what it had acknowledged: it gets everything anew");
                 }
                 self.peers.on_ack(self.target, sent_at, None, committed);
             }

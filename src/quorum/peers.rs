@@ -98,8 +98,6 @@ pub struct Peers {
     acks: Mutex<BTreeMap<Voter, Ack>>,
     heard: Mutex<Option<Heard>>,
     seen: Mutex<BTreeMap<Voter, Seen>>,
-    /// Set when a follower has lost what it had acknowledged.
-    has_reverted: Mutex<Option<Voter>>,
 }
 
 impl Peers {
@@ -124,7 +122,6 @@ impl Peers {
             acks: Mutex::default(),
             heard: Mutex::default(),
             seen: Mutex::default(),
-            has_reverted: Mutex::default(),
         }
     }
 
@@ -203,7 +200,6 @@ impl Peers {
     /// Everybody starts anew under a new leader.
     pub fn forget_acks(&self) {
         self.acks.lock().clear();
-        *self.has_reverted.lock() = None;
     }
 
     pub fn ack_of(&self, voter: &Voter) -> Option<Ack> {
@@ -223,15 +219,15 @@ impl Peers {
         times.and_then(|times| times.into_iter().min())
     }
 
-    /// A follower has not got what it had acknowledged: its directory was emptied. Its new answers must not count on top of the
-    /// old ones.
-    pub fn on_reverted(&self, follower: Voter) {
-        *self.has_reverted.lock() = Some(follower);
-        self.wake.notify_one();
-    }
-
-    pub fn reverted(&self) -> Option<Voter> {
-        *self.has_reverted.lock()
+    /// A follower does not have this entry. Whether it had acknowledged it: then its directory was emptied.
+    pub fn forget_what_is_lost(&self, follower: Voter, missing: Option<LogId>) -> bool {
+        let mut acks = self.acks.lock();
+        let ack = acks.get_mut(&follower).filter(|ack| missing <= ack.matching);
+        if let Some(ack) = ack {
+            ack.matching = None;
+            return true;
+        }
+        false
     }
 
     /// A leader was heard, and is one for us.
