@@ -16,7 +16,7 @@ use crate::broker::Broker;
 use crate::broker::replica::Replica;
 use crate::log::ReadRequest;
 use crate::metadata::Image;
-use crate::model::{BrokerId, Offset, TopicId};
+use crate::model::{BrokerId, Offset, PartitionIndex, TopicId};
 use crate::protocol::record_batch::BatchIter;
 
 const READ_BYTES: usize = 1 << 20;
@@ -45,6 +45,8 @@ struct Seen {
     leader_epoch: i32,
     /// Everything below is compared with the other replicas.
     compared: i64,
+    /// The highest high watermark it ever had: whatever is below must never be lost.
+    promised: i64,
 }
 
 impl Watch {
@@ -91,7 +93,7 @@ impl Watch {
                 history.violate(format!("{name}-{index}: epoch {epoch} is led by {known} and by {}", partition.leader));
             }
         }
-        trace.line(&format!("node-{node} image {}", image.last_applied()));
+        trace.line(&format!("node-{node} image {}{}", image.last_applied(), described(&image)));
         if self.newest.as_ref().is_none_or(|newest| newest.last_applied() < image.last_applied()) {
             self.newest = Some(Arc::clone(&image));
         }
@@ -101,24 +103,24 @@ impl Watch {
     fn look_at_replica(&mut self, node: i32, replica: &Arc<Replica>, trace: &mut Trace) -> Result<(), String> {
         let key = (replica.topic_id(), replica.topic_partition().partition.0);
         let published = replica.published();
+        let before = self.replicas.get(&(node, key)).copied().unwrap_or_default();
         let now = Seen {
             high_watermark: published.high_watermark.0,
             log_end: published.log_end.0,
             durable_end: replica.with_log(|log, _| log.durable_end().offset().0),
             leader_epoch: published.leader_epoch.0,
-            compared: 0,
+            compared: before.compared.max(published.log_start.0),
+            promised: before.promised.max(published.high_watermark.0),
         };
         let seen = self.replicas.entry((node, key)).or_default();
-        let before = *seen;
-        if now.log_end < before.high_watermark {
-            return Err(format!("the log ends at {}, the high watermark was {}", now.log_end, before.high_watermark));
+        *seen = now;
+        if now.log_end < before.promised {
+            return Err(format!("the log ends at {}, the high watermark was {}", now.log_end, before.promised));
         }
         if now.leader_epoch >= 0 && now.leader_epoch < before.leader_epoch {
             return Err(format!("leader epoch {} after {}", now.leader_epoch, before.leader_epoch));
         }
-        *seen = Seen { high_watermark: before.high_watermark.max(now.high_watermark), ..now };
-        seen.compared = before.compared.max(published.log_start.0);
-        let (from, to) = (seen.compared, now.high_watermark);
+        let (from, to) = (now.compared, now.high_watermark);
         if (now.high_watermark, now.log_end, now.leader_epoch)
             != (before.high_watermark, before.log_end, before.leader_epoch)
         {
@@ -138,7 +140,7 @@ impl Watch {
     fn check_durable(&self, (topic, index): Partition, offset: i64) -> Result<(), String> {
         let image = self.newest.as_ref().ok_or("there is no image")?;
         let topic = image.topic(topic).ok_or("there is no topic")?;
-        let partition = topic.partition(crate::model::PartitionIndex(index)).ok_or("there is no partition")?;
+        let partition = topic.partition(PartitionIndex(index)).ok_or("there is no partition")?;
         let durable_end = |broker: &BrokerId| {
             let seen = self.replicas.get(&(broker.0, (topic.id, index)));
             seen.map_or(0, |seen| seen.durable_end)
@@ -164,7 +166,7 @@ impl Watch {
         let image = broker.image();
         for (name, index) in PARTITIONS {
             let topic = image.topic(name)?;
-            let partition = topic.partition(crate::model::PartitionIndex(index))?;
+            let partition = topic.partition(PartitionIndex(index))?;
             if partition.isr.len() < partition.replicas.len() {
                 return Some(format!("{name}-{index} has an ISR of {:?} only", partition.isr));
             }
@@ -187,8 +189,19 @@ impl Watch {
     }
 }
 
+/// Who leads the clients' partitions, and who is in sync, for a reader of the trace.
+fn described(image: &Image) -> String {
+    let known = PARTITIONS.iter().filter_map(|(topic, index)| image.topic(topic)?.partition(PartitionIndex(*index)));
+    let fenced: Vec<i32> = image.brokers().filter(|broker| broker.fenced).map(|broker| broker.id.0).collect();
+    let state = known.map(|partition| {
+        let isr: Vec<i32> = partition.isr.iter().map(|broker| broker.0).collect();
+        format!(" [leader {} epoch {} isr {isr:?}]", partition.leader, partition.leader_epoch)
+    });
+    format!("{} fenced {fenced:?}", state.collect::<String>())
+}
+
 fn high_watermark(broker: &Broker, (topic, index): Partition) -> Option<i64> {
-    let replica = broker.replicas().get(topic, crate::model::PartitionIndex(index))?;
+    let replica = broker.replicas().get(topic, PartitionIndex(index))?;
     Some(replica.published().high_watermark.0)
 }
 
