@@ -27,6 +27,8 @@ pub struct Client {
     node_count: i32,
     links: BTreeMap<i32, Link>,
     leaders: BTreeMap<Partition, i32>,
+    /// The newest leader epoch heard of: a node that is behind is not believed (KIP-320, `Metadata.updateLatestMetadata`).
+    epochs: BTreeMap<Partition, i32>,
     coordinator: Option<i32>,
 }
 
@@ -38,7 +40,7 @@ impl Client {
             Link::new(LinkOptions { connect_timeout, ..LinkOptions::new(address, "sim") })
         };
         let links = (1..=node_count).map(|id| (id, link(id))).collect();
-        Client { node_count, links, leaders: BTreeMap::new(), coordinator: None }
+        Client { node_count, links, leaders: BTreeMap::new(), epochs: BTreeMap::new(), coordinator: None }
     }
 
     /// Asks one node.
@@ -70,7 +72,13 @@ impl Client {
         let response = self.ask_any(&request, 12).await?;
         let partitions = response.topics.iter().flat_map(|topic| &topic.partitions);
         let found = partitions.filter(|found| found.partition_index == index).find(|found| found.leader_id.0 > 0);
-        let leader = found.ok_or_else(|| Failed("no leader".into()))?.leader_id.0;
+        let found = found.ok_or_else(|| Failed("no leader".into()))?;
+        let epoch = self.epochs.entry(partition).or_insert(found.leader_epoch);
+        if found.leader_epoch < *epoch {
+            return Err(Failed("the node is behind".into()));
+        }
+        *epoch = found.leader_epoch;
+        let leader = found.leader_id.0;
         self.leaders.insert(partition, leader);
         Ok(leader)
     }

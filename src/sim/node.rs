@@ -27,6 +27,7 @@ pub struct Node {
     disk: Mutex<SimDisk>,
     broker: Mutex<Weak<Broker>>,
     stop: Notify,
+    is_starting: AtomicBool,
     is_stopping: AtomicBool,
 }
 
@@ -47,6 +48,7 @@ impl Node {
             disk: Mutex::new(SimDisk::new()),
             broker: Mutex::default(),
             stop: Notify::new(),
+            is_starting: AtomicBool::new(false),
             is_stopping: AtomicBool::new(false),
         })
     }
@@ -71,11 +73,12 @@ impl Node {
             left.let_flushes_lie();
         }
         *disk = left;
-        *self.broker.lock() = Weak::new();
+        self.forget_broker();
     }
 
     /// The process is gone; what it wrote is still in the page cache.
     pub fn forget_broker(&self) {
+        self.is_starting.store(false, Ordering::Relaxed);
         *self.broker.lock() = Weak::new();
     }
 
@@ -83,6 +86,11 @@ impl Node {
     pub fn stop(&self) {
         self.is_stopping.store(true, Ordering::Relaxed);
         self.stop.notify_one();
+    }
+
+    /// Whether a server runs on it that cannot be looked at yet: it has not come to its ready line.
+    pub fn is_starting(&self) -> bool {
+        self.is_starting.load(Ordering::Relaxed)
     }
 
     /// Whether it was asked to stop and has not been started since.
@@ -94,6 +102,7 @@ impl Node {
     pub async fn serve(self: Arc<Node>, history: Arc<History>) -> turmoil::Result {
         self.host.enter();
         self.is_stopping.store(false, Ordering::Relaxed);
+        self.is_starting.store(true, Ordering::Relaxed);
         let disk = self.disk.lock().clone();
         let ground = Ground { clock: Arc::new(SimClock::new(&self.host)), disk: Arc::new(disk) };
         let running = match Server::start_on(ground, self.settings.clone()).await {
@@ -104,7 +113,11 @@ impl Node {
             }
         };
         *self.broker.lock() = Arc::downgrade(running.broker());
-        self.stop.notified().await;
+        self.is_starting.store(false, Ordering::Relaxed);
+        // What woke an earlier life does not end this one.
+        while !self.is_stopping() {
+            self.stop.notified().await;
+        }
         // It is watched to the end: what it still acknowledges must hold too.
         running.stop().await;
         *self.broker.lock() = Weak::new();

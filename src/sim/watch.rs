@@ -32,6 +32,8 @@ pub struct Watch {
     committed: BTreeMap<Key, BTreeMap<i64, (u32, i32)>>,
     replicas: BTreeMap<(i32, Key), Seen>,
     newest: Option<Arc<Image>>,
+    /// What was acknowledged and could not be checked yet.
+    unchecked: Vec<(Partition, i64)>,
     /// The image of each node that was looked at.
     images: BTreeMap<i32, Arc<Image>>,
 }
@@ -63,9 +65,14 @@ impl Watch {
                 }
             }
         }
-        for (partition, offset) in history.take_fresh() {
-            if let Err(broken) = self.check_durable(partition, offset) {
-                history.violate(format!("{}-{}: {broken}", partition.0, partition.1));
+        let starting: Vec<i32> = nodes.iter().filter(|node| node.is_starting()).map(|node| node.id).collect();
+        let mut acked = std::mem::take(&mut self.unchecked);
+        acked.extend(history.take_fresh());
+        for (partition, offset) in acked {
+            match self.check_durable(partition, offset, &starting) {
+                Ok(true) => {}
+                Ok(false) => self.unchecked.push((partition, offset)),
+                Err(broken) => history.violate(format!("{}-{}: {broken}", partition.0, partition.1)),
             }
         }
     }
@@ -137,7 +144,8 @@ impl Watch {
         Ok(())
     }
 
-    fn check_durable(&self, (topic, index): Partition, offset: i64) -> Result<(), String> {
+    /// False when a member of the ISR cannot be looked at yet: it replicates before it says that it is ready.
+    fn check_durable(&self, (topic, index): Partition, offset: i64, starting: &[i32]) -> Result<bool, String> {
         let image = self.newest.as_ref().ok_or("there is no image")?;
         let topic = image.topic(topic).ok_or("there is no topic")?;
         let partition = topic.partition(PartitionIndex(index)).ok_or("there is no partition")?;
@@ -146,6 +154,9 @@ impl Watch {
             seen.map_or(0, |seen| seen.durable_end)
         };
         if let Some(behind) = partition.isr.iter().find(|broker| durable_end(broker) <= offset) {
+            if starting.contains(&behind.0) {
+                return Ok(false);
+            }
             let end = durable_end(behind);
             return Err(format!(
                 "offset {offset} was acknowledged, and {behind} of the ISR has flushed up to {end} only"
@@ -157,7 +168,7 @@ impl Watch {
         if holders < needed {
             return Err(format!("offset {offset} was acknowledged, and is on stable storage {holders} times"));
         }
-        Ok(())
+        Ok(true)
     }
 
     /// What is missing for the cluster to be whole: full in-sync sets and equal logs. `None` when nothing is.
