@@ -258,10 +258,14 @@ impl Broker {
         Refused { reason, is_final }
     }
 
-    /// Returns when the image holds the registration.
+    /// Returns when the image holds the registration, and the cluster's id.
     async fn see_registration(&self, epoch: i64, deadline: tokio::time::Instant) -> Result<(), StartError> {
         let mut images = self.quorum().images();
-        let is_seen = |image: &Arc<Image>| image.broker(self.node_id()).is_some_and(|broker| broker.epoch >= epoch);
+        // The cluster's id may come behind the first registrations; the directories are to be marked with it.
+        let is_seen = |image: &Arc<Image>| {
+            let is_registered = image.broker(self.node_id()).is_some_and(|broker| broker.epoch >= epoch);
+            is_registered && !image.cluster_id().is_empty()
+        };
         match tokio::time::timeout_at(deadline, images.wait_for(is_seen)).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(_)) => Err(StartError::Refused("the quorum has ended".to_owned())),
