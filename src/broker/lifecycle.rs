@@ -10,7 +10,7 @@
 //! Source: `BrokerLifecycleManager`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -24,7 +24,7 @@ use crate::controller::Registration;
 use crate::io::threads::{self, Service};
 use crate::io::{clock, random};
 use crate::metadata::{Endpoint, Image};
-use crate::model::ErrorCode;
+use crate::model::{ErrorCode, Now};
 use crate::protocol::message::broker_registration_request::{Feature, Listener};
 use crate::protocol::message::{BrokerHeartbeatRequest, BrokerRegistrationRequest, StrBytes, WireBrokerId};
 
@@ -51,6 +51,8 @@ pub struct Lifecycle {
     /// Whether the logs are open: until then the broker lives, but wants no work.
     has_open_logs: AtomicBool,
     is_serving: AtomicBool,
+    /// When the last heartbeat was sent that another node has answered as the controller, by the monotonic clock.
+    heard_ms: AtomicU64,
     wants_to_leave: AtomicBool,
     /// Whether the controller has let this broker go.
     may_leave: watch::Sender<bool>,
@@ -68,6 +70,7 @@ impl Default for Lifecycle {
             previous_epoch: AtomicI64::new(-1),
             has_open_logs: AtomicBool::new(false),
             is_serving: AtomicBool::new(false),
+            heard_ms: AtomicU64::new(0),
             wants_to_leave: AtomicBool::new(false),
             may_leave: watch::Sender::new(false),
             is_closing: watch::Sender::new(false),
@@ -81,6 +84,14 @@ impl Broker {
     /// The epoch that this life is registered with; -1 before.
     pub fn broker_epoch(&self) -> i64 {
         self.lifecycle.epoch.load(Ordering::Acquire)
+    }
+
+    /// Whether nobody else can lead in our place yet: we decide ourselves, or the controller has heard of us within a session.
+    /// Beyond that what we know may be of the past, and leaders that followed us may have taken more than we have.
+    pub fn holds_leadership(&self, now: Now) -> bool {
+        let session_ms = self.settings().get_u64("broker.session.timeout.ms");
+        let silent_ms = now.monotonic_ms.saturating_sub(self.lifecycle.heard_ms.load(Ordering::Acquire));
+        silent_ms < session_ms || self.is_active_controller()
     }
 
     /// Whether clients are served: the broker has been let in, and its logs are open.
@@ -332,6 +343,7 @@ impl Broker {
             true => LEAVING_UNHEARD,
             false => Duration::from_millis(self.settings().get_u64("broker.session.timeout.ms")),
         };
+        let (sent_ms, asks_itself) = (self.now().monotonic_ms, self.is_active_controller());
         let answer = match self.controller_call(&request, timeout).await {
             Ok(answer) => answer,
             Err(error) => {
@@ -348,6 +360,8 @@ impl Broker {
                 // Nobody need wait for it any more.
                 let _ = self.lifecycle.may_leave.send_replace(true);
             }
+            // What this node says to itself is worth nothing when others have elected another controller.
+            ErrorCode::None if !asks_itself => self.lifecycle.heard_ms.store(sent_ms, Ordering::Release),
             ErrorCode::None => {}
             code => tracing::warn!(%code, broker_epoch = self.broker_epoch(), "a heartbeat is refused"),
         }

@@ -322,7 +322,19 @@ fn check(
     Ok((replica, validated?))
 }
 
+/// A leader that the controller has given up does not know how far producers have come since: that would end them, so they are sent
+/// to look for the leader of now. Kafka's answers OUT_OF_ORDER_SEQUENCE_NUMBER.
+fn doubt_sequences(cx: &BurstContext<'_>, entries: &mut [Entry]) {
+    let in_doubt = |entry: &&mut Entry| entry.outcome.code == ErrorCode::OutOfOrderSequenceNumber;
+    for entry in entries.iter_mut().filter(in_doubt) {
+        if !cx.broker.holds_leadership(cx.now) {
+            entry.outcome = Outcome::refused(ErrorCode::NotLeaderOrFollower);
+        }
+    }
+}
+
 fn answer(cx: &BurstContext<'_>, correlation_id: i32, request: Request, entries: &mut [Entry]) -> RawReply {
+    doubt_sequences(cx, entries);
     if request.acks == 0 {
         return match entries.iter().find(|entry| entry.outcome.code.is_error()) {
             Some(entry) => RawReply::Close(format!("acks=0 produce failed: {}", entry.outcome.code).into()),
