@@ -70,7 +70,7 @@ impl Opened {
 }
 
 /// Features that work, and the level that is finalised with the first start of a broker that has them.
-pub(super) const FEATURES: &[(&str, i16)] = &[("metadata.version", 30)];
+pub(super) const FEATURES: &[(&str, i16)] = &[("metadata.version", 30), ("eligible.leader.replicas.version", 1)];
 
 /// Why a broker does not start.
 #[derive(Debug, thiserror::Error)]

@@ -11,7 +11,7 @@ use crate::config::{self, Overrides, UpdateMode, ValueType};
 use crate::metadata::{ConfigResource, Delta, Image, Record};
 use crate::model::{BrokerId, ErrorCode, check_topic_name};
 
-const MIN_ISR: &str = "min.insync.replicas";
+pub(super) const MIN_ISR: &str = "min.insync.replicas";
 
 /// Kafka's `ConfigResource.Type`, as far as settings can be changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -259,6 +259,12 @@ fn check_outcome(image: &Image, resource: &ConfigResource, configs: &Overrides) 
             if configs.get(MIN_ISR) != image.configs(resource).get(MIN_ISR) && configs.contains_key(MIN_ISR) =>
         {
             let message = "Broker-level min.insync.replicas cannot be altered while ELR is enabled.";
+            return Err(Refusal::new(ErrorCode::InvalidConfig, message));
+        }
+        ConfigResource::BrokerDefault
+            if image.configs(resource).contains_key(MIN_ISR) && !configs.contains_key(MIN_ISR) =>
+        {
+            let message = "Cluster-level min.insync.replicas cannot be removed while ELR is enabled.";
             return Err(Refusal::new(ErrorCode::InvalidConfig, message));
         }
         ConfigResource::Broker(_) | ConfigResource::BrokerDefault => {

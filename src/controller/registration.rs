@@ -6,9 +6,10 @@
 
 use uuid::Uuid;
 
+use super::configs::MIN_ISR;
 use super::leadership::{self, Leaving};
 use super::{Decision, Options, Refusal};
-use crate::metadata::{Broker, Endpoint, Image, Record};
+use crate::metadata::{Broker, ConfigResource, Endpoint, Image, Record};
 use crate::model::{BrokerId, ErrorCode, ProducerId};
 
 /// Producer ids in one block (`ProducerIdsBlock.PRODUCER_ID_BLOCK_SIZE`).
@@ -41,8 +42,13 @@ pub struct Registration {
     pub is_controller: bool,
 }
 
+/// With eligible leader replicas the controller must know the min ISR that leaders go by (KIP-966).
+const ELR_FEATURE: &str = "eligible.leader.replicas.version";
+
 /// The first records of a cluster that has no id yet; and features that this controller brings, at levels above those finalised.
-pub fn first_records(image: &Image, cluster_id: &str, features: &[(&str, i16)]) -> Vec<Record> {
+/// With eligible leader replicas comes a cluster-wide `min.insync.replicas`, so that leaders whose files differ all go by one
+/// (`ActivationRecordsGenerator`).
+pub fn first_records(image: &Image, options: &Options, cluster_id: &str, features: &[(&str, i16)]) -> Vec<Record> {
     let mut records = Vec::new();
     if image.cluster_id().is_empty() {
         records.push(Record::ClusterCreated { cluster_id: cluster_id.to_owned() });
@@ -51,6 +57,12 @@ pub fn first_records(image: &Image, cluster_id: &str, features: &[(&str, i16)]) 
         if image.features().get(*name).is_none_or(|finalized| finalized < level) {
             records.push(Record::FeatureFinalized { name: (*name).to_owned(), level: *level });
         }
+    }
+    let brings_elr =
+        records.iter().any(|record| matches!(record, Record::FeatureFinalized { name, .. } if name == ELR_FEATURE));
+    if brings_elr && !image.configs(&ConfigResource::BrokerDefault).contains_key(MIN_ISR) {
+        let value = Some(options.min_isr.to_string());
+        records.push(Record::ConfigChanged { resource: ConfigResource::BrokerDefault, name: MIN_ISR.into(), value });
     }
     records
 }

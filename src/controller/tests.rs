@@ -45,7 +45,7 @@ fn registration(broker_id: i32) -> Registration {
 /// A cluster of one broker, number 1, with the topics `plain` (2 partitions) and `a.b`.
 fn image() -> Image {
     let mut image = Image::default();
-    let first = first_records(&image, CLUSTER, FEATURES);
+    let first = first_records(&image, &OPTIONS, CLUSTER, FEATURES);
     replay(&mut image, &first);
     let decided = register_broker(&image, &OPTIONS, registration(1), false).expect("a first broker");
     replay(&mut image, &decided.records);
@@ -362,7 +362,7 @@ fn producer_ids_come_in_blocks_that_nobody_else_gets() {
 #[test]
 fn a_second_start_keeps_the_cluster_and_raises_broker_and_leader_epochs() {
     let mut image = image();
-    assert_eq!(first_records(&image, "other", FEATURES), []);
+    assert_eq!(first_records(&image, &OPTIONS, "other", FEATURES), []);
     let again = Registration { incarnation: Uuid::from_u128(2), ..registration(1) };
     let decided = register_broker(&image, &OPTIONS, again, false).expect("the same broker");
     assert_eq!((decided.answer, decided.records.len()), (2, 1));

@@ -11,6 +11,7 @@ mod frames;
 mod groups;
 mod known;
 mod mixed;
+mod moving;
 mod normal;
 mod overlapping;
 mod player;
@@ -50,6 +51,7 @@ type Script = fn(&mut Player<'_>) -> Result<()>;
 const SCRIPTS: &[(&str, Script)] = &[
     ("cluster", cluster::play),
     ("topics", topics::play),
+    ("moving", moving::play),
     ("configs", configs::play),
     ("records", records::play),
     ("groups", groups::play),

@@ -33,27 +33,11 @@ struct Known {
     reason: &'static str,
 }
 
-const ELR: &str = "Kafka sets min.insync.replicas for all brokers when eligible.leader.replicas.version is finalised";
-
-const KNOWN: &[Known] = &[
-    Known {
-        step: "kafka-topics --describe",
-        line: "^Topic: orders .* Configs: (min.insync.replicas=1,)?retention.ms=3600000$",
-        reason: ELR,
-    },
-    Known {
-        step: "kafka-topics --describe, all",
-        line: r"^Topic: (orders|verified) .* Configs:( min\.insync\.replicas=1)?,?( ?cleanup\.policy=delete)?$",
-        reason: ELR,
-    },
-    Known { step: "kafka-configs topic, --describe --all", line: r"^min\.insync\.replicas=1 ", reason: ELR },
-    Known { step: "kafka-configs broker defaults, --describe", line: r"^min\.insync\.replicas=1 ", reason: ELR },
-    Known {
-        step: "kafka-configs topic, --describe --all",
-        line: r"^acks\.durability=flushed ",
-        reason: "a setting that Kafka does not have",
-    },
-];
+const KNOWN: &[Known] = &[Known {
+    step: "kafka-configs topic, --describe --all",
+    line: r"^acks\.durability=flushed ",
+    reason: "a setting that Kafka does not have",
+}];
 
 pub fn run(arguments: &Arguments, report: &Report) -> Result<()> {
     let (expected, found) = std::thread::scope(|scope| {

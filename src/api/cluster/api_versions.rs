@@ -18,7 +18,8 @@ use crate::security::Access;
 
 /// Every feature that this server knows, with its first and last level: those of Kafka 4.3.1. What is finalised of them is
 /// in the cluster's image.
-const SUPPORTED: &[(&str, RangeInclusive<i16>)] = &[("metadata.version", 7..=30)];
+const SUPPORTED: &[(&str, RangeInclusive<i16>)] =
+    &[("metadata.version", 7..=30), ("eligible.leader.replicas.version", 0..=1)];
 
 /// The first version in which clients name their software, and in which a nonsensical name is refused.
 const FIRST_VERSION_WITH_SOFTWARE: i16 = 3;

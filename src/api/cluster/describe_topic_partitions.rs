@@ -113,8 +113,8 @@ fn described(view: View<'_>, topic: &Topic, range: std::ops::Range<usize>) -> De
             .with_leader_epoch(partition.leader_epoch.0)
             .with_replica_nodes(wire_all(&partition.replicas))
             .with_isr_nodes(wire_all(&partition.isr))
-            .with_eligible_leader_replicas(Some(Vec::new()))
-            .with_last_known_elr(Some(Vec::new()))
+            .with_eligible_leader_replicas(Some(wire_all(&partition.elr)))
+            .with_last_known_elr(Some(wire_all(&partition.last_known_elr)))
             .with_offline_replicas(view.offline(&partition.replicas))
     });
     DescribeTopicPartitionsResponseTopic::default()

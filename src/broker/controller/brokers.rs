@@ -33,7 +33,7 @@ impl Broker {
         let id = registration.broker_id;
         let decide = move |broker: &Broker, image: &Image| {
             let mut records =
-                controller::first_records(image, &broker.controller.new_cluster_id, crate::broker::FEATURES);
+                controller::first_records(image, &options, &broker.controller.new_cluster_id, crate::broker::FEATURES);
             let mut founded = image.clone();
             records.iter().for_each(|record| founded.apply(record, &mut Delta::default()));
             let decided = controller::register_broker(&founded, &options, registration, false)?;

@@ -121,7 +121,8 @@ impl Broker {
 
     async fn create_cluster(&self) -> Result<(), Refusal> {
         let id = &self.controller.new_cluster_id;
-        self.decide_alone(|image| controller::first_records(image, id, crate::broker::FEATURES)).await
+        let options = options(self.settings());
+        self.decide_alone(|image| controller::first_records(image, &options, id, crate::broker::FEATURES)).await
     }
 
     async fn fence(&self, id: BrokerId, epoch: i64) {

@@ -64,7 +64,7 @@ pub(super) fn run(text: &str) -> String {
         topics_made: 0,
         out: String::new(),
     };
-    let first = first_records(&dialogue.image, super::CLUSTER, super::FEATURES);
+    let first = first_records(&dialogue.image, &OPTIONS, super::CLUSTER, super::FEATURES);
     dialogue.commit(first);
     dialogue.sessions.restart(dialogue.now, &dialogue.image);
     dialogue.out.clear();

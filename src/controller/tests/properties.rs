@@ -197,7 +197,7 @@ proptest! {
         let session_options = SessionOptions { session_timeout_ms: 1500, heartbeat_interval_ms: 200 };
         let sessions = Sessions::new(session_options);
         let mut cluster = Cluster { options, image: Image::default(), sessions, starts: 0 };
-        let first = first_records(&cluster.image, super::CLUSTER, super::FEATURES);
+        let first = first_records(&cluster.image, &OPTIONS, super::CLUSTER, super::FEATURES);
         cluster.commit(&first);
         for id in 1..=BROKERS {
             let records = cluster.start(id, false, true);
