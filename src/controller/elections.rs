@@ -27,6 +27,8 @@ impl ElectionType {
     }
 }
 
+const NOT_NEEDED: &str = "Leader election not needed for topic partition.";
+
 /// What became of the partitions of one topic.
 pub type ElectedTopic = (String, Vec<(PartitionIndex, Result<(), Refusal>)>);
 
@@ -41,7 +43,7 @@ pub fn elect_leaders(
     let mut elected = std::collections::BTreeSet::new();
     let mut elect = |name: &str, index: PartitionIndex| {
         if elected.contains(&(name.to_owned(), index)) {
-            return Err(Refusal { code: ErrorCode::ElectionNotNeeded, message: None });
+            return Err(Refusal::new(ErrorCode::ElectionNotNeeded, NOT_NEEDED));
         }
         let record = elect_one(image, options, election_type, name, index)?;
         elected.insert((name.to_owned(), index));
@@ -75,19 +77,24 @@ fn elect_one(
     index: PartitionIndex,
 ) -> Result<Record, Refusal> {
     let unknown = |what: String| Refusal::new(ErrorCode::UnknownTopicOrPartition, what);
-    let without_text = |code| Refusal { code, message: None };
     let topic = image.topic(name).ok_or_else(|| unknown(format!("No such topic as {name}")))?;
     let partition = topic.partition(index).ok_or_else(|| unknown(format!("No such partition as {name}-{index}")))?;
     let (election, is_needed, unavailable) = match election_type {
-        ElectionType::Preferred => {
-            (Election::Preferred, !has_preferred_leader(partition), ErrorCode::PreferredLeaderNotAvailable)
-        }
-        ElectionType::Unclean => (Election::Unclean, !partition.has_leader(), ErrorCode::EligibleLeadersNotAvailable),
+        ElectionType::Preferred => (
+            Election::Preferred,
+            !has_preferred_leader(partition),
+            Refusal::new(ErrorCode::PreferredLeaderNotAvailable, "The preferred leader was not available."),
+        ),
+        ElectionType::Unclean => (
+            Election::Unclean,
+            !partition.has_leader(),
+            Refusal::new(ErrorCode::EligibleLeadersNotAvailable, "Eligible topic partition leaders are not available."),
+        ),
     };
     if !is_needed {
-        return Err(without_text(ErrorCode::ElectionNotNeeded));
+        return Err(Refusal::new(ErrorCode::ElectionNotNeeded, NOT_NEEDED));
     }
-    let state = elect(image, options, topic, partition, election).ok_or_else(|| without_text(unavailable))?;
+    let state = elect(image, options, topic, partition, election).ok_or(unavailable)?;
     Ok(changed(topic, index, state))
 }
 

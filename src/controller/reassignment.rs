@@ -104,7 +104,7 @@ fn cancel(
     partition: &Partition,
 ) -> Result<Option<Partition>, Refusal> {
     if !partition.is_reassigning() {
-        return Err(Refusal::new(ErrorCode::NoReassignmentInProgress, "No partition reassignment is in progress."));
+        return Err(Refusal { code: ErrorCode::NoReassignmentInProgress, message: None });
     }
     let original = |replicas: &Replicas| -> Replicas {
         replicas.iter().copied().filter(|id| !partition.adding_replicas.contains(id)).collect()

@@ -39,7 +39,7 @@ impl Api for ApiVersions {
             return Reply::Now(Self::refuse(&request, ErrorCode::InvalidRequest));
         }
         let image = cx.broker.image();
-        Reply::Now(offer(cx.connection.roles, image.features(), image.features_epoch()))
+        Reply::Now(offer(cx.version, cx.connection.roles, image.features(), image.features_epoch()))
     }
 
     fn refuse(_request: &ApiVersionsRequest, code: ErrorCode) -> ApiVersionsResponse {
@@ -48,9 +48,11 @@ impl Api for ApiVersions {
 }
 
 /// Everything that is offered on a listener.
-fn offer(roles: Roles, finalised: &BTreeMap<String, i16>, epoch: i64) -> ApiVersionsResponse {
+fn offer(version: i16, roles: Roles, finalised: &BTreeMap<String, i16>, epoch: i64) -> ApiVersionsResponse {
     let versions = api::offered(roles).map(|row| version_of(row.key, &row.advertised));
-    let supported = SUPPORTED.iter().map(|(name, levels)| {
+    // Clients before v4 refuse a feature that can be at level 0 (KIP-1022).
+    let shown = SUPPORTED.iter().filter(|(_, levels)| version >= 4 || *levels.start() > 0);
+    let supported = shown.map(|(name, levels)| {
         SupportedFeatureKey::default()
             .with_name(StrBytes::from_static_str(name))
             .with_min_version(*levels.start())
@@ -124,7 +126,7 @@ mod tests {
     #[test]
     fn a_listener_offers_what_it_serves_and_clients_see_nothing_of_controllers() {
         let offered = |roles| -> Vec<i16> {
-            offer(roles, &BTreeMap::new(), 0).api_keys.iter().map(|version| version.api_key).collect()
+            offer(4, roles, &BTreeMap::new(), 0).api_keys.iter().map(|version| version.api_key).collect()
         };
         let both = Roles::CLIENT.and(Roles::INTER_BROKER).and(Roles::CONTROLLER);
         assert_eq!(offered(both), offered(Roles::CLIENT));
@@ -137,7 +139,7 @@ mod tests {
     fn every_version_can_be_written_and_offers_every_row() {
         for version in ApiVersions::VERSIONS {
             let mut out = BytesMut::new();
-            let offer = offer(Roles::CLIENT, &BTreeMap::from([("metadata.version".to_owned(), 30)]), 3);
+            let offer = offer(version, Roles::CLIENT, &BTreeMap::from([("metadata.version".to_owned(), 30)]), 3);
             message::encode_response(1, &offer, version, &mut out).expect("it can be written");
             let mut body = out.split_off(8).freeze();
             let read = ApiVersionsResponse::read(&mut body, version).expect("it can be read");

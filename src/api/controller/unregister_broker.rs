@@ -29,7 +29,8 @@ impl Api for UnregisterBroker {
         let broker = Arc::clone(cx.broker);
         Reply::later(async move {
             match broker.unregister_broker(BrokerId(request.broker_id.0)).await {
-                Ok(()) => UnregisterBrokerResponse::default().with_error_message(None),
+                // Kafka leaves the message empty instead of null.
+                Ok(()) => UnregisterBrokerResponse::default().with_error_message(Some(StrBytes::default())),
                 Err(refusal) => refused(refusal),
             }
         })
