@@ -22,9 +22,13 @@ pub struct Frames {
 impl Frames {
     pub fn open(address: impl ToSocketAddrs + Display) -> Result<Frames> {
         let stream = TcpStream::connect(&address).with_context(|| format!("connecting to {address}"))?;
+        Frames::new(stream, PATIENCE)
+    }
+
+    fn new(stream: TcpStream, patience: Duration) -> Result<Frames> {
         stream.set_nodelay(true)?;
         let mut frames = Frames { stream };
-        frames.set_patience(PATIENCE)?;
+        frames.set_patience(patience)?;
         Ok(frames)
     }
 
@@ -66,6 +70,13 @@ pub struct Connection {
 impl Connection {
     pub fn open(address: impl ToSocketAddrs + Display) -> Result<Connection> {
         Ok(Connection { frames: Frames::open(address)?, sent: 0, received: 0 })
+    }
+
+    /// As [`Connection::open`], to `HOST:PORT` with a numeric host; connecting, sending and every answer may take `limit`.
+    pub fn open_within(address: &str, limit: Duration) -> Result<Connection> {
+        let stream = TcpStream::connect_timeout(&address.parse()?, limit)?;
+        stream.set_write_timeout(Some(limit))?;
+        Ok(Connection { frames: Frames::new(stream, limit)?, sent: 0, received: 0 })
     }
 
     /// Sends a request and does not wait.

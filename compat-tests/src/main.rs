@@ -6,8 +6,10 @@
 mod bench;
 mod cache;
 mod clients;
+mod cluster;
 mod connection;
 mod differential;
+mod failover;
 mod fuzz;
 mod hostile;
 mod kafka;
@@ -54,6 +56,10 @@ enum Suite {
     Floor(bench::FloorArguments),
     /// Producers under load, the server killed again and again, and what was acknowledged looked for.
     Kill(kill::Arguments),
+    /// Three nodes under load, killed, paused, cut off and filled up, and everything that clients saw judged.
+    Cluster(cluster::Arguments),
+    /// How long three nodes keep clients waiting, and what replication costs.
+    Failover(failover::Arguments),
     /// Kafka's command-line tools, their output compared with what they print against Apache Kafka.
     Tools(tools::Arguments),
     /// Everything: formatting, lints, unit tests, then every suite.
@@ -71,6 +77,8 @@ impl Suite {
             Suite::Bench(arguments) => bench::run(arguments, report),
             Suite::Floor(arguments) => bench::run_floor(arguments),
             Suite::Kill(arguments) => kill::run(arguments, report),
+            Suite::Cluster(arguments) => cluster::run(arguments, report),
+            Suite::Failover(arguments) => failover::run(arguments, report),
             Suite::Tools(arguments) => tools::run(arguments, report),
             Suite::Verify => verify::run(report),
         }

@@ -5,7 +5,7 @@
 
 mod admin;
 mod floor;
-mod frames;
+pub mod frames;
 mod generator;
 pub mod process;
 mod target;

@@ -5,6 +5,7 @@ use anyhow::{Context, Result, ensure};
 use bytes::{BufMut, Bytes};
 
 use crate::record_batch::{self, HEADER_BYTES, LOG_OVERHEAD_BYTES, PATCHED_BYTES, Record};
+use serde::{Deserialize, Serialize};
 
 /// A record says who sent it, to which partition, and its number.
 const IDENTITY_BYTES: usize = 16;
@@ -24,7 +25,7 @@ pub struct Producer {
 }
 
 /// Records `first .. first + count` of one producer to one partition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Batch {
     pub producer: u32,
     pub partition: i32,
@@ -79,7 +80,16 @@ fn as_i64(number: u64) -> i64 {
 
 /// Which batches these bytes hold and at which base offsets. A batch that differs from what its producer sent is an error, and
 /// so is a cut-off one, except at the end, where Fetch may cut.
-pub fn decode(mut bytes: &[u8], partition: i32, producers: &[Producer]) -> Result<Vec<(i64, Batch)>> {
+pub fn decode(bytes: &[u8], partition: i32, producers: &[Producer]) -> Result<Vec<(i64, Batch)>> {
+    decode_of(bytes, partition, |index| producers.iter().find(|producer| producer.index == index).copied())
+}
+
+/// As [`decode`], with a way to find a producer by its index.
+pub fn decode_of(
+    mut bytes: &[u8],
+    partition: i32,
+    producer: impl Fn(u32) -> Option<Producer>,
+) -> Result<Vec<(i64, Batch)>> {
     let mut batches = Vec::new();
     while bytes.len() >= HEADER_BYTES {
         let length = usize::try_from(u32::from_be_bytes(bytes[8..12].try_into()?))? + LOG_OVERHEAD_BYTES;
@@ -89,9 +99,8 @@ pub fn decode(mut bytes: &[u8], partition: i32, producers: &[Producer]) -> Resul
         let (batch, rest) = bytes.split_at(length);
         let base_offset = i64::from_be_bytes(batch[..8].try_into()?);
         let found = identity(batch, partition).with_context(|| format!("the batch at offset {base_offset}"))?;
-        let sender =
-            producers.iter().find(|producer| producer.index == found.producer).context("a stranger's batch")?;
-        let sent = found.encode(sender);
+        let sender = producer(found.producer).context("a stranger's batch")?;
+        let sent = found.encode(&sender);
         ensure!(sent[PATCHED_BYTES..] == batch[PATCHED_BYTES..], "{found:?} at {base_offset} is not what was sent");
         batches.push((base_offset, found));
         bytes = rest;

@@ -48,7 +48,8 @@ pub fn files(data: &Path, topic: &str, extensions: &[&str]) -> Result<Vec<PathBu
     Ok(files)
 }
 
-fn run(files: &[PathBuf], options: &[&str]) -> Result<String> {
+/// What `kafka-dump-log` prints of these files.
+pub fn run(files: &[PathBuf], options: &[&str]) -> Result<String> {
     let names: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
     process::run("kafka-dump-log", kafka::tool("kafka-dump-log")?.args(options).arg("--files").arg(names.join(",")))
 }

@@ -90,7 +90,8 @@ pub fn check(history: &History) -> Vec<Anomaly> {
     anomalies
 }
 
-fn values(base_offset: i64, batch: &Batch) -> impl Iterator<Item = (i64, Value)> + use<> {
+/// The records of a batch and their offsets.
+pub fn values(base_offset: i64, batch: &Batch) -> impl Iterator<Item = (i64, Value)> + use<> {
     let (producer, first) = (batch.producer, batch.first);
     (0..batch.count).map(move |delta| (base_offset + i64::from(delta), (producer, first + u64::from(delta))))
 }

@@ -4,9 +4,9 @@
 //! records, high watermarks and committed offsets never go back. Some kills come while the server is still starting, and now
 //! and then it is stopped in good order. A killed process leaves the page cache whole: power cuts are another test.
 
-mod batch;
-mod dump;
-mod history;
+pub mod batch;
+pub mod dump;
+pub mod history;
 mod load;
 
 use std::collections::BTreeMap;
@@ -208,17 +208,18 @@ fn judge(history: &History, report: &Report) {
     }
 }
 
-const LOST: &str = "no acknowledged record and none that was read is lost";
-const TWICE: &str = "no record is there twice";
-const OFFSET: &str = "no offset is used twice, and what was acknowledged at an offset stays there";
-const ORDER: &str = "a producer's records are in its order, and only what was sent is there";
-const HOLE: &str = "offsets have no holes";
+pub const LOST: &str = "no acknowledged record and none that was read is lost";
+pub const TWICE: &str = "no record is there twice";
+pub const OFFSET: &str = "no offset is used twice, and what was acknowledged at an offset stays there";
+pub const ORDER: &str = "a producer's records are in its order, and only what was sent is there";
+pub const HOLE: &str = "offsets have no holes";
 const HIGH_WATERMARK: &str = "no high watermark goes back";
-const COMMIT: &str = "no committed offset goes back, and none is invented";
-const REFUSED: &str = "no producer is refused";
+pub const COMMIT: &str = "no committed offset goes back, and none is invented";
+pub const REFUSED: &str = "no producer is refused";
 const PROMISES: &[&str] = &[LOST, TWICE, OFFSET, ORDER, HOLE, HIGH_WATERMARK, COMMIT, REFUSED];
 
-fn promise(anomaly: &Anomaly) -> &'static str {
+/// What this anomaly breaks.
+pub fn promise(anomaly: &Anomaly) -> &'static str {
     match anomaly {
         Anomaly::Lost { .. } => LOST,
         Anomaly::Twice { .. } => TWICE,

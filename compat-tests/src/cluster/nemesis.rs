@@ -1,0 +1,221 @@
+//! What is done to a cluster while clients work: one fault at a time, healed before the next, in an order that a seed makes.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use super::load::{Run, TOPIC};
+use super::nodes::Cluster;
+use super::{admin, load};
+use crate::random::Random;
+use crate::server::Against;
+
+/// A fault, and whom it hits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    KillLeader,
+    KillController,
+    KillAny,
+    /// A power cut, as far as a process can tell: the page cache survives.
+    KillAll,
+    PauseLeader,
+    PauseController,
+    PauseAny,
+    /// A leader is cut off from the other nodes, and clients reach it still.
+    CutLeader,
+    CutController,
+    /// Nothing reaches a node or leaves it.
+    Unplug,
+    /// What one node sends to another is lost; the other way is open.
+    CutOneWay,
+    /// One link is cut: each node reaches the next, as in a ring.
+    CutRing,
+    FillDisk,
+    /// Each node is stopped in good order and started again.
+    Roll,
+}
+
+pub const FAULTS: &[Fault] = &[
+    Fault::KillLeader,
+    Fault::PauseLeader,
+    Fault::CutLeader,
+    Fault::KillController,
+    Fault::Unplug,
+    Fault::KillAll,
+    Fault::CutOneWay,
+    Fault::PauseController,
+    Fault::FillDisk,
+    Fault::CutRing,
+    Fault::KillAny,
+    Fault::CutController,
+    Fault::Roll,
+    Fault::PauseAny,
+];
+
+/// Time under load before a fault.
+const LOAD_MAX_MS: u64 = 2_000;
+const KILLED_MAX_MS: u64 = 3_000;
+const PAUSED_MIN_MS: u64 = 1_000;
+const PAUSED_MAX_MS: u64 = 20_000;
+const CUT_MAX_MS: u64 = 12_000;
+const FULL_MAX_MS: u64 = 5_000;
+/// After healing, a write is acknowledged by every partition, and all replicas are in sync.
+const WRITE_LIMIT: Duration = Duration::from_secs(15);
+/// Apache Kafka's session timeout is 9 s, and a start takes it some more.
+const KAFKA_WRITE_LIMIT: Duration = Duration::from_secs(90);
+const IN_SYNC_LIMIT: Duration = Duration::from_secs(60);
+
+pub struct Nemesis<'a> {
+    cluster: &'a mut Cluster,
+    run: &'a Run,
+    random: Random,
+    faults: Vec<Fault>,
+    start: Instant,
+}
+
+/// How long it took after a fault was healed.
+#[derive(Clone, Copy, Debug)]
+pub struct Recovery {
+    pub fault: Fault,
+    /// Until every partition had acknowledged another write.
+    pub to_write: Duration,
+    /// Until all replicas were in sync.
+    pub to_whole: Duration,
+}
+
+impl<'a> Nemesis<'a> {
+    pub fn new(cluster: &'a mut Cluster, run: &'a Run, faults: &[Fault], seed: u64) -> Nemesis<'a> {
+        Nemesis { cluster, run, random: Random::new(seed), faults: faults.to_vec(), start: Instant::now() }
+    }
+
+    /// Faults until the time is up, each healed and recovered from.
+    pub fn rage(&mut self, time: Duration) -> Result<Vec<Recovery>> {
+        let mut recoveries = Vec::new();
+        while self.start.elapsed() < time {
+            for fault in self.shuffled() {
+                if self.start.elapsed() >= time {
+                    break;
+                }
+                std::thread::sleep(self.up_to(LOAD_MAX_MS));
+                recoveries.push(self.strike(fault).with_context(|| format!("{fault:?}"))?);
+            }
+        }
+        Ok(recoveries)
+    }
+
+    fn shuffled(&mut self) -> Vec<Fault> {
+        let mut faults = self.faults.clone();
+        for at in (1..faults.len()).rev() {
+            faults.swap(at, self.random.index(at + 1));
+        }
+        faults
+    }
+
+    fn up_to(&mut self, ms: u64) -> Duration {
+        Duration::from_millis(self.random.below(ms.max(1)))
+    }
+
+    fn strike(&mut self, fault: Fault) -> Result<Recovery> {
+        let at = self.start.elapsed().as_secs_f64();
+        let nodes = self.nodes(fault);
+        println!("      {at:6.1} s  {fault:?} {:?}", nodes.iter().map(|node| node + 1).collect::<Vec<_>>());
+        self.hurt(fault, &nodes)?;
+        self.heal(fault)?;
+        let healed = self.run.now();
+        let is_kafka = self.cluster.against() == Against::Kafka;
+        // Apache Kafka gives up when its only log directory fails, Ottla goes on when there is room again.
+        self.cluster.restore(is_kafka && fault == Fault::FillDisk)?;
+        let to_write =
+            self.run.await_acknowledgements(healed, if is_kafka { KAFKA_WRITE_LIMIT } else { WRITE_LIMIT })?;
+        admin::await_in_sync(&self.cluster.addresses(), TOPIC, IN_SYNC_LIMIT)?;
+        let to_whole = Duration::from_nanos(self.run.now() - healed);
+        println!(
+            "                writes again after {:.1} s, whole after {:.1} s",
+            to_write.as_secs_f64(),
+            to_whole.as_secs_f64()
+        );
+        Ok(Recovery { fault, to_write, to_whole })
+    }
+
+    /// Whom this fault hits, the first one first.
+    fn nodes(&mut self, fault: Fault) -> Vec<usize> {
+        let any = self.random.index(self.cluster.count());
+        let partition = i32::try_from(self.random.below(u64::from(self.run.partitions.unsigned_abs()))).expect("few");
+        let leader = self.run.leader(partition).and_then(|(id, _, _)| self.cluster.with_id(id)).unwrap_or(any);
+        let controller = self.controller().unwrap_or(any);
+        let other = (any + 1 + self.random.index(self.cluster.count() - 1)) % self.cluster.count();
+        match fault {
+            Fault::KillLeader | Fault::PauseLeader | Fault::CutLeader => vec![leader],
+            Fault::KillController | Fault::PauseController | Fault::CutController => vec![controller],
+            Fault::KillAny | Fault::PauseAny | Fault::Unplug | Fault::FillDisk => vec![any],
+            Fault::CutOneWay | Fault::CutRing => vec![any, other],
+            Fault::KillAll | Fault::Roll => (0..self.cluster.count()).collect(),
+        }
+    }
+
+    /// Metadata name any node as the controller in Kafka: the quorum's leader is asked for.
+    fn controller(&self) -> Option<usize> {
+        let answers = self.run.addresses.iter().filter_map(|address| admin::quorum(address).ok());
+        let newest = answers.max_by_key(|(_, epoch)| *epoch)?;
+        self.cluster.with_id(newest.0)
+    }
+
+    /// Does it, and waits as long as it lasts.
+    fn hurt(&mut self, fault: Fault, nodes: &[usize]) -> Result<()> {
+        let node = nodes[0];
+        match fault {
+            Fault::KillLeader | Fault::KillController | Fault::KillAny | Fault::KillAll => {
+                nodes.iter().for_each(|node| self.cluster.kill(*node));
+                std::thread::sleep(self.up_to(KILLED_MAX_MS));
+            }
+            Fault::PauseLeader | Fault::PauseController | Fault::PauseAny => {
+                self.cluster.pause(node)?;
+                // Squared, so that most pauses are short and some are long.
+                let share = self.random.below(1_000) * self.random.below(1_000);
+                let paused_ms = PAUSED_MIN_MS + (PAUSED_MAX_MS - PAUSED_MIN_MS) * share / 1_000_000;
+                std::thread::sleep(Duration::from_millis(paused_ms));
+            }
+            Fault::CutLeader | Fault::CutController => {
+                for other in (0..self.cluster.count()).filter(|other| *other != node) {
+                    self.cluster.network().cut(node, other)?;
+                    self.cluster.network().cut(other, node)?;
+                }
+                std::thread::sleep(self.up_to(CUT_MAX_MS));
+            }
+            Fault::Unplug => {
+                self.cluster.network().unplug(node)?;
+                std::thread::sleep(self.up_to(CUT_MAX_MS));
+            }
+            Fault::CutOneWay => {
+                self.cluster.network().cut(node, nodes[1])?;
+                std::thread::sleep(self.up_to(CUT_MAX_MS));
+            }
+            Fault::CutRing => {
+                self.cluster.network().cut(node, nodes[1])?;
+                self.cluster.network().cut(nodes[1], node)?;
+                std::thread::sleep(self.up_to(CUT_MAX_MS));
+            }
+            Fault::FillDisk => {
+                self.cluster.fill_disk(node)?;
+                std::thread::sleep(self.up_to(FULL_MAX_MS));
+            }
+            Fault::Roll => {
+                for node in nodes {
+                    self.cluster.stop(*node)?;
+                    self.cluster.spawn(*node)?;
+                    self.cluster.await_ready()?;
+                    admin::await_in_sync(&self.cluster.addresses(), load::TOPIC, IN_SYNC_LIMIT)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn heal(&mut self, fault: Fault) -> Result<()> {
+        if fault == Fault::FillDisk {
+            self.cluster.empty_disks()?;
+        }
+        self.cluster.unpause()?;
+        self.cluster.network().heal()
+    }
+}
