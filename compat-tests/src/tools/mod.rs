@@ -4,6 +4,7 @@
 //! replaced by names ([`normal`]); what is known to differ between the servers stands in [`KNOWN`] with its reason, and a
 //! line there that matches nothing any more fails the run.
 
+mod nodes;
 mod normal;
 mod player;
 mod steps;
@@ -11,20 +12,33 @@ mod steps;
 use anyhow::{Context, Result, anyhow};
 use regex::Regex;
 
+use crate::cluster::network::Network;
+use crate::cluster::nodes::Cluster;
 use crate::report::Report;
 use crate::server::{Against, Server};
-use player::{Player, Transcript};
+use player::{Player, Subject, Transcript};
 
 #[derive(clap::Args)]
 pub struct Arguments {
     /// The server that is compared with Kafka; Kafka itself shows what is not normalised.
     #[arg(long, value_enum, default_value = "ottla")]
     against: Against,
+    /// Three nodes instead of one, and what is done with tools on several.
+    #[arg(long)]
+    cluster: bool,
 }
 
 /// What both servers are started with, beside what the harness sets.
 const SETTINGS: &[&str] = &["node.id=1", "offsets.topic.num.partitions=8", "group.initial.rebalance.delay.ms=0"];
+/// Balance would move leaders between two looks.
+const CLUSTER_SETTINGS: &[&str] = &["auto.leader.rebalance.enable=false"];
+const NODES: usize = 3;
 const LINES_SHOWN: usize = 8;
+
+/// Known differences on one node or on several.
+fn known(is_cluster: bool) -> &'static [Known] {
+    if is_cluster { KNOWN_OF_CLUSTERS } else { KNOWN }
+}
 
 /// A step, lines of it (a regular expression) that only one of the servers prints, and why that is right.
 struct Known {
@@ -39,29 +53,38 @@ const KNOWN: &[Known] = &[Known {
     reason: "a setting that Kafka does not have",
 }];
 
+const KNOWN_OF_CLUSTERS: &[Known] = &[];
+
 pub fn run(arguments: &Arguments, report: &Report) -> Result<()> {
     let (expected, found) = std::thread::scope(|scope| {
-        let expected = scope.spawn(|| transcript(Against::Kafka));
-        let found = transcript(arguments.against);
+        let expected = scope.spawn(|| transcript(Against::Kafka, arguments.cluster));
+        let found = transcript(arguments.against, arguments.cluster);
         (expected.join(), found)
     });
     let expected = expected.map_err(|_| anyhow!("the player of Kafka panicked"))?.context("on Kafka")?;
     let found = found?;
-    let mut matched = vec![false; KNOWN.len()];
+    let known = known(arguments.cluster);
+    let mut matched = vec![false; known.len()];
     for (step, lines) in &expected {
         let other = found.iter().find(|(name, _)| name == step).map(|(_, lines)| lines.as_slice());
         let (lines, other) = offered_by_both(lines, other.unwrap_or_default());
-        report.check(format!("tools: {step}"), compare(step, &lines, &other, &mut matched)?);
+        report.check(format!("tools: {step}"), compare(step, &lines, &other, known, &mut matched)?);
     }
-    for (known, _) in KNOWN.iter().zip(matched).filter(|(_, matched)| !matched) {
+    for (known, _) in known.iter().zip(matched).filter(|(_, matched)| !matched) {
         let name = format!("known difference {:?} of {:?} ({})", known.line, known.step, known.reason);
         report.fail(name, &anyhow!("no line differs so any more"));
     }
     Ok(())
 }
 
-fn transcript(against: Against) -> Result<Transcript> {
-    let mut player = Player::new(Server::start(against, SETTINGS)?);
+fn transcript(against: Against, is_cluster: bool) -> Result<Transcript> {
+    if is_cluster {
+        let cluster = Cluster::start(against, NODES, Network::Loopback, CLUSTER_SETTINGS)?;
+        let mut player = Player::new(Subject::Several(cluster))?;
+        nodes::play(&mut player)?;
+        return Ok(player.finish());
+    }
+    let mut player = Player::new(Subject::One(Server::start(against, SETTINGS)?))?;
     steps::play(&mut player)?;
     Ok(player.finish())
 }
@@ -78,8 +101,14 @@ fn offered_by_both(kafka: &[String], ottla: &[String]) -> (Vec<String>, Vec<Stri
     (offered(kafka), offered(ottla))
 }
 
-/// Lines that one server prints and the other does not; those of [`KNOWN`] are let through and ticked off.
-fn compare(step: &str, kafka: &[String], ottla: &[String], matched: &mut [bool]) -> Result<Result<()>> {
+/// Lines that one server prints and the other does not; those that are known are let through and ticked off.
+fn compare(
+    step: &str,
+    kafka: &[String],
+    ottla: &[String],
+    known: &[Known],
+    matched: &mut [bool],
+) -> Result<Result<()>> {
     if kafka.is_empty() {
         return Ok(Err(anyhow!("Kafka printed nothing to compare with")));
     }
@@ -87,13 +116,13 @@ fn compare(step: &str, kafka: &[String], ottla: &[String], matched: &mut [bool])
     let (only_kafka, only_ottla) = (without(kafka, ottla), without(ottla, kafka));
     let marked = only_kafka.iter().map(|line| ("kafka", line)).chain(only_ottla.iter().map(|line| ("ottla", line)));
     for (server, line) in marked {
-        let mut known = false;
-        for (entry, matched) in KNOWN.iter().zip(matched.iter_mut()) {
+        let mut is_known = false;
+        for (entry, matched) in known.iter().zip(matched.iter_mut()) {
             if entry.step == step && Regex::new(entry.line)?.is_match(line) {
-                (known, *matched) = (true, true);
+                (is_known, *matched) = (true, true);
             }
         }
-        if !known {
+        if !is_known {
             differences.push(format!("{server}: {line}"));
         }
     }
@@ -130,7 +159,7 @@ mod tests {
     }
 
     fn outcome(kafka: &str, ottla: &str) -> Option<String> {
-        compare("step", &lines(kafka), &lines(ottla), &mut []).unwrap().err().map(|error| error.to_string())
+        compare("step", &lines(kafka), &lines(ottla), &[], &mut []).unwrap().err().map(|error| error.to_string())
     }
 
     #[test]

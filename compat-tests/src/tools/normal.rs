@@ -28,8 +28,9 @@ pub fn lines(output: &str, names: &[(String, &str)]) -> Vec<String> {
 }
 
 fn line(text: &str, names: &[(String, &str)]) -> Option<String> {
-    // Where in the tool's own code an error came up says nothing of the server.
-    if text.trim_start().starts_with("at ") || text.trim_start().starts_with("... ") {
+    // Where in the tool's own code an error came up says nothing of the server, nor which node the tool happened to try first.
+    let is_of_the_tool = text.trim_start().starts_with("at ") || text.trim_start().starts_with("... ");
+    if is_of_the_tool || text.contains(" WARN NetworkClient ") {
         return None;
     }
     let mut text = text.to_string();

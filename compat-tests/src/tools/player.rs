@@ -6,9 +6,11 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use super::normal;
+use crate::cluster::admin;
+use crate::cluster::nodes::Cluster;
 use crate::kafka;
 use crate::process::Process;
 use crate::server::Server;
@@ -19,9 +21,17 @@ const TOOL_LIMIT: Duration = Duration::from_secs(90);
 /// The steps in their order, each with its lines.
 pub type Transcript = Vec<(String, Vec<String>)>;
 
+/// What the tools are run against.
+pub enum Subject {
+    One(Server),
+    Several(Cluster),
+}
+
 pub struct Player {
-    server: Server,
+    subject: Subject,
     transcript: Transcript,
+    /// For files that tools read.
+    folder: tempfile::TempDir,
 }
 
 /// What a step's output is compared by.
@@ -38,15 +48,17 @@ pub enum Order {
 }
 
 impl Player {
-    pub fn new(server: Server) -> Player {
-        Player { server, transcript: Vec::new() }
+    pub fn new(subject: Subject) -> Result<Player> {
+        let folder = tempfile::Builder::new().prefix("ottla-compat-tools-").tempdir()?;
+        Ok(Player { subject, transcript: Vec::new(), folder })
     }
 
     pub fn finish(self) -> Transcript {
         self.transcript
     }
 
-    /// Runs a tool; `BOOTSTRAP` in the arguments is the server's address. The tool's exit code is part of what is compared.
+    /// Runs a tool; `BOOTSTRAP` in the arguments is the server's address, or those
+    /// of all brokers, and `CONTROLLERS` those of all controllers. The tool's exit code is part of what is compared.
     pub fn tool(&mut self, step: &str, order: Order, command: &str) -> Result<()> {
         self.tool_with_input(step, order, command, "")
     }
@@ -66,11 +78,7 @@ impl Player {
 
     /// Adds a step to the transcript.
     pub fn write_down(&mut self, step: &str, order: Order, output: &str) {
-        let address = self.server.address().to_string();
-        let port = address.rsplit(':').next().unwrap_or_default().to_string();
-        let data = self.server.data().display().to_string();
-        let names = [(address, "ADDRESS"), (data, "DATA"), (format!(":{port}"), ":PORT")];
-        let mut lines = normal::lines(output, &names);
+        let mut lines = normal::lines(output, &self.names());
         match order {
             Order::Kept => {}
             Order::Sorted => lines.sort(),
@@ -83,28 +91,111 @@ impl Player {
         self.transcript.push((step.to_string(), lines));
     }
 
+    /// Texts that only this subject has, and what they are called in a transcript.
+    fn names(&self) -> Vec<(String, &'static str)> {
+        let mut names = vec![(self.folder.path().display().to_string(), "FOLDER")];
+        let addresses = match &self.subject {
+            Subject::One(server) => {
+                names.push((server.data().display().to_string(), "DATA"));
+                vec![server.address().to_string()]
+            }
+            Subject::Several(cluster) => {
+                names.extend((0..cluster.count()).map(|node| (cluster.data(node).display().to_string(), "DATA")));
+                names.push((cluster.bootstrap(), "ADDRESSES"));
+                names.push((cluster.bootstrap_controllers(), "CONTROLLERS"));
+                let controllers = cluster.bootstrap_controllers();
+                names.extend(controllers.split(',').map(|address| (address.to_string(), "CONTROLLER")));
+                cluster.addresses()
+            }
+        };
+        for address in addresses {
+            let port = address.rsplit(':').next().unwrap_or_default().to_string();
+            names.extend([(address, "ADDRESS"), (format!(":{port}"), ":PORT")]);
+        }
+        names
+    }
+
     /// What a tool prints on both outputs, and its exit code.
     pub fn output(&self, command: &str, input: &str) -> Result<String> {
-        let mut words = command.split_whitespace().map(|word| word.replace("BOOTSTRAP", self.server.address()));
+        let (mut process, mut output) = self.start(command, input)?;
+        let status = process.wait(TOOL_LIMIT)?;
+        Ok(format!("{}\nexit code {}", text_of(&mut output)?, status.code().unwrap_or(-1)))
+    }
+
+    /// What a tool prints that would go on for ever, until it is killed.
+    pub fn output_within(&self, command: &str, time: Duration) -> Result<String> {
+        let (process, mut output) = self.start(command, "")?;
+        std::thread::sleep(time);
+        process.kill();
+        text_of(&mut output)
+    }
+
+    fn start(&self, command: &str, input: &str) -> Result<(Process, File)> {
+        let (brokers, controllers) = match &self.subject {
+            Subject::One(server) => (server.address().to_string(), String::new()),
+            Subject::Several(cluster) => (cluster.bootstrap(), cluster.bootstrap_controllers()),
+        };
+        let fill = |word: &str| word.replace("BOOTSTRAP", &brokers).replace("CONTROLLERS", &controllers);
+        let mut words = command.split_whitespace().map(fill);
         let mut command = kafka::tool(&words.next().context("no tool")?)?;
-        let mut output = tempfile::tempfile()?;
+        let output = tempfile::tempfile()?;
         command.args(words).stdin(source(input)?).stdout(output.try_clone()?).stderr(output.try_clone()?);
-        let status = Process::spawn("a tool", &mut command)?.wait(TOOL_LIMIT)?;
-        let mut text = String::new();
-        std::io::Seek::rewind(&mut output)?;
-        output.read_to_string(&mut text)?;
-        Ok(format!("{text}\nexit code {}", status.code().unwrap_or(-1)))
+        Ok((Process::spawn("a tool", &mut command)?, output))
+    }
+
+    /// A file for a tool to read.
+    pub fn file(&self, name: &str, text: &str) -> Result<PathBuf> {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, text)?;
+        Ok(path)
+    }
+
+    fn cluster(&mut self) -> Result<&mut Cluster> {
+        match &mut self.subject {
+            Subject::Several(cluster) => Ok(cluster),
+            Subject::One(_) => bail!("there is one node only"),
+        }
+    }
+
+    /// Waits until all replicas of the topic are in sync, as all nodes see it.
+    pub fn await_in_sync(&mut self, topic: &str, limit: Duration) -> Result<()> {
+        admin::await_in_sync(&self.cluster()?.addresses(), topic, limit)
+    }
+
+    /// Stops one node in good order.
+    pub fn stop_node(&mut self, node: usize) -> Result<()> {
+        self.cluster()?.stop(node)
+    }
+
+    /// Starts it again, and waits until it is ready.
+    pub fn start_node(&mut self, node: usize) -> Result<()> {
+        self.cluster()?.spawn(node)?;
+        self.cluster()?.await_ready()
     }
 
     /// Stops the server in good order; its files stay until the player goes.
     pub fn stop(&mut self) -> Result<()> {
-        self.server.stop()
+        match &mut self.subject {
+            Subject::One(server) => server.stop(),
+            Subject::Several(cluster) => cluster.stop_all(),
+        }
     }
 
     /// The files with this extension in the folders of this topic, in order.
     pub fn files(&self, topic: &str, extension: &str) -> Result<Vec<PathBuf>> {
-        crate::kill::files(&self.server.data(), topic, &[extension])
+        let data = match &self.subject {
+            Subject::One(server) => server.data(),
+            Subject::Several(cluster) => cluster.data(0),
+        };
+        crate::kill::files(&data, topic, &[extension])
     }
+}
+
+fn text_of(output: &mut File) -> Result<String> {
+    let mut text = String::new();
+    std::io::Seek::rewind(output)?;
+    output.read_to_string(&mut text)?;
+    Ok(text)
 }
 
 fn source(input: &str) -> Result<Stdio> {
