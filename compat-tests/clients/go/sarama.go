@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -16,7 +17,7 @@ type saramaClient struct {
 }
 
 func newSarama(bootstrap string) Client {
-	return &saramaClient{[]string{bootstrap}, map[Settings]sarama.SyncProducer{}}
+	return &saramaClient{strings.Split(bootstrap, ","), map[Settings]sarama.SyncProducer{}}
 }
 
 var saramaCodecs = map[string]sarama.CompressionCodec{

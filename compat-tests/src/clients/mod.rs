@@ -5,6 +5,7 @@
 
 mod catalogue;
 mod group;
+mod nodes;
 mod program;
 mod record;
 mod scenarios;
@@ -31,6 +32,9 @@ pub struct Arguments {
     /// The server to run them against.
     #[arg(long, value_enum, default_value = "ottla")]
     against: Against,
+    /// Three nodes for each client instead of one: leaders are killed and every node is restarted while it works.
+    #[arg(long)]
+    cluster: bool,
     /// How many clients run at a time, each with a server of its own.
     #[arg(long, default_value_t = 2)]
     jobs: usize,
@@ -39,7 +43,7 @@ pub struct Arguments {
 /// Runs every client asked for.
 pub fn run(arguments: &Arguments, report: &Report) -> anyhow::Result<()> {
     let mut prepared = Vec::new();
-    for client in chosen(&arguments.names)? {
+    for client in chosen(arguments)? {
         // One after the other: the clients of one language share a build, and compilers want all cores.
         match client.prepare() {
             Ok(commands) => prepared.push((client, commands)),
@@ -51,7 +55,7 @@ pub fn run(arguments: &Arguments, report: &Report) -> anyhow::Result<()> {
         for _ in 0..arguments.jobs.max(1) {
             scope.spawn(|| {
                 while let Some((client, commands)) = prepared.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    run_one(client, commands, arguments.against, report);
+                    run_one(client, commands, arguments, report);
                 }
             });
         }
@@ -59,22 +63,32 @@ pub fn run(arguments: &Arguments, report: &Report) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn run_one(client: &'static Client, prepared: &Prepared, against: Against, report: &Report) {
+fn run_one(client: &'static Client, prepared: &Prepared, arguments: &Arguments, report: &Report) {
     let start = Instant::now();
-    match Session::start(client, prepared, against, report) {
+    if arguments.cluster {
+        nodes::run_one(client, prepared, arguments.against, report);
+        println!("      {} took {:.1} s", client.name, start.elapsed().as_secs_f64());
+        return;
+    }
+    match Session::start(client, prepared, arguments.against, report) {
         Ok(mut session) => scenarios::run_all(&mut session),
         Err(error) => report.fail(format!("{} has a server", client.name), &error),
     }
     println!("      {} took {:.1} s", client.name, start.elapsed().as_secs_f64());
 }
 
-fn chosen(names: &[String]) -> anyhow::Result<Vec<&'static Client>> {
+fn chosen(arguments: &Arguments) -> anyhow::Result<Vec<&'static Client>> {
+    let names = &arguments.names;
     for name in names {
         if !CLIENTS.iter().any(|client| client.name.starts_with(name.as_str())) {
             let known: Vec<&str> = CLIENTS.iter().map(|client| client.name).collect();
             bail!("no client is called {name}; there are {}", known.join(", "));
         }
     }
-    let wanted = |client: &&Client| names.is_empty() || names.iter().any(|name| client.name.starts_with(name.as_str()));
+    let by_default = |client: &Client| !arguments.cluster || nodes::NAMES.contains(&client.name);
+    let wanted = |client: &&Client| match names.is_empty() {
+        true => by_default(client),
+        false => names.iter().any(|name| client.name.starts_with(name.as_str())),
+    };
     Ok(CLIENTS.iter().filter(wanted).collect())
 }

@@ -1,0 +1,161 @@
+//! One client over three nodes, of which leaders are killed and each is restarted: its application must notice nothing.
+//!
+//! An idempotent producer sends round after round, a member of a group reads along, and meanwhile nodes go and come. Offsets
+//! show that nothing is sent twice; an error in any answer fails the client.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, anyhow, ensure};
+use serde_json::json;
+
+use crate::clients::catalogue::{Client, Prepared};
+use crate::clients::program::Program;
+use crate::clients::record::{Record, numbered, records_of};
+use crate::clients::topic::{Sending, Topic};
+use crate::cluster::admin;
+use crate::cluster::network::Network;
+use crate::cluster::nodes::Cluster;
+use crate::report::Report;
+use crate::server::Against;
+
+/// The clients that this is for.
+pub const NAMES: &[&str] = &["java-4.3.1", "rdkafka", "franz-go", "sarama"];
+
+const NODES: usize = 3;
+const PARTITIONS: usize = 4;
+const KILLS: usize = 3;
+const ROUND_COUNT: usize = 20;
+const TOPIC: &str = "carried-on";
+const GROUP: &str = "readers-along";
+const WHOLE_LIMIT: Duration = Duration::from_secs(90);
+/// Time under load between faults, and in which a dead node stays away.
+const CALM: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_millis(20);
+/// Between rounds: sarama's member commits every record by itself, and must keep up.
+const ROUND_PAUSE: Duration = Duration::from_millis(150);
+/// A member's session and a rebalance may pass before it reads on.
+const READ_LIMIT: Duration = Duration::from_secs(60);
+
+pub fn run_one(client: &'static Client, prepared: &Prepared, against: Against, report: &Report) {
+    let sentence = format!(
+        "{} sends once and reads everything, without an error, while {KILLS} leaders are killed and every node is restarted",
+        client.name
+    );
+    report.check(sentence, carry_on(client, prepared, against));
+}
+
+fn carry_on(client: &'static Client, prepared: &Prepared, against: Against) -> Result<()> {
+    let mut cluster = Cluster::start(against, NODES, Network::Loopback, &["min.insync.replicas=2"])?;
+    let addresses = cluster.addresses();
+    let created = admin::create_topic(&addresses[0], TOPIC, i32::try_from(PARTITIONS)?, i16::try_from(NODES)?, &[])?;
+    created.map_err(|error| anyhow!("CreateTopics answers error {error}"))?;
+    admin::await_in_sync(&addresses, TOPIC, WHOLE_LIMIT)?;
+    let logs = tempfile::Builder::new().prefix("ottla-compat-client-").tempdir()?;
+    let start = |role: &str| {
+        let log = logs.path().join(format!("{role}.log"));
+        Program::start(client, prepared.command(), &cluster.bootstrap(), &log)
+    };
+    let (mut producer, mut member) = (start("producer")?, start("member")?);
+    member.tell(&json!({"do": "join", "group": GROUP, "topic": TOPIC}))?;
+    let mut topic = Topic::unknown(TOPIC, PARTITIONS);
+    let is_over = AtomicBool::new(false);
+    let read = std::thread::scope(|scope| {
+        let sending = scope.spawn(|| send(&mut producer, &mut topic, &is_over));
+        let (counted, count) = std::sync::mpsc::channel();
+        let reading = scope.spawn(move || read_along(&mut member, &count));
+        let disturbed = disturb(&mut cluster);
+        is_over.store(true, Ordering::SeqCst);
+        let sent = sending.join().map_err(|_| anyhow!("the sender panicked"))?;
+        // Without a count the reader ends at once.
+        let _ = sent.as_ref().map(|sent| counted.send(*sent));
+        drop(counted);
+        let read = reading.join().map_err(|_| anyhow!("the reader panicked"))?;
+        disturbed.context("the cluster")?;
+        sent.context("the producer")?;
+        read.context("the member")
+    })?;
+    compare(&topic, &read)?;
+    topic.read_all(&mut producer)
+}
+
+/// Rounds until it is over, and one more; how many records.
+fn send(producer: &mut Program, topic: &mut Topic, is_over: &AtomicBool) -> Result<usize> {
+    let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?;
+    for round in 0.. {
+        let is_last = is_over.load(Ordering::SeqCst);
+        let how = Sending::safely(producer.client);
+        topic.send(producer, how, numbered(&format!("round {round}"), ROUND_COUNT, PARTITIONS, now))?;
+        if is_last {
+            break;
+        }
+        std::thread::sleep(ROUND_PAUSE);
+    }
+    Ok(topic.count())
+}
+
+/// All that the member read, by partition and offset, until it has as many as `count` says.
+fn read_along(
+    member: &mut Program,
+    count: &std::sync::mpsc::Receiver<usize>,
+) -> Result<BTreeMap<(usize, i64), Record>> {
+    let mut read = BTreeMap::new();
+    let mut end: Option<(usize, Instant)> = None;
+    loop {
+        if end.is_none() {
+            match count.try_recv() {
+                Ok(count) => end = Some((count, Instant::now() + READ_LIMIT)),
+                Err(std::sync::mpsc::TryRecvError::Disconnected) => return Ok(read),
+                Err(std::sync::mpsc::TryRecvError::Empty) => {}
+            }
+        }
+        while let Some(answer) = member.poll()? {
+            for record in records_of(&answer)? {
+                let place = (record.partition, record.offset);
+                // After a rebalance a member may read again what it had not committed.
+                if let Some(before) = read.insert(place, record.clone()) {
+                    ensure!(before == record, "two records at {place:?}: {before:?} and {record:?}");
+                }
+            }
+        }
+        if let Some((count, until)) = end {
+            if read.len() >= count {
+                return Ok(read);
+            }
+            ensure!(Instant::now() < until, "{} of {count} records after {} s", read.len(), READ_LIMIT.as_secs());
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+fn disturb(cluster: &mut Cluster) -> Result<()> {
+    let addresses = cluster.addresses();
+    for kill in 0..KILLS {
+        std::thread::sleep(CALM);
+        let view = admin::look_anywhere(&addresses, Some(TOPIC))?;
+        let partition = i32::try_from(kill % PARTITIONS)?;
+        let leader = cluster.with_id(view.partitions[&partition].leader).context("no leader")?;
+        cluster.kill(leader);
+        std::thread::sleep(CALM);
+        cluster.spawn(leader)?;
+        cluster.await_ready()?;
+        admin::await_in_sync(&addresses, TOPIC, WHOLE_LIMIT)?;
+    }
+    for node in 0..cluster.count() {
+        std::thread::sleep(CALM);
+        cluster.stop(node)?;
+        cluster.spawn(node)?;
+        cluster.await_ready()?;
+        admin::await_in_sync(&addresses, TOPIC, WHOLE_LIMIT)?;
+    }
+    Ok(())
+}
+
+fn compare(topic: &Topic, read: &BTreeMap<(usize, i64), Record>) -> Result<()> {
+    for sent in topic.sent_after(0) {
+        let found = read.get(&(sent.partition, sent.offset));
+        ensure!(found == Some(sent), "sent {sent:?}, read {found:?}");
+    }
+    Ok(())
+}
