@@ -51,6 +51,8 @@ struct Session {
     /// What all others must have read before it may stop: the records that moved its leaders.
     shutdown_offset: Option<Offset>,
     is_probed: bool,
+    /// Not heard of since this controller is in charge. What unseated the one before may have taken brokers with it.
+    is_unheard: bool,
     /// Its process is gone, or has leave to go: its id is free for the next one before the timeout is over.
     has_ended: bool,
 }
@@ -69,12 +71,15 @@ impl Sessions {
     }
 
     /// A new controllership: every broker has its whole timeout before it, and a fenced one must have read what is there now.
+    /// Each is probed at once, unless it is heard of first: a broker that died with the controller before is found without
+    /// waiting for heartbeats that it cannot miss twice yet.
     pub fn restart(&mut self, now: Now, image: &Image) {
         self.sessions.clear();
         self.last_tick_ms = None;
         for broker in image.brokers() {
             self.register(now, broker.id, broker.epoch, image.last_applied());
         }
+        self.sessions.values_mut().for_each(|session| session.is_unheard = true);
     }
 
     /// A broker was registered by records that end at this offset of the metadata.
@@ -86,6 +91,7 @@ impl Sessions {
             required_offset,
             shutdown_offset: None,
             is_probed: false,
+            is_unheard: false,
             has_ended: false,
         };
         self.sessions.insert(id, session);
@@ -102,6 +108,7 @@ impl Sessions {
         session.last_contact_ms = session.last_contact_ms.max(now.monotonic_ms);
         session.metadata_offset = session.metadata_offset.max(metadata_offset);
         session.is_probed = false;
+        session.is_unheard = false;
         session.has_ended = false;
     }
 
@@ -154,7 +161,7 @@ impl Sessions {
             let key = (broker.id, session.broker_epoch);
             if silence_ms >= self.options.session_timeout_ms {
                 due.to_fence.push(key);
-            } else if silence_ms >= probe_after_ms && !session.is_probed {
+            } else if (silence_ms >= probe_after_ms || session.is_unheard) && !session.is_probed {
                 session.is_probed = true;
                 due.to_probe.push(key);
             }

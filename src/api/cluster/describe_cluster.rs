@@ -38,7 +38,7 @@ impl Api for DescribeCluster {
         let image = cx.broker.image();
         let wanted = match wanted(request.endpoint_type, cx.connection.roles) {
             Ok(wanted) => wanted,
-            Err(refusal) => return Reply::Now(refusal),
+            Err((code, message)) => return Reply::Now(refusal(code, message)),
         };
         let (controller_id, nodes) = match wanted {
             EndpointType::Broker => {
@@ -66,13 +66,13 @@ impl Api for DescribeCluster {
 
 /// What is asked for, if it is asked where it can be answered: Kafka's brokers do not speak of controllers, nor controllers of
 /// brokers. A listener of ours that is both does both.
-fn wanted(endpoint_type: i8, roles: Roles) -> Result<EndpointType, DescribeClusterResponse> {
+fn wanted(endpoint_type: i8, roles: Roles) -> Result<EndpointType, (ErrorCode, String)> {
     let (wanted, role, here) = match endpoint_type {
         1 => (EndpointType::Broker, Roles::CLIENT, "CONTROLLER"),
         2 => (EndpointType::Controller, Roles::CONTROLLER, "BROKER"),
         other => {
             let message = format!("Unsupported endpoint type {other}");
-            return Err(refusal(ErrorCode::UnsupportedEndpointType, message));
+            return Err((ErrorCode::UnsupportedEndpointType, message));
         }
     };
     if roles.meet(role) {
@@ -81,7 +81,7 @@ fn wanted(endpoint_type: i8, roles: Roles) -> Result<EndpointType, DescribeClust
     let there = if here == "BROKER" { "CONTROLLER" } else { "BROKER" };
     let message =
         format!("The request was sent to an endpoint of type {here}, but we wanted an endpoint of type {there}");
-    Err(refusal(ErrorCode::MismatchedEndpointType, message))
+    Err((ErrorCode::MismatchedEndpointType, message))
 }
 
 /// The voters, at the addresses by which they know each other (`ControllerRegistrationsPublisher.describeClusterControllers`).
