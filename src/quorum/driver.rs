@@ -62,7 +62,7 @@ impl Driver {
         };
         // Whoever may lead next need not wait until this node is missed.
         let metrics = core.metrics();
-        if is_orderly && core.is_active(&metrics, clock::instant()) && !others(&metrics).is_empty() {
+        if is_orderly && core.is_active(&metrics, clock::instant()) && voters(&metrics).len() > 1 {
             hand_over(&core, &metrics).await;
         }
     }

@@ -434,6 +434,7 @@ async fn run(prepared: Prepared, started: oneshot::Sender<Result<Arc<Core>, Stri
 async fn start_consensus(prepared: Prepared) -> Result<Arc<Core>, String> {
     let Prepared { options, identity, me, log, machine, published } = prepared;
     let QuorumOptions { timing, endpoint, cluster_id, formation, snapshot_entries, .. } = options;
+    let timing = timing.workable();
     let peers = Arc::new(Peers::new(me, identity, endpoint, timing, cluster_id, Arc::clone(&published)));
     let config = Arc::new(config(snapshot_entries, &timing));
     let network = Network { peers: Arc::clone(&peers) };

@@ -71,6 +71,25 @@ impl Default for Timing {
     }
 }
 
+impl Timing {
+    /// The same where it can work; patience that is less than what it waits for is raised. No setting may leave a cluster that
+    /// never has a leader.
+    pub fn workable(self) -> Timing {
+        let request_timeout = self.request_timeout.max(self.heartbeat);
+        let lease = self.lease.max(self.heartbeat);
+        let suspicion = self.suspicion.max(lease + Duration::from_millis(1));
+        let fetch_timeout = self.fetch_timeout.max(2 * suspicion);
+        Timing {
+            request_timeout,
+            lease,
+            suspicion,
+            fetch_timeout,
+            election_timeout: self.election_timeout.max(lease),
+            ..self
+        }
+    }
+}
+
 /// How to start.
 pub struct QuorumOptions {
     /// The quorum's own directory; created when it is not there.
@@ -97,5 +116,26 @@ impl QuorumOptions {
 impl std::fmt::Display for Endpoint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}://{}", self.listener, self.address)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patience_is_raised_to_what_it_waits_for_and_else_left_alone() {
+        assert_eq!(Timing::default().workable(), Timing::default());
+        let none = Duration::ZERO;
+        let least = Timing { request_timeout: none, fetch_timeout: none, election_timeout: none, ..Timing::default() };
+        let expected = Timing {
+            request_timeout: Duration::from_millis(150),
+            fetch_timeout: Duration::from_millis(800),
+            election_timeout: Duration::from_millis(300),
+            ..Timing::default()
+        };
+        assert_eq!(least.workable(), expected);
+        let leased = Timing { lease: Duration::from_secs(30), ..Timing::default() };
+        assert!(leased.workable().suspicion > leased.lease);
     }
 }

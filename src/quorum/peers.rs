@@ -29,6 +29,9 @@ const TIMEOUT_PER_MIB: Duration = Duration::from_millis(500);
 /// A second node under an id is told from one that got a new directory by the other one having spoken so lately.
 const ALIVE: Duration = Duration::from_secs(3);
 
+/// The pause between two lines of the log about nodes that are refused.
+const COMPLAIN: Duration = Duration::from_secs(10);
+
 /// Connections that are kept beside those to members, for addresses of the configuration.
 const LINKS_MAX: usize = 64;
 
@@ -98,6 +101,7 @@ pub struct Peers {
     acks: Mutex<BTreeMap<Voter, Ack>>,
     heard: Mutex<Option<Heard>>,
     seen: Mutex<BTreeMap<Voter, Seen>>,
+    complained_at: Mutex<Option<Instant>>,
 }
 
 impl Peers {
@@ -122,6 +126,7 @@ impl Peers {
             acks: Mutex::default(),
             heard: Mutex::default(),
             seen: Mutex::default(),
+            complained_at: Mutex::default(),
         }
     }
 
@@ -193,7 +198,7 @@ impl Peers {
         ack.sent_at = ack.sent_at.max(sent_at);
         ack.matching = ack.matching.max(matching);
         if ack.matching >= committed {
-            ack.caught_up_at = Some(clock::instant());
+            ack.caught_up_at = Some(ack.sent_at);
         }
     }
 
@@ -271,6 +276,17 @@ impl Peers {
             seen.insert(from, Seen { directory_id, at });
         }
         is_other
+    }
+
+    /// Whether the log may tell once more of a node that asks and has no right to: it will ask again at once.
+    pub fn may_complain(&self) -> bool {
+        let now = clock::instant();
+        let mut complained_at = self.complained_at.lock();
+        let may = complained_at.is_none_or(|at| now - at >= COMPLAIN);
+        if may {
+            *complained_at = Some(now);
+        }
+        may
     }
 
     /// Whether a member has acknowledged lately.

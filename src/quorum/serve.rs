@@ -46,12 +46,16 @@ async fn answer_request(core: &Core, request: Request) -> Answer {
     }
     let ours = core.peers.cluster_id();
     if !ours.is_empty() && !cluster_id.is_empty() && ours != cluster_id {
-        tracing::warn!(node = %from.node_id, theirs = cluster_id, ours, "a node of another cluster asks, and is refused");
+        if core.peers.may_complain() {
+            tracing::warn!(node = %from.node_id, theirs = cluster_id, ours, "a node of another cluster asks, and is refused");
+        }
         return Answer::Refused(Refusal::OtherCluster(ours));
     }
     if core.peers.is_duplicate(from, from_directory) {
-        let node_id = from.node_id;
-        tracing::error!(%node_id, directory = %from_directory, "two nodes have this id: give one of them another node.id");
+        if core.peers.may_complain() {
+            let node_id = from.node_id;
+            tracing::error!(%node_id, directory = %from_directory, "two nodes have this id: give one of them another node.id");
+        }
         return Answer::Refused(Refusal::DuplicateNode);
     }
     match question {
