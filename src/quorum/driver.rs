@@ -70,6 +70,9 @@ impl Driver {
     async fn drive(&mut self) {
         let core = Arc::clone(&self.core);
         let (mut server, mut data) = (core.raft.server_metrics(), core.raft.data_metrics());
+        if server.borrow().membership_config.log_id().is_some() {
+            tokio::spawn(check_joined(Arc::clone(&core)));
+        }
         loop {
             let metrics = server.borrow_and_update().clone();
             data.mark_unchanged();
@@ -335,26 +338,8 @@ impl Driver {
                     rest.extend(endpoint_of(&openraft::BasicNode::new(leader)).map(|endpoint| endpoint.address));
                 }
                 Ok(_) => {}
-                Err(error) => self.on_refusal(&address, &error),
+                Err(error) => on_refusal(&core, &address, &error),
             }
-        }
-    }
-
-    /// What a refusal means for a node that is in no quorum: it may be one that lasts.
-    fn on_refusal(&self, address: &Address, error: &AskError) {
-        let AskError::Refused(refusal) = error else { return };
-        let core = &self.core;
-        match refusal {
-            Refusal::OtherCluster(theirs) => core.peers.die(format!(
-                "the quorum at {address} is of cluster {theirs}, and the directory of this node of cluster {}: \
-                 correct the address, or start with an empty directory",
-                core.peers.cluster_id()
-            )),
-            Refusal::DuplicateNode => core.peers.die(format!(
-                "the quorum at {address} has another live node {}: give this one another node.id",
-                core.peers.me.node_id
-            )),
-            Refusal::WrongNode | Refusal::Busy(_) | Refusal::Malformed(_) => {}
         }
     }
 
@@ -376,7 +361,7 @@ impl Driver {
         };
         let answers = survey_addresses(&core, &addresses).await;
         for (address, error) in answers.iter().filter_map(|(address, answer)| Some((address, answer.as_ref().err()?))) {
-            self.on_refusal(address, error);
+            on_refusal(&core, address, error);
         }
         let outlooks: Vec<Outlook> = answers.into_iter().filter_map(|(_, answer)| answer.ok()).collect();
         if judge_forming(addresses.len() + 1, &outlooks) != Forming::Form || core.peers.heard().is_some() {
@@ -428,6 +413,35 @@ impl Driver {
             && !is_static(&metrics.membership_config)
             && !self.core.log.is_waiting()
             && !voters(metrics).contains(&self.core.peers.me)
+    }
+}
+
+/// What a refusal means for a node that wants to join: it may be one that lasts.
+fn on_refusal(core: &Core, address: &Address, error: &AskError) {
+    let AskError::Refused(refusal) = error else { return };
+    match refusal {
+        Refusal::OtherCluster(theirs) => core.peers.die(format!(
+            "the quorum at {address} is of cluster {theirs}, and the directory of this node of cluster {}: \
+             correct the address, or start with an empty directory",
+            core.peers.cluster_id()
+        )),
+        Refusal::DuplicateNode => core.peers.die(format!(
+            "the quorum at {address} has another live node {}: give this one another node.id",
+            core.peers.me.node_id
+        )),
+        Refusal::WrongNode | Refusal::Busy(_) | Refusal::Malformed(_) => {}
+    }
+}
+
+/// Asks those whom a node is told to join, when its directory is part of a quorum already, whether that is theirs.
+async fn check_joined(core: Arc<Core>) {
+    let Formation::Join { addresses, .. } = &core.formation else { return };
+    let own = &core.peers.endpoint.address;
+    let others: Vec<Address> = addresses.iter().filter(|address| *address != own).cloned().collect();
+    for (address, answer) in survey_addresses(&core, &others).await {
+        if let Err(error) = answer {
+            on_refusal(&core, &address, &error);
+        }
     }
 }
 

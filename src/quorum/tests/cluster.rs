@@ -419,6 +419,15 @@ fn a_node_of_another_cluster_is_refused_with_what_to_do() {
         let reason = cluster.quorum(2).died().await;
         assert!(reason.contains("of cluster ours") && reason.contains("empty directory"), "{reason}");
         cluster.kill(2).await;
+        // So is a directory that has been a cluster of its own.
+        cluster.wipe(2);
+        cluster.start(2, Formation::Standalone).await;
+        let created = Record::ClusterCreated { cluster_id: "theirs".into() };
+        cluster.quorum(2).submit(vec![created]).await.expect("committed");
+        cluster.kill(2).await;
+        cluster.start(2, cluster.join(1, false)).await;
+        let reason = cluster.quorum(2).died().await;
+        assert!(reason.contains("of cluster ours") && reason.contains("of cluster theirs"), "{reason}");
         cluster.stop_all().await;
     });
 }
