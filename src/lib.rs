@@ -18,7 +18,7 @@ pub mod quorum;
 pub mod quota;
 pub mod security;
 pub mod server;
-#[cfg(feature = "sim")]
+#[cfg(any(feature = "sim", test))]
 pub mod sim;
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ mod record_batch;
 mod report;
 mod server;
 mod shapes;
+mod simulation;
 mod tools;
 mod verify;
 mod wire;
@@ -62,6 +63,8 @@ enum Suite {
     Failover(failover::Arguments),
     /// Kafka's command-line tools, their output compared with what they print against Apache Kafka.
     Tools(tools::Arguments),
+    /// Clusters in simulated time, with everything that can go wrong.
+    Simulation(simulation::Arguments),
     /// Everything: formatting, lints, unit tests, then every suite.
     Verify,
 }
@@ -80,6 +83,7 @@ impl Suite {
             Suite::Cluster(arguments) => cluster::run(arguments, report),
             Suite::Failover(arguments) => failover::run(arguments, report),
             Suite::Tools(arguments) => tools::run(arguments, report),
+            Suite::Simulation(arguments) => simulation::run(arguments, report),
             Suite::Verify => verify::run(report),
         }
     }

@@ -10,8 +10,16 @@ use crate::report::Report;
 use crate::{Cli, cache};
 
 /// The suites that `verify` runs, cheapest first, by the name of their sub-command.
-pub const SUITES: &[&[&str]] =
-    &[&["generate-shapes", "--check"], &["fuzz"], &["hostile"], &["kill"], &["tools"], &["differential"], &["clients"]];
+pub const SUITES: &[&[&str]] = &[
+    &["generate-shapes", "--check"],
+    &["fuzz"],
+    &["hostile"],
+    &["simulation"],
+    &["kill"],
+    &["tools"],
+    &["differential"],
+    &["clients"],
+];
 
 /// Runs everything; a suite that cannot run counts as one failure and the next one still runs.
 pub fn run(report: &Report) -> anyhow::Result<()> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::process::{Child, Command, Stdio};
 
-use super::Options;
+use super::command::Options;
 
 /// Runs `options.count` seeds from `options.seed` on; answers how many failed.
 pub fn run(options: &Options) -> anyhow::Result<usize> {

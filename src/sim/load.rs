@@ -12,14 +12,15 @@ use super::client::{Client, Failed, GROUP};
 use super::history::{History, Partition, Sent};
 use crate::io::simulated::{self, Host};
 use crate::model::{ErrorCode, LeaderEpoch, ProducerEpoch, ProducerId, Sequence};
+use crate::protocol::message::alter_partition_reassignments_request::{ReassignablePartition, ReassignableTopic};
 use crate::protocol::message::create_topics_request::CreatableTopic;
 use crate::protocol::message::fetch_request::{FetchPartition, FetchTopic};
 use crate::protocol::message::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
 use crate::protocol::message::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
 use crate::protocol::message::produce_request::{PartitionProduceData, TopicProduceData};
 use crate::protocol::message::{
-    CreateTopicsRequest, FetchRequest, GroupId, InitProducerIdRequest, OffsetCommitRequest, OffsetFetchRequest,
-    ProduceRequest, StrBytes, TopicName, WireBrokerId, WireProducerId,
+    AlterPartitionReassignmentsRequest, CreateTopicsRequest, FetchRequest, GroupId, InitProducerIdRequest,
+    OffsetCommitRequest, OffsetFetchRequest, ProduceRequest, StrBytes, TopicName, WireBrokerId, WireProducerId,
 };
 use crate::protocol::record_batch::BatchIter;
 use crate::protocol::records::{RecordBatchBuilder, RecordIter};
@@ -29,6 +30,9 @@ pub const TOPIC: &str = "data";
 pub const PARTITIONS: [Partition; 2] = [(TOPIC, 0), (TOPIC, 1)];
 /// Producers, spread over the partitions.
 pub const PRODUCERS: u32 = 4;
+
+/// Replicas of a partition, where there are so many nodes.
+const REPLICAS_MAX: usize = 3;
 
 /// Before the next try.
 const RETRY: Duration = Duration::from_millis(50);
@@ -40,12 +44,18 @@ const FETCH_BYTES: i32 = 1 << 16;
 pub struct Load {
     pub node_count: i32,
     pub history: Arc<History>,
+    is_calm: AtomicBool,
     is_over: AtomicBool,
 }
 
 impl Load {
     pub fn new(node_count: i32, history: Arc<History>) -> Arc<Load> {
-        Arc::new(Load { node_count, history, is_over: AtomicBool::new(false) })
+        Arc::new(Load { node_count, history, is_calm: AtomicBool::new(false), is_over: AtomicBool::new(false) })
+    }
+
+    /// Has partitions stay where they are.
+    pub fn calm_down(&self) {
+        self.is_calm.store(true, Ordering::Relaxed);
     }
 
     /// Has producers and consumers end when their requests are answered.
@@ -84,6 +94,28 @@ pub async fn create_topic(load: Arc<Load>, host: Arc<Host>) -> turmoil::Result {
         }
         tokio::time::sleep(RETRY).await;
     }
+}
+
+/// Moves partitions: now and then one gets other replicas, or the same in another order.
+pub async fn reassign(load: Arc<Load>, host: Arc<Host>) -> turmoil::Result {
+    host.enter();
+    let client = Client::new(load.node_count);
+    while !load.is_calm.load(Ordering::Relaxed) {
+        tokio::time::sleep(Duration::from_millis(1_000 + simulated::next_random() % 4_000)).await;
+        let (topic, index) = PARTITIONS[usize::try_from(simulated::next_random() % 2)?];
+        let mut nodes: Vec<i32> = (1..=load.node_count).collect();
+        for place in (1..nodes.len()).rev() {
+            nodes.swap(place, usize::try_from(simulated::next_random())? % (place + 1));
+        }
+        let replicas = nodes.into_iter().take(REPLICAS_MAX).map(WireBrokerId).collect();
+        let partition = ReassignablePartition::default().with_partition_index(index).with_replicas(Some(replicas));
+        let name = TopicName(StrBytes::from_static_str(topic));
+        let topic = ReassignableTopic::default().with_name(name).with_partitions(vec![partition]);
+        let request = AlterPartitionReassignmentsRequest::default().with_timeout_ms(1_000).with_topics(vec![topic]);
+        // Whether it is taken up or not: what is promised to clients stays the same.
+        let _ = client.ask_any(&request, 0).await;
+    }
+    Ok(())
 }
 
 /// An idempotent producer: one batch of a few records after the other, each until it is acknowledged.

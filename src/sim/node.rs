@@ -27,7 +27,6 @@ pub struct Node {
     disk: Mutex<SimDisk>,
     broker: Mutex<Weak<Broker>>,
     stop: Notify,
-    is_starting: AtomicBool,
     is_stopping: AtomicBool,
 }
 
@@ -48,7 +47,6 @@ impl Node {
             disk: Mutex::new(SimDisk::new()),
             broker: Mutex::default(),
             stop: Notify::new(),
-            is_starting: AtomicBool::new(false),
             is_stopping: AtomicBool::new(false),
         })
     }
@@ -78,7 +76,6 @@ impl Node {
 
     /// The process is gone; what it wrote is still in the page cache.
     pub fn forget_broker(&self) {
-        self.is_starting.store(false, Ordering::Relaxed);
         *self.broker.lock() = Weak::new();
     }
 
@@ -86,11 +83,6 @@ impl Node {
     pub fn stop(&self) {
         self.is_stopping.store(true, Ordering::Relaxed);
         self.stop.notify_one();
-    }
-
-    /// Whether a server runs on it that cannot be looked at yet: it has not come to its ready line.
-    pub fn is_starting(&self) -> bool {
-        self.is_starting.load(Ordering::Relaxed)
     }
 
     /// Whether it was asked to stop and has not been started since.
@@ -102,7 +94,6 @@ impl Node {
     pub async fn serve(self: Arc<Node>, history: Arc<History>) -> turmoil::Result {
         self.host.enter();
         self.is_stopping.store(false, Ordering::Relaxed);
-        self.is_starting.store(true, Ordering::Relaxed);
         let disk = self.disk.lock().clone();
         let ground = Ground { clock: Arc::new(SimClock::new(&self.host)), disk: Arc::new(disk) };
         let running = match Server::start_on(ground, self.settings.clone()).await {
@@ -113,7 +104,6 @@ impl Node {
             }
         };
         *self.broker.lock() = Arc::downgrade(running.broker());
-        self.is_starting.store(false, Ordering::Relaxed);
         // What woke an earlier life does not end this one.
         while !self.is_stopping() {
             self.stop.notified().await;

@@ -130,6 +130,10 @@ impl Run<'_> {
     fn start_clients(&mut self) {
         let creator = load::create_topic(Arc::clone(&self.load), self.new_host());
         self.sim.client("creator", creator);
+        if self.load.node_count > 1 {
+            let mover = load::reassign(Arc::clone(&self.load), self.new_host());
+            self.sim.client("mover", mover);
+        }
         for producer in 0..PRODUCERS {
             let life = load::produce(Arc::clone(&self.load), self.new_host(), producer);
             self.sim.client(format!("producer-{producer}"), life);
@@ -234,6 +238,7 @@ impl Run<'_> {
 
     fn heal(&mut self) {
         self.trace.line("heal");
+        self.load.calm_down();
         for from in 1..=self.load.node_count {
             for to in 1..=self.load.node_count {
                 if from < to {

@@ -5,7 +5,7 @@
 //! - A replica never loses what lies below its high watermark, not even by a power cut.
 //! - A record that was acknowledged is on stable storage on every in-sync replica, and on at least min ISR of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::history::{History, Partition};
@@ -32,6 +32,8 @@ pub struct Watch {
     committed: BTreeMap<Key, BTreeMap<i64, (u32, i32)>>,
     replicas: BTreeMap<(i32, Key), Seen>,
     newest: Option<Arc<Image>>,
+    /// Nodes that were seen in their present or last life. One that starts replicates before it says that it is ready.
+    looked_at: BTreeSet<i32>,
     /// What was acknowledged and could not be checked yet.
     unchecked: Vec<(Partition, i64)>,
     /// The image of each node that was looked at.
@@ -56,6 +58,7 @@ impl Watch {
     pub fn look(&mut self, nodes: &[Arc<Node>], history: &History, trace: &mut Trace) {
         for node in nodes {
             let Some(broker) = node.broker() else { continue };
+            self.looked_at.insert(node.id);
             self.look_at_image(node.id, broker.image(), history, trace);
             let mut replicas = broker.replicas().all();
             replicas.sort_by_key(|replica| replica.topic_partition().clone());
@@ -65,11 +68,10 @@ impl Watch {
                 }
             }
         }
-        let starting: Vec<i32> = nodes.iter().filter(|node| node.is_starting()).map(|node| node.id).collect();
         let mut acked = std::mem::take(&mut self.unchecked);
         acked.extend(history.take_fresh());
         for (partition, offset) in acked {
-            match self.check_durable(partition, offset, &starting) {
+            match self.check_durable(partition, offset) {
                 Ok(true) => {}
                 Ok(false) => self.unchecked.push((partition, offset)),
                 Err(broken) => history.violate(format!("{}-{}: {broken}", partition.0, partition.1)),
@@ -80,6 +82,7 @@ impl Watch {
     /// A node has begun anew: it reads its log again, and is compared again.
     pub fn on_start(&mut self, node: i32) {
         self.images.remove(&node);
+        self.looked_at.remove(&node);
         for (_, seen) in self.replicas.range_mut((node, (TopicId::ZERO, 0))..).take_while(|((id, _), _)| *id == node) {
             seen.compared = 0;
         }
@@ -91,6 +94,10 @@ impl Watch {
         }
         for (topic, index, partition) in image.partitions() {
             let key = ((topic.id, index.0), partition.leader_epoch.0);
+            if !partition.replicas.contains(&BrokerId(node)) {
+                // What it holds may go, and begins anew if it comes back.
+                self.replicas.remove(&(node, key.0));
+            }
             if partition.leader.0 < 0 {
                 continue;
             }
@@ -144,8 +151,8 @@ impl Watch {
         Ok(())
     }
 
-    /// False when a member of the ISR cannot be looked at yet: it replicates before it says that it is ready.
-    fn check_durable(&self, (topic, index): Partition, offset: i64, starting: &[i32]) -> Result<bool, String> {
+    /// False when a member of the ISR has not been looked at in this life: what it holds is checked when it shows itself.
+    fn check_durable(&self, (topic, index): Partition, offset: i64) -> Result<bool, String> {
         let image = self.newest.as_ref().ok_or("there is no image")?;
         let topic = image.topic(topic).ok_or("there is no topic")?;
         let partition = topic.partition(PartitionIndex(index)).ok_or("there is no partition")?;
@@ -154,7 +161,7 @@ impl Watch {
             seen.map_or(0, |seen| seen.durable_end)
         };
         if let Some(behind) = partition.isr.iter().find(|broker| durable_end(broker) <= offset) {
-            if starting.contains(&behind.0) {
+            if !self.looked_at.contains(&behind.0) {
                 return Ok(false);
             }
             let end = durable_end(behind);
