@@ -25,9 +25,16 @@ use crate::io::threads::{self, Service};
 use crate::io::{clock, random};
 use crate::metadata::{Endpoint, Image};
 use crate::model::{ErrorCode, Now};
+use crate::peer::{Address, Link, LinkOptions};
 use crate::protocol::message::broker_registration_request::{Feature, Listener};
-use crate::protocol::message::{BrokerHeartbeatRequest, BrokerRegistrationRequest, StrBytes, WireBrokerId};
+use crate::protocol::message::{
+    BrokerHeartbeatRequest, BrokerRegistrationRequest, DescribeClusterRequest, StrBytes, WireBrokerId,
+};
 
+/// How long a server that is to be joined may take to say which cluster it belongs to.
+const FOREIGN_TIMEOUT: Duration = Duration::from_millis(500);
+/// `EndpointType.CONTROLLER` of DescribeCluster, which every listener for controllers answers.
+const CONTROLLERS: i8 = 2;
 /// How long one try to register may take.
 const REGISTRATION_TRY: Duration = Duration::from_secs(1);
 /// The pause before a registration that was refused is tried again.
@@ -136,6 +143,27 @@ impl Broker {
                 }
             }
         }
+    }
+
+    /// Refuses a node that has metadata of its own, alone, and is told to join another cluster: it would serve that metadata
+    /// while its owner takes it for a part of the other one. A server that does not answer proves nothing.
+    pub(super) async fn check_joined_cluster(&self) -> Result<(), StartError> {
+        let voters = self.quorum().voters();
+        let own = self.image().cluster_id().to_string();
+        if own.is_empty() || voters.len() != 1 || !voters.contains_key(&self.node_id()) {
+            return Ok(());
+        }
+        let request = DescribeClusterRequest::default().with_endpoint_type(CONTROLLERS);
+        for server in self.settings().bootstrap_servers() {
+            let address = Address { host: server.host, port: server.port };
+            let link = Link::new(LinkOptions::new(address.clone(), format!("broker-{}", self.node_id())));
+            let Ok(answer) = link.call(&request, 2, FOREIGN_TIMEOUT).await else { continue };
+            let theirs = answer.cluster_id.to_string();
+            if answer.error_code == ErrorCode::None.code() && !theirs.is_empty() && theirs != own {
+                return Err(StartError::OtherQuorum { own, server: address.to_string(), theirs });
+            }
+        }
+        Ok(())
     }
 
     fn missing_for_a_controller(&self) -> String {

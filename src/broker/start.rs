@@ -83,6 +83,11 @@ pub enum StartError {
     Quorum(#[from] quorum::StartError),
     #[error("this broker is not admitted: {0}")]
     Refused(String),
+    #[error(
+        "this node is the only voter of cluster {own}, and {server} belongs to cluster {theirs}: to join that one, choose an \
+         empty log.dirs; to go on alone, leave controller.quorum.bootstrap.servers (--join) away"
+    )]
+    OtherQuorum { own: String, server: String, theirs: String },
     #[error("a thread cannot be started: {0}")]
     Thread(#[from] std::io::Error),
     #[error("{path} belongs to cluster {found}, and the metadata to {expected}")]
@@ -211,6 +216,7 @@ impl Broker {
     async fn join_cluster(self: &Arc<Broker>, found: &mut [Directory]) -> Result<(), StartError> {
         self.wait_for_controller().await;
         check_cluster(found, &self.quorum)?;
+        self.check_joined_cluster().await?;
         let directory_ids = directory_ids(found, &self.quorum);
         self.set_previous_epoch(directories::clean_shutdown_epoch(found)?);
         let cluster_id = found.iter().find_map(|directory| Some(directory.meta.as_ref()?.cluster_id.clone()));

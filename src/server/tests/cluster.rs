@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Fixture, LIMIT};
+use super::{Fixture, LIMIT, Server};
 use crate::broker::controller_channel::encode_principal;
-use crate::config::Roles;
+use crate::config::{self, Inputs, Roles};
 use crate::io::threads::wait;
 use crate::metadata::Image;
 use crate::model::{BrokerId, ErrorCode, LeaderEpoch, PartitionIndex};
@@ -220,6 +220,24 @@ fn assert_envelopes(active: SocketAddr, other: SocketAddr) {
     }
     let broken = envelope.clone().with_request_data(Bytes::from_static(&[0]));
     assert_eq!(code(active, &broken), ErrorCode::InvalidRequest);
+}
+
+#[test]
+fn a_node_with_metadata_of_its_own_does_not_pretend_to_join_another_cluster() {
+    let there = Fixture::start(&[]);
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().to_str().expect("a name in UTF-8");
+    let own = [("node.id", "2"), ("log.dirs", data)];
+    drop(Fixture::start(&own));
+    let server = there.running().addresses()[0].to_string();
+    let joining = [("listeners", "PLAINTEXT://127.0.0.1:0"), ("controller.quorum.bootstrap.servers", server.as_str())];
+    let flags = [&own[..], &joining].concat().into_iter();
+    let flags = flags.map(|(key, value)| ("--set".to_owned(), key.to_owned(), value.to_owned())).collect();
+    let settings = config::load(&Inputs { flags, ..Inputs::default() }).expect("settings that hold").settings;
+    let error = wait(Server::start(settings)).err().expect("it is refused").to_string();
+    assert!(error.contains(&format!("and {server} belongs to cluster")), "{error}");
+    // Left as it was: alone it goes on.
+    drop(Fixture::start(&own));
 }
 
 #[test]
