@@ -65,13 +65,21 @@ enum Node {
     Dir { now: BTreeMap<String, NodeId>, flushed: BTreeMap<String, NodeId>, pending: Vec<DirOperation> },
 }
 
+/// Which flushes answer success and do nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lie {
+    None,
+    Records,
+    All,
+}
+
 #[derive(Clone, Debug)]
 struct State {
     nodes: Vec<Node>,
     operation_count: u64,
     fail_at: Option<(u64, io::ErrorKind)>,
     capacity_bytes: usize,
-    flushes_lie: bool,
+    flushes_lie: Lie,
     off: bool,
     /// Images to be taken: before an operation takes effect, with some chance.
     image_chance: Option<(SimRandom, usize)>,
@@ -114,7 +122,7 @@ impl SimDisk {
             operation_count: 0,
             fail_at: None,
             capacity_bytes: usize::MAX,
-            flushes_lie: false,
+            flushes_lie: Lie::None,
             off: false,
             image_chance: None,
             images: Vec::new(),
@@ -139,7 +147,13 @@ impl SimDisk {
 
     /// Flushes answer success from now on and do nothing.
     pub fn let_flushes_lie(&self) {
-        self.state.lock().flushes_lie = true;
+        self.state.lock().flushes_lie = Lie::All;
+    }
+
+    /// As [`SimDisk::let_flushes_lie`], for the files of partitions' records only (`*.log`): what else a server writes would
+    /// notice first, and refuse to start.
+    pub fn let_flushes_of_records_lie(&self) {
+        self.state.lock().flushes_lie = Lie::Records;
     }
 
     /// Power goes: every call fails from now on.
@@ -201,7 +215,7 @@ impl State {
             image_chance,
             images: Vec::new(),
             off: false,
-            flushes_lie: false,
+            flushes_lie: Lie::None,
             capacity_bytes: self.capacity_bytes,
             operation_count: 0,
             mark: self.mark,
@@ -360,7 +374,10 @@ impl Disk for SimDisk {
             Err(error) => return Err(error),
         };
         match state.nodes[node] {
-            Node::File { .. } => Ok(Arc::new(SimFile { disk: self.clone(), node })),
+            Node::File { .. } => {
+                let has_records = path.extension().is_some_and(|extension| extension == "log");
+                Ok(Arc::new(SimFile { disk: self.clone(), node, has_records }))
+            }
             Node::Dir { .. } => Err(io::ErrorKind::IsADirectory.into()),
         }
     }
@@ -431,7 +448,7 @@ impl Disk for SimDisk {
         let mut state = self.state.lock();
         let node = state.find(path)?;
         state.on_change(None)?;
-        let lies = state.flushes_lie;
+        let lies = state.flushes_lie == Lie::All;
         match &mut state.nodes[node] {
             Node::Dir { flushed, pending, .. } if !lies => {
                 pending.drain(..).for_each(|operation| apply_dir(flushed, operation));
@@ -454,6 +471,7 @@ impl DiskLock for SimLock {}
 struct SimFile {
     disk: SimDisk,
     node: NodeId,
+    has_records: bool,
 }
 
 impl SimFile {
@@ -498,7 +516,11 @@ impl DiskFile for SimFile {
     fn sync_data(&self) -> io::Result<()> {
         let mut state = self.disk.state.lock();
         state.on_change(None)?;
-        let lies = state.flushes_lie;
+        let lies = match state.flushes_lie {
+            Lie::None => false,
+            Lie::Records => self.has_records,
+            Lie::All => true,
+        };
         match &mut state.nodes[self.node] {
             Node::File { flushed, pending, .. } if !lies => {
                 // What was written since is small against the file.

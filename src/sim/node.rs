@@ -56,10 +56,10 @@ impl Node {
         self.broker.lock().upgrade()
     }
 
-    /// Flushes answer success from now on and do nothing, on every disk that the machine will have.
+    /// Flushes of records answer success from now on and do nothing, on every disk that the machine will have.
     pub fn let_flushes_lie(&self) {
         self.flushes_lie.store(true, Ordering::Relaxed);
-        self.disk.lock().let_flushes_lie();
+        self.disk.lock().let_flushes_of_records_lie();
     }
 
     /// Power goes: what was not flushed may be gone or torn when it comes back.
@@ -68,7 +68,7 @@ impl Node {
         disk.turn_off();
         let left = disk.cut(seed);
         if self.flushes_lie.load(Ordering::Relaxed) {
-            left.let_flushes_lie();
+            left.let_flushes_of_records_lie();
         }
         *disk = left;
         self.forget_broker();

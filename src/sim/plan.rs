@@ -92,7 +92,7 @@ fn fault(random: &mut SimRandom, node_count: i32, at_ms: u64, actions: &mut Vec<
     let kinds = if node_count > 1 { 10 } else { 5 };
     match below(random, kinds) {
         0 | 1 => {
-            actions.push((at_ms, Action::Crash { node: node_a, loses_power: random.next_u64() % 2 == 0 }));
+            actions.push((at_ms, Action::Crash { node: node_a, loses_power: random.next_u64().is_multiple_of(2) }));
             actions.push((end_ms, Action::Start { node: node_a }));
         }
         2 => {
