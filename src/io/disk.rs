@@ -48,6 +48,11 @@ pub trait Disk: Send + Sync {
     }
 }
 
+/// Whether a write failed for want of room: the one error after which a directory is still to be trusted.
+pub fn is_disk_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::WriteZero)
+}
+
 /// A held lock; dropping it lets it go.
 pub trait DiskLock: Send + Sync {}
 

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::io::disk::is_disk_full;
 use crate::model::{ErrorCode, LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, TopicId};
 use crate::protocol::record_batch::BatchError;
 use crate::protocol::records::RecordError;
@@ -43,11 +44,6 @@ impl LogError {
         let path = path.into();
         move |source| LogError::Io { action, path, source }
     }
-}
-
-/// Whether a write failed for want of room: the one error after which a directory is still to be trusted.
-pub(crate) fn is_disk_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::WriteZero)
 }
 
 /// Why batches were not appended. Nothing of the request is in the log then.

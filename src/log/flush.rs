@@ -5,8 +5,9 @@
 
 use std::sync::Arc;
 
+use crate::io::disk::is_disk_full;
 use crate::log::checkpoint;
-use crate::log::error::{LogError, is_disk_full};
+use crate::log::error::LogError;
 use crate::log::log_dir::LogDir;
 use crate::log::partition_log::{DurableEnd, Log};
 use crate::log::place::Place;

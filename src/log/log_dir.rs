@@ -12,9 +12,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::Mutex;
 use tracing::error;
 
+use crate::io::disk::is_disk_full;
 use crate::io::disk::{Disk, DiskFile, DiskLock};
 use crate::log::checkpoint;
-use crate::log::error::{LogError, is_disk_full};
+use crate::log::error::LogError;
 use crate::model::{BrokerId, Offset, TopicId, TopicPartition};
 
 /// `recovery-point-offset-checkpoint`: up to where each log has been flushed.

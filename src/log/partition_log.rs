@@ -15,7 +15,8 @@ use smallvec::SmallVec;
 use tracing::warn;
 
 use crate::io::disk::DiskFile;
-use crate::log::error::{AppendError, is_disk_full};
+use crate::io::disk::is_disk_full;
+use crate::log::error::AppendError;
 use crate::log::leader_epoch::LeaderEpochs;
 use crate::log::log_dir::LogDir;
 use crate::log::options::LogOptions;

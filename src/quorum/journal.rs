@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::types::{Bytes, Entry, LogId, Vote, Voter};
-use crate::io::disk::{Disk, DiskFile};
+use crate::io::disk::{Disk, DiskFile, is_disk_full};
 use crate::metadata::{DecodeError, Reader, Writer};
 
 const MAGIC: [u8; 4] = *b"OtQ1";
@@ -187,7 +187,7 @@ pub struct Journal {
     end: u64,
     /// Everything below is on stable storage.
     durable: u64,
-    /// Set by the first failed write or sync, for good.
+    /// Set for good by the first write or sync that failed, unless the disk was full and the file is as it was.
     failed: bool,
 }
 
@@ -317,9 +317,11 @@ impl Journal {
         if self.failed {
             return Err(io::Error::other("the metadata journal has failed before"));
         }
-        let written = self.file.write_all_at(&mut [IoSlice::new(&frames.bytes)], self.end);
-        self.failed = written.is_err();
-        written?;
+        if let Err(error) = self.file.write_all_at(&mut [IoSlice::new(&frames.bytes)], self.end) {
+            // What a full disk took goes again: the next write may be shorter, and the rest must not pass for frames of its own.
+            self.failed = !is_disk_full(&error) || self.file.truncate(self.end).is_err();
+            return Err(error);
+        }
         self.end += frames.bytes.len() as u64;
         Ok(())
     }

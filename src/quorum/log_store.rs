@@ -1,15 +1,19 @@
 //! openraft's log and votes, kept by the [`Journal`].
 //!
 //! Writes happen on the quorum's own thread, in the order openraft asks for them, and are on stable storage when they are
-//! answered: a thread that only agrees on metadata has nothing better to do than wait for its disk.
+//! answered: a thread that only agrees on metadata has nothing better to do than wait for its disk. While the disk is full this
+//! voter agrees on nothing, others go on without it, and it follows when there is room.
 
 use std::fmt::Debug;
 use std::ops::RangeBounds;
 use std::sync::Arc;
+use std::time::Duration;
 
 use openraft::storage::{LogFlushed, RaftLogStorage};
 use openraft::{AnyError, LogState, OptionalSend, RaftLogReader, StorageIOError};
 use parking_lot::Mutex;
+
+use crate::io::disk::is_disk_full;
 
 use super::journal::{Journal, State};
 use super::types::{Bytes, Entry, LogId, StorageError, TypeConfig, Vote};
@@ -49,6 +53,29 @@ impl LogStore {
     /// See [`Journal::end_waiting`].
     pub fn end_waiting(&self) -> std::io::Result<()> {
         self.journal.lock().end_waiting()
+    }
+}
+
+/// How long a write waits that found the disk full.
+const ROOM_WAIT: Duration = Duration::from_millis(100);
+
+impl LogStore {
+    /// Writes, again and again while the disk is full.
+    async fn write(&self, mut write: impl FnMut(&mut Journal) -> std::io::Result<()> + Send) -> std::io::Result<()> {
+        let mut is_told = false;
+        loop {
+            let written = write(&mut self.journal.lock());
+            match written {
+                Err(error) if is_disk_full(&error) => {
+                    if !is_told {
+                        tracing::error!("the disk is full: this node agrees on no metadata until there is room");
+                    }
+                    is_told = true;
+                    tokio::time::sleep(ROOM_WAIT).await;
+                }
+                written => return written,
+            }
+        }
     }
 }
 
@@ -95,7 +122,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 
     async fn save_vote(&mut self, vote: &Vote) -> Result<(), StorageError> {
-        let saved = self.journal.lock().save_vote(*vote);
+        let saved = self.write(|journal| journal.save_vote(*vote)).await;
         saved.map_err(|error| StorageIOError::write_vote(AnyError::new(&error)).into())
     }
 
@@ -104,7 +131,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 
     async fn save_committed(&mut self, committed: Option<LogId>) -> Result<(), StorageError> {
-        self.journal.lock().save_committed(committed).map_err(write_logs)
+        self.write(|journal| journal.save_committed(committed)).await.map_err(write_logs)
     }
 
     async fn read_committed(&mut self) -> Result<Option<LogId>, StorageError> {
@@ -116,13 +143,14 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         I: IntoIterator<Item = Entry> + OptionalSend,
         I::IntoIter: OptionalSend,
     {
-        let appended = self.journal.lock().append(entries.into_iter().collect());
+        let entries: Vec<Entry> = entries.into_iter().collect();
+        let appended = self.write(|journal| journal.append(entries.clone())).await;
         callback.log_io_completed(appended);
         Ok(())
     }
 
     async fn truncate(&mut self, log_id: LogId) -> Result<(), StorageError> {
-        self.journal.lock().truncate_from(log_id.index).map_err(write_logs)
+        self.write(|journal| journal.truncate_from(log_id.index)).await.map_err(write_logs)
     }
 
     async fn purge(&mut self, log_id: LogId) -> Result<(), StorageError> {

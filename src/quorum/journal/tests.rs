@@ -133,3 +133,23 @@ fn a_failed_journal_takes_nothing_more() {
     assert!(journal.purge(log_id(1, 0)).is_err());
     assert_eq!(Journal::open(disk(), dir.path()).expect("a whole journal").state(), journal.state());
 }
+
+#[test]
+fn a_full_disk_takes_nothing_and_ends_nothing() {
+    let disk = crate::io::sim_disk::SimDisk::new();
+    let dir = Path::new("/metadata");
+    let state = State { identity: Some(voter()), ..State::default() };
+    let mut journal = Journal::create(Arc::new(disk.clone()), dir, state).expect("a fresh journal");
+    journal.append(vec![entry(1, 0)]).expect("there is room");
+    let before = (journal.end, journal.state().clone());
+    disk.set_capacity_bytes(usize::try_from(journal.end).expect("a small file") + HEADER_BYTES + 70);
+    // A part of it would fit, with whole frames in it.
+    let error = journal.append((1..9).map(|index| entry(1, index)).collect()).expect_err("there is no room");
+    assert!(is_disk_full(&error));
+    assert_eq!((journal.end, journal.state().clone()), before);
+    disk.set_capacity_bytes(usize::MAX / 2);
+    journal.save_vote(openraft::Vote::new(2, voter())).expect("there is room again");
+    let reopened = Journal::open(Arc::new(disk.clone()), dir).expect("a whole journal");
+    assert_eq!(reopened.state(), journal.state());
+    assert_eq!(reopened.state().entries.len(), 1);
+}
