@@ -19,6 +19,8 @@ pub const SUITES: &[&[&str]] = &[
     &["tools"],
     &["differential"],
     &["clients"],
+    &["clients", "--cluster"],
+    &["cluster"],
 ];
 
 /// Runs everything; a suite that cannot run counts as one failure and the next one still runs.
