@@ -229,7 +229,8 @@ mod tests {
 
     #[test]
     fn each_bad_history_is_seen() {
-        let bad: [(&str, fn(&History)); 6] = [
+        type Deeds = fn(&History);
+        let bad: [(&str, Deeds); 6] = [
             ("another record", |history| {
                 history.acked(P, 0, sent(1, 0));
                 history.read(P, 0, sent(2, 0));

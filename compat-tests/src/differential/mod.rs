@@ -15,6 +15,7 @@ mod moving;
 mod normal;
 mod overlapping;
 mod player;
+mod quorum;
 mod records;
 mod topics;
 
@@ -52,6 +53,7 @@ const SCRIPTS: &[(&str, Script)] = &[
     ("cluster", cluster::play),
     ("topics", topics::play),
     ("moving", moving::play),
+    ("quorum", quorum::play),
     ("configs", configs::play),
     ("records", records::play),
     ("groups", groups::play),

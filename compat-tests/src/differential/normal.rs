@@ -27,6 +27,7 @@ pub struct Names {
     given: BTreeMap<String, String>,
     uuid: Regex,
     window: Regex,
+    cluster: Regex,
     address: String,
 }
 
@@ -35,7 +36,8 @@ impl Names {
     pub fn new(address: &str) -> Names {
         let uuid = Regex::new("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").expect("it is constant");
         let window = Regex::new(r"\[-?\d{12,}, \d{12,}\]").expect("it is constant");
-        Names { given: BTreeMap::new(), uuid, window, address: address.to_owned() }
+        let cluster = Regex::new(r#"the cluster id "[^"]*""#).expect("it is constant");
+        Names { given: BTreeMap::new(), uuid, window, cluster, address: address.to_owned() }
     }
 
     /// The value with names in place of what may differ.
@@ -87,6 +89,7 @@ impl Names {
         let text = text.replace(&self.address, "<address>");
         // The window of timestamps that a record may have moves with the clock.
         let text = self.window.replace_all(&text, "[<from>, <to>]").into_owned();
+        let text = self.cluster.replace_all(&text, "the cluster id \"<cluster>").into_owned();
         let uuid = self.uuid.clone();
         let text = uuid.replace_all(&text, |found: &Captures<'_>| self.name("uuid", &found[0])).into_owned();
         // A topic id within a message: ids named before are known by sight.

@@ -16,6 +16,8 @@ use crate::security::{Access, Operation};
 
 /// Kafka's name for the metadata log, which has one partition.
 const TOPIC: &str = "__cluster_metadata";
+/// Kafka's text of UNKNOWN_TOPIC_OR_PARTITION.
+const UNKNOWN_PARTITION: &str = "This server does not host this topic-partition.";
 
 /// See the head of this file.
 pub struct DescribeQuorum;
@@ -40,7 +42,7 @@ impl Api for DescribeQuorum {
     }
 
     fn refuse(_request: &DescribeQuorumRequest, code: ErrorCode) -> DescribeQuorumResponse {
-        DescribeQuorumResponse::default().with_error_code(code.code()).with_error_message(None)
+        DescribeQuorumResponse::default().with_error_code(code.code())
     }
 }
 
@@ -58,17 +60,17 @@ fn unknown_partitions(request: &DescribeQuorumRequest) -> DescribeQuorumResponse
             PartitionData::default()
                 .with_partition_index(partition.partition_index)
                 .with_error_code(unknown)
-                .with_error_message(None)
+                .with_error_message(Some(StrBytes::from_static_str(UNKNOWN_PARTITION)))
         });
         TopicData::default().with_topic_name(topic.topic_name.clone()).with_partitions(partitions.collect())
     });
-    DescribeQuorumResponse::default().with_error_message(None).with_topics(topics.collect())
+    DescribeQuorumResponse::default().with_topics(topics.collect())
 }
 
 fn partition(data: PartitionData) -> DescribeQuorumResponse {
     let name = TopicName(StrBytes::from_static_str(TOPIC));
-    let topic = TopicData::default().with_topic_name(name).with_partitions(vec![data.with_error_message(None)]);
-    DescribeQuorumResponse::default().with_error_message(None).with_topics(vec![topic])
+    let topic = TopicData::default().with_topic_name(name).with_partitions(vec![data]);
+    DescribeQuorumResponse::default().with_topics(vec![topic])
 }
 
 /// What is set must be part of the version.
