@@ -87,11 +87,25 @@ pub enum Forming {
 }
 
 /// Whether to form a quorum, from what `listed` nodes (this one is among them) answered; this one's own answer is not in it.
+///
+/// Others may be forming it at this moment, and may have voted already. Such a vote tells of no quorum while the candidate
+/// itself says that it has not won: were it to keep the rest from forming, those who have formed could be too few for ever.
 pub fn judge_forming(listed: usize, answers: &[Outlook]) -> Forming {
-    if answers.iter().any(|outlook| outlook.knows_quorum) {
+    if answers.iter().any(|outlook| outlook.knows_quorum && !is_undecided(outlook, answers)) {
         return Forming::Exists;
     }
     if answers.len() + 1 > listed / 2 { Forming::Form } else { Forming::Wait }
+}
+
+/// Whether all that a node knows of a quorum is a vote for a candidate who answered too, and has not won.
+fn is_undecided(outlook: &Outlook, answers: &[Outlook]) -> bool {
+    let has_entries = |outlook: &Outlook| outlook.last_log_id.is_some_and(|last| last.index > 0);
+    // Who has voted for nobody but itself is the candidate.
+    let is_candidate = |other: &Outlook| {
+        let (vote, theirs) = (outlook.vote.leader_id, other.vote.leader_id);
+        !other.knows_quorum && !other.vote.committed && theirs.node_id == vote.node_id && theirs.term >= vote.term
+    };
+    !outlook.vote.committed && !has_entries(outlook) && answers.iter().any(is_candidate)
 }
 
 #[cfg(test)]

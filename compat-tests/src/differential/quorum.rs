@@ -17,13 +17,13 @@ pub fn play(player: &mut Player<'_>) -> Result<()> {
     let voter = json!({ "voterId": 7, "voterDirectoryId": "AAAAAAAAAAAAAAAAAAAABw" });
     for version in 0..=1 {
         let mut body = voter.clone();
-        body["clusterId"] = json!("anotherClusterXXXXXXXX");
+        body["clusterId"] = json!("aClusterOfSomebodyElse");
         body["timeoutMs"] = json!(5000);
         body["listeners"] = json!([{ "name": "CONTROLLER", "host": "127.0.0.1", "port": 9 }]);
         player.ask("of another cluster", "AddRaftVoter", version, &body)?;
     }
     let mut body = voter;
-    body["clusterId"] = json!("anotherClusterXXXXXXXX");
+    body["clusterId"] = json!("aClusterOfSomebodyElse");
     player.ask("of another cluster", "RemoveRaftVoter", 0, &body)?;
     Ok(())
 }
