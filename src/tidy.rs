@@ -42,7 +42,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("SystemTime::now", &["src/io/"]),
     ("std::net::TcpListener", &["src/io/"]),
     ("std::net::TcpStream", &["src/io/"]),
-    ("std::thread", &["src/io/", "src/quorum/"]),
+    ("std::thread", &["src/io/"]),
     ("Condvar", &["src/io/"]),
     ("Uuid::new_v4", &["src/io/"]),
 ];
