@@ -49,8 +49,8 @@ struct Known {
 
 const KNOWN: &[Known] = &[Known {
     step: "kafka-configs topic, --describe --all",
-    line: r"^acks\.durability=flushed ",
-    reason: "a setting that Kafka does not have",
+    line: r"^(acks\.durability=flushed|records\.validation=header) ",
+    reason: "settings that Kafka does not have",
 }];
 
 const KNOWN_OF_CLUSTERS: &[Known] = &[];
