@@ -3,8 +3,8 @@
 //! | what | how often |
 //! |---|---|
 //! | logs of new topics are opened | when told |
-//! | produces whose time is up | [`delayed_produce::SWEEP_MS`](super::delayed_produce::SWEEP_MS) |
-//! | directories of deleted topics are moved away | [`delayed_produce::SWEEP_MS`](super::delayed_produce::SWEEP_MS) |
+//! | produces whose time is up | [`delayed_produce::SWEEP_MS`](super::delayed_produce::SWEEP_MS), while any waits |
+//! | directories of deleted topics are moved away | when told |
 //! | recovery points, log starts, high watermarks | [`CHECKPOINT_MS`], when they moved |
 //! | directories out of use are removed | when their delay is over |
 //! | who has fallen behind | half of `replica.lag.time.max.ms` |
@@ -47,7 +47,7 @@ pub struct Housekeeper {
 struct Told {
     open: Mutex<Vec<TopicId>>,
     is_closing: AtomicBool,
-    wake: Notify,
+    wake: Arc<Notify>,
 }
 
 impl Housekeeper {
@@ -62,17 +62,24 @@ impl Housekeeper {
         self.told.wake.notify_one();
     }
 
+    /// What wakes the service: there is something to do.
+    pub fn wake(&self) -> &Arc<Notify> {
+        &self.told.wake
+    }
+
     /// Starts the service. It lives until [`Housekeeper::close`], or until the broker is dropped.
     pub fn start(&self, broker: Weak<Broker>) -> std::io::Result<()> {
         let told = Arc::clone(&self.told);
         let run = async move {
             let mut due = Due::default();
-            while let Some(open) = told.next().await {
+            let mut rest_ms = SWEEP_MS;
+            while let Some(open) = told.next(rest_ms).await {
                 let Some(broker) = broker.upgrade() else { return };
                 for id in open {
                     broker.open_topic(id);
                 }
                 due.run(&broker, broker.now());
+                rest_ms = if broker.delayed_produces().may_rest() { SLOW_MS } else { SWEEP_MS };
             }
         };
         *self.service.lock() = Some(threads::service("housekeeper", || run)?);
@@ -91,10 +98,10 @@ impl Housekeeper {
 }
 
 impl Told {
-    /// Waits until there is something to open or a produce may be due; `None` when it closes.
-    async fn next(&self) -> Option<Vec<TopicId>> {
+    /// Waits until something may be due, or there is something to do at once; `None` when it closes.
+    async fn next(&self, rest_ms: u64) -> Option<Vec<TopicId>> {
         // What was told before stands as a permit, so that nothing is missed between the look and the sleep.
-        let _ = tokio::time::timeout(Duration::from_millis(SWEEP_MS), self.wake.notified()).await;
+        let _ = tokio::time::timeout(Duration::from_millis(rest_ms), self.wake.notified()).await;
         let is_closing = self.is_closing.load(Ordering::Acquire);
         (!is_closing).then(|| std::mem::take(&mut *self.open.lock()))
     }

@@ -51,12 +51,14 @@ impl Broker {
             });
         }
         self.leaving.logs.lock().extend(leaving.into_iter().map(Arc::new));
+        self.housekeeper.wake().notify_one();
     }
 
     /// As [`Broker::retire_topic`], for one partition that has moved to other brokers.
     pub(super) fn retire_replica(&self, replica: &Arc<Replica>) {
         let leaving = retire(Arc::clone(replica), ErrorCode::NotLeaderOrFollower);
         self.leaving.logs.lock().push(Arc::new(leaving));
+        self.housekeeper.wake().notify_one();
     }
 
     /// Moves the directories of logs that leave out of the way: of this name, or of all. Blocks for the disk; the caller holds

@@ -115,6 +115,7 @@ impl Broker {
         })?;
         let slots_max = settings.get_usize("max.incremental.fetch.session.cache.slots");
         let groups = GroupCoordinators::start(&settings, Arc::clone(&clock))?;
+        let housekeeper = Housekeeper::new();
         let broker = Arc::new(Broker {
             clock,
             disk,
@@ -132,10 +133,10 @@ impl Broker {
             throttles: super::Throttles::default(),
             fetch_sessions: FetchSessions::new(slots_max),
             fetch_max_bytes: settings.get_usize("fetch.max.bytes"),
-            delayed_produces: super::DelayedProduces::default(),
+            delayed_produces: super::DelayedProduces::new(Arc::clone(housekeeper.wake())),
             producer_ids: super::ProducerIds::default(),
             groups,
-            housekeeper: Housekeeper::new(),
+            housekeeper,
             controller: Arc::new(super::controller::Controller::new(&settings, new_cluster_id)),
             leaving: super::LeavingLogs::default(),
             removals: Mutex::default(),

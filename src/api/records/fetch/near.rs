@@ -18,8 +18,10 @@ impl Reading {
     /// For each partition that we lead: who should be asked instead. Its answer then has no records, and is sent at once.
     pub(super) fn send_near(&mut self, cx: &Context<'_>, context: &FetchContext, request: &Request) {
         let rack = request.rack_id();
-        let selector = cx.broker.settings().get_text("replica.selector.class").unwrap_or_default();
-        if rack.is_empty() || selector != RACK_AWARE || request.replica_id >= 0 {
+        if rack.is_empty() || request.replica_id >= 0 {
+            return;
+        }
+        if cx.broker.settings().get_text("replica.selector.class") != Some(RACK_AWARE) {
             return;
         }
         let image = cx.broker.image();
