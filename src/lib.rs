@@ -22,4 +22,6 @@ pub mod server;
 pub mod sim;
 
 #[cfg(test)]
+mod tests;
+#[cfg(test)]
 mod tidy;

@@ -11,25 +11,7 @@ use crate::model::{BrokerId, ErrorCode, LeaderEpoch, Now, Offset};
 /// Every file of `testdata` is a dialogue; `UPDATE_EXPECT=1` writes down what the machine says today.
 #[test]
 fn dialogues_go_as_written() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/partition/testdata");
-    let mut paths: Vec<_> =
-        std::fs::read_dir(folder).expect("testdata").map(|entry| entry.expect("a file").path()).collect();
-    paths.sort();
-    assert!(paths.len() >= 10, "the dialogues are there");
-    let mut breaches = Vec::new();
-    for path in paths {
-        let text = std::fs::read_to_string(&path).expect("a dialogue is UTF-8");
-        let now = dialogue::run(&text);
-        if now == text {
-            continue;
-        }
-        if std::env::var_os("UPDATE_EXPECT").is_some() {
-            std::fs::write(&path, now).expect("a dialogue can be written");
-            continue;
-        }
-        breaches.push(format!("{}\n{now}", path.display()));
-    }
-    assert!(breaches.is_empty(), "\n{}\n", breaches.join("\n"));
+    crate::tests::check_dialogues("src/partition/testdata", 10, dialogue::run);
 }
 
 fn at(monotonic_ms: u64) -> Now {

@@ -68,21 +68,10 @@ pub(super) fn run(text: &str) -> String {
     dialogue.commit(first);
     dialogue.sessions.restart(dialogue.now, &dialogue.image);
     dialogue.out.clear();
-    let mut result = String::new();
-    for block in text.trim_end().split("\n\n") {
-        let event = block.split("\n----").next().expect("a block has a first part");
-        let _ = writeln!(result, "{event}");
-        for line in event.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
-            dialogue.event(&Line::parse(line));
-        }
-        if !event.lines().all(|line| line.starts_with('#')) {
-            let _ = write!(result, "----\n{}", std::mem::take(&mut dialogue.out));
-        }
-        result.push('\n');
-    }
-    result.truncate(result.trim_end().len());
-    result.push('\n');
-    result
+    crate::tests::play_dialogue(text, |line| {
+        dialogue.event(&Line::parse(line));
+        std::mem::take(&mut dialogue.out)
+    })
 }
 
 fn ids(replicas: &[BrokerId]) -> String {

@@ -65,21 +65,10 @@ impl<'a> Line<'a> {
 /// The text again, with the outcome after every event as it is today.
 pub(super) fn run(text: &str) -> String {
     let mut dialogue = Dialogue { partition: open(&Line::parse("open")), now: super::at(1000), out: String::new() };
-    let mut result = String::new();
-    for block in text.trim_end().split("\n\n") {
-        let event = block.split("\n----").next().expect("a block has a first part");
-        let _ = writeln!(result, "{event}");
-        for line in event.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
-            dialogue.event(&Line::parse(line));
-        }
-        if !event.lines().all(|line| line.starts_with('#')) {
-            let _ = write!(result, "----\n{}", std::mem::take(&mut dialogue.out));
-        }
-        result.push('\n');
-    }
-    result.truncate(result.trim_end().len());
-    result.push('\n');
-    result
+    crate::tests::play_dialogue(text, |line| {
+        dialogue.event(&Line::parse(line));
+        std::mem::take(&mut dialogue.out)
+    })
 }
 
 fn open(line: &Line<'_>) -> Partition<String> {

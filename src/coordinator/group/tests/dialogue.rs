@@ -7,7 +7,6 @@
 //! `fail=CODE` on an event lets the append of its records fail. `as=x` names who is to be answered.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
 use uuid::Uuid;
 
@@ -36,21 +35,10 @@ pub(super) fn run(text: &str) -> String {
         out: String::new(),
     };
     dialogue.machine.loaded(dialogue.now, Offset::ZERO);
-    let mut result = String::new();
-    for block in text.trim_end().split("\n\n") {
-        let event = block.split("\n----").next().expect("a block has a first part");
-        let _ = writeln!(result, "{event}");
-        for line in event.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
-            dialogue.event(&Line::parse(line));
-        }
-        if !event.lines().all(|line| line.starts_with('#')) {
-            let _ = write!(result, "----\n{}", std::mem::take(&mut dialogue.out));
-        }
-        result.push('\n');
-    }
-    result.truncate(result.trim_end().len());
-    result.push('\n');
-    result
+    crate::tests::play_dialogue(text, |line| {
+        dialogue.event(&Line::parse(line));
+        std::mem::take(&mut dialogue.out)
+    })
 }
 
 impl Dialogue {
