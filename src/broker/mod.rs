@@ -15,6 +15,7 @@ mod changes;
 mod controller;
 pub mod controller_channel;
 pub mod delayed_produce;
+pub mod delete_records;
 pub mod directories;
 mod elsewhere;
 pub mod fetch_sessions;

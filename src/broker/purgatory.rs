@@ -1,4 +1,5 @@
 //! Fetches that wait for bytes (Kafka's `DelayedFetch`), woken exactly: by the advance that satisfies them, and by no other.
+//! Others wait for a partition with the same means, and are woken to look again.
 //!
 //! A [`Watch`] belongs to one waiting fetch and counts the bytes it still needs. It stands in the [`Watchers`] of each partition
 //! it reads. An advance of the high watermark with no watcher there costs one atomic load.
@@ -84,6 +85,9 @@ impl Watchers {
 
     /// Something other than bytes that a waiting fetch must answer: an error, a new leader.
     pub fn wake_all(&self) {
+        if self.count.load(Ordering::SeqCst) == 0 {
+            return;
+        }
         for watch in self.list.lock().iter() {
             watch.wake();
         }

@@ -31,7 +31,7 @@ use crate::log::{
 use crate::model::{BrokerId, ErrorCode, LeaderEpoch, Now, Offset, TopicId, TopicPartition};
 use crate::partition::{Effects, Event, OpenedLog, Partition, Published, RequiredAcks};
 
-pub use replication::{AppendFetched, Cut, FetchPosition, FollowError, LeaderTold};
+pub use replication::{AppendFetched, Cut, DeleteUpTo, FetchPosition, FollowError, LeaderTold};
 
 /// The answer of a partition that was taken offline by what it was asked to do.
 const OFFLINE: AppendRefused = AppendRefused::Replica(ErrorCode::KafkaStorageError);
@@ -49,6 +49,8 @@ pub struct Replica {
     watchers: Watchers,
     /// Followers' fetches that wait for the log's end.
     log_end_watchers: Watchers,
+    /// DeleteRecords that wait for other replicas.
+    low_watermark_watchers: Watchers,
     pub(super) flush_state: FlushState,
     flusher: Arc<Flusher>,
     proposals: Arc<Proposals>,
@@ -144,6 +146,7 @@ impl Replica {
             completions: Completions::default(),
             watchers: Watchers::default(),
             log_end_watchers: Watchers::default(),
+            low_watermark_watchers: Watchers::default(),
             flush_state: FlushState::default(),
             flusher,
             proposals: parts.proposals,
@@ -180,6 +183,11 @@ impl Replica {
     /// Followers' fetches that wait for this partition.
     pub fn log_end_watchers(&self) -> &Watchers {
         &self.log_end_watchers
+    }
+
+    /// Those who wait for [`Replica::low_watermark`] to move, or for the leadership to end.
+    pub fn low_watermark_watchers(&self) -> &Watchers {
+        &self.low_watermark_watchers
     }
 
     /// The offsets as of now, without the mutex.
@@ -407,6 +415,7 @@ impl Replica {
     fn wake_fetches(&self) {
         self.watchers.wake_all();
         self.log_end_watchers.wake_all();
+        self.low_watermark_watchers.wake_all();
     }
 
     /// Works on the log under the mutex, for what is rare and short: retention, expiry, queries about producers and epochs.

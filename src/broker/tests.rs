@@ -7,7 +7,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc;
 
-use super::replica::{Appended, Replica};
+use super::delete_records::Deletion;
+use super::replica::{Appended, DeleteUpTo, Replica};
 use super::waiter::Waiter;
 use super::*;
 use crate::config::{Durability, Inputs, load};
@@ -86,6 +87,29 @@ fn readable(replica: &Replica) -> Vec<(Offset, LeaderEpoch)> {
 fn copy(from: &Path, to: &Path) {
     let status = std::process::Command::new("cp").arg("-a").arg(from.join(".")).arg(to).status();
     assert!(status.expect("cp").success());
+}
+
+#[test]
+fn a_log_start_that_was_told_is_there_after_a_crash() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let broker = start(dir.path(), &[]).expect("a first start");
+    create_topic(&broker, "t", 1);
+    let replica = broker.replica("t", PartitionIndex(0)).expect("its leader");
+    for value in ["a", "b", "c"] {
+        commit(&replica, append(&broker, &replica, value).required);
+    }
+    let required = replica.delete_records(DeleteUpTo::Offset(Offset(2))).expect("a leader");
+    let mut deletions = [Deletion::new(Arc::clone(&replica), required)];
+    wait(broker.await_deletions(&mut deletions, 0));
+    assert_eq!(deletions[0].outcome(), (Offset(2), ErrorCode::None));
+    let left = tempfile::tempdir().expect("a directory");
+    copy(dir.path(), left.path());
+    wait(broker.close());
+
+    let broker = start(left.path(), &[]).expect("a start after a crash");
+    let replica = broker.replica("t", PartitionIndex(0)).expect("its leader");
+    assert_eq!(replica.published().log_start, Offset(2));
+    wait(broker.close());
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod coverage;
 mod frames;
 mod groups;
 mod known;
+mod life;
 mod mixed;
 mod moving;
 mod normal;
@@ -56,6 +57,7 @@ const SCRIPTS: &[(&str, Script)] = &[
     ("quorum", quorum::play),
     ("configs", configs::play),
     ("records", records::play),
+    ("life", life::play),
     ("groups", groups::play),
     ("mixed", mixed::play),
     ("overlapping", overlapping::play),

@@ -17,6 +17,7 @@ pub fn play(player: &mut Player) -> Result<()> {
     configs(player)?;
     speed(player)?;
     verifiable(player)?;
+    delete_records(player)?;
     ends(player)?;
     player.stop()?;
     files(player)
@@ -163,6 +164,20 @@ fn consumed(output: &str) -> Result<String> {
         }
     }
     Ok(format!("{names:?}\n{next} records, in order: {in_order}\n{}", other.join("\n")))
+}
+
+fn delete_records(player: &mut Player) -> Result<()> {
+    let steps = [("some", 0, 100), ("everything", 0, -1), ("beyond the end", 0, 100_000)];
+    for (step, partition, offset) in steps {
+        let asked = serde_json::json!({ "topic": "verified", "partition": partition, "offset": offset });
+        let asked = serde_json::json!({ "version": 1, "partitions": [asked] }).to_string();
+        let file = player.file("deleted.json", &asked)?;
+        let delete = format!("kafka-delete-records --bootstrap-server BOOTSTRAP --offset-json-file {}", file.display());
+        player.tool(&format!("kafka-delete-records, {step}"), Kept, &delete)?;
+        let starts = "kafka-get-offsets --bootstrap-server BOOTSTRAP --topic verified --time -2";
+        player.tool(&format!("kafka-get-offsets after kafka-delete-records, {step}"), Kept, starts)?;
+    }
+    Ok(())
 }
 
 fn ends(player: &mut Player) -> Result<()> {

@@ -1,5 +1,6 @@
 //! APIs about records: in, out, and where they are.
 
+pub mod delete_records;
 pub mod fetch;
 mod leaders;
 pub mod list_offsets;
@@ -14,4 +15,5 @@ pub const ROWS: &[Row] = &[
     raw_row::<fetch::Fetch>(),
     row::<list_offsets::ListOffsets>(),
     row::<offset_for_leader_epoch::OffsetForLeaderEpoch>(),
+    row::<delete_records::DeleteRecords>(),
 ];

@@ -11,7 +11,9 @@ use crate::config::Durability;
 use crate::log::{AppendError, LogError, ReplicatedBatches};
 use crate::metadata;
 use crate::model::{BrokerId, ErrorCode, LeaderEpoch, Now, Offset};
-use crate::partition::{BelowHighWatermark, Event, FollowerFetch, InSync, Leadership, Loss, Proposal, ReadCandidate};
+use crate::partition::{
+    BelowHighWatermark, Event, FollowerFetch, InSync, Leadership, Loss, Proposal, ReadCandidate, RequiredAcks,
+};
 
 /// What a leader says of itself beside records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +40,15 @@ pub struct AppendFetched {
     pub log_end: Offset,
     /// Whether there is something to flush first.
     pub must_flush: bool,
+}
+
+/// What DeleteRecords deletes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeleteUpTo {
+    /// Everything that is committed.
+    HighWatermark,
+    /// What lies below an offset.
+    Offset(Offset),
 }
 
 /// Why a follower did not do what its leader's answer asks for.
@@ -86,6 +97,8 @@ impl Replica {
         if is_new_epoch {
             self.wake_fetches();
         }
+        // There may be fewer replicas to wait for.
+        self.low_watermark_watchers.wake_all();
         self.run_completions();
     }
 
@@ -114,6 +127,7 @@ impl Replica {
         self.step(&mut held, Event::FollowerFetched(fetch));
         self.hand_on_proposal(&mut held);
         self.finish(held);
+        self.low_watermark_watchers.wake_all();
         self.run_completions();
     }
 
@@ -131,6 +145,7 @@ impl Replica {
         let mut held = self.held.lock();
         self.step(&mut held, Event::BrokerIneligible { broker });
         self.finish(held);
+        self.low_watermark_watchers.wake_all();
         self.run_completions();
     }
 
@@ -157,6 +172,33 @@ impl Replica {
     /// See [`crate::partition::Partition::low_watermark`].
     pub fn low_watermark(&self, is_alive: impl Fn(BrokerId) -> bool) -> Option<Offset> {
         self.held.lock().machine.low_watermark(is_alive)
+    }
+
+    /// Moves the log start up to an offset, or to the high watermark; answers where to. The records go at once for everyone who
+    /// reads here, their segments with the next pass of retention. Errors: NOT_LEADER_OR_FOLLOWER, KAFKA_STORAGE_ERROR,
+    /// POLICY_VIOLATION where records are kept by key alone, OFFSET_OUT_OF_RANGE (`Partition.deleteRecordsOnLeader`).
+    pub fn delete_records(&self, up_to: DeleteUpTo) -> Result<Offset, ErrorCode> {
+        let mut held = self.held.lock();
+        held.machine.admit(RequiredAcks::Leader)?;
+        let options = held.log.options();
+        if options.cleanup_compact && !options.cleanup_delete {
+            return Err(ErrorCode::PolicyViolation);
+        }
+        let high_watermark = held.machine.high_watermark();
+        let offset = match up_to {
+            DeleteUpTo::HighWatermark => high_watermark,
+            DeleteUpTo::Offset(offset) => offset,
+        };
+        if offset < Offset::ZERO || offset > high_watermark {
+            return Err(ErrorCode::OffsetOutOfRange);
+        }
+        let log_start = held.log.advance_log_start_offset(offset, high_watermark);
+        self.step(&mut held, Event::LogStartMoved { log_start });
+        self.finish(held);
+        // Followers are to hear it now, and not when their wait is over.
+        self.log_end_watchers.wake_all();
+        self.run_completions();
+        Ok(offset)
     }
 
     /// The controller has written the state that a proposal led to.

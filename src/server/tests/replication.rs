@@ -12,9 +12,10 @@ use crate::metadata::{Endpoint, Partition, Record};
 use crate::model::{BrokerId, ErrorCode, LeaderEpoch, Offset, PartitionIndex, TopicId};
 use crate::partition::RequiredAcks;
 use crate::peer::{Address, Link, LinkOptions};
+use crate::protocol::message::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
 use crate::protocol::message::fetch_request::{FetchPartition, FetchTopic, ReplicaState};
 use crate::protocol::message::fetch_response::PartitionData;
-use crate::protocol::message::{FetchRequest, StrBytes, WireBrokerId};
+use crate::protocol::message::{DeleteRecordsRequest, FetchRequest, StrBytes, TopicName, WireBrokerId};
 use crate::protocol::record_batch::BatchIter;
 use crate::protocol::records::{RecordBatchBuilder, RecordIter};
 
@@ -113,6 +114,23 @@ impl Trio {
         });
         let mut topics = answered.expect("an answer").responses;
         topics.pop().and_then(|mut topic| topic.partitions.pop()).expect("the partition")
+    }
+
+    /// One DeleteRecords of the partition, sent to a node: low watermark and error.
+    fn delete_records(&self, node: usize, offset: i64, timeout_ms: i32) -> (i64, ErrorCode) {
+        let partition = DeleteRecordsPartition::default().with_partition_index(P0.0).with_offset(offset);
+        let topic = DeleteRecordsTopic::default()
+            .with_name(TopicName(StrBytes::from_static_str("t")))
+            .with_partitions(vec![partition]);
+        let request = DeleteRecordsRequest::default().with_timeout_ms(timeout_ms).with_topics(vec![topic]);
+        let address = self.nodes[node - 1].running().addresses()[0];
+        let address = Address { host: address.ip().to_string(), port: address.port() };
+        let answered = wait(async move {
+            let link = Link::new(LinkOptions::new(address, "a test"));
+            link.call(&request, 2, LIMIT).await
+        });
+        let result = &answered.expect("an answer").topics[0].partitions[0];
+        (result.low_watermark, ErrorCode::from(result.error_code))
     }
 
     fn eventually(&self, node: usize, what: &str, holds: impl Fn(&Trio) -> bool) {
@@ -240,6 +258,53 @@ fn a_follower_that_was_away_begins_where_the_leaders_log_begins() {
     trio.eventually(3, "what is left is copied", |trio| trio.stored(3) == ["c@1"]);
     assert_eq!(trio.replica(3).published().log_start, Offset(2));
     trio.eventually(2, "a log start travels", |trio| trio.replica(2).published().log_start == Offset(2));
+}
+
+#[test]
+fn records_are_deleted_when_every_live_replica_has_heard_it() {
+    let trio = Trio::start(&[]).create();
+    // Node 3 does not hear that there is a leader: it fetches nothing, and is waited for in vain.
+    trio.elect(&[1, 2], state(1, 1, &[1, 2]));
+    for value in ["a", "b", "c"] {
+        let required = trio.append(1, value, RequiredAcks::All);
+        assert_eq!(trio.acknowledged(1, required), Ok(()));
+    }
+    assert_eq!(trio.delete_records(2, 2, 60_000), (-1, ErrorCode::NotLeaderOrFollower));
+    assert_eq!(trio.delete_records(1, 4, 60_000), (-1, ErrorCode::OffsetOutOfRange));
+    assert_eq!(trio.delete_records(1, -2, 60_000), (-1, ErrorCode::OffsetOutOfRange));
+    assert_eq!(trio.replica(1).published().log_start, Offset(0));
+    assert_eq!(trio.delete_records(1, 2, 100), (-1, ErrorCode::RequestTimedOut));
+    assert_eq!(trio.replica(1).published().log_start, Offset(2), "what is begun is not taken back");
+    // It is fenced for the leader: who is not alive holds nothing back.
+    submit(&trio.nodes[0], vec![liveness(&trio.nodes[0], 3, true)]);
+    assert_eq!(trio.delete_records(1, 2, 60_000), (2, ErrorCode::None));
+    assert_eq!(trio.replica(2).published().log_start, Offset(2));
+    submit(&trio.nodes[0], vec![liveness(&trio.nodes[0], 3, false)]);
+    trio.elect(&[3], state(1, 1, &[1, 2]));
+    assert_eq!(trio.delete_records(1, -1, 60_000), (3, ErrorCode::None));
+    for node in [1, 2, 3] {
+        assert_eq!(trio.replica(node).published().log_start, Offset(3), "node {node}");
+    }
+}
+
+#[test]
+fn whoever_waits_for_a_deletion_hears_that_the_leader_is_another() {
+    let trio = Trio::start(&[]).create();
+    trio.elect(&[1, 2], state(1, 1, &[1, 2]));
+    let required = trio.append(1, "a", RequiredAcks::All);
+    assert_eq!(trio.acknowledged(1, required), Ok(()));
+    std::thread::scope(|scope| {
+        let asked = scope.spawn(|| trio.delete_records(1, 1, 60_000));
+        trio.eventually(1, "the log start moves", |trio| trio.replica(1).published().log_start == Offset(1));
+        trio.elect(&[1, 2], state(2, 2, &[1, 2]));
+        assert_eq!(asked.join().expect("an answer"), (-1, ErrorCode::NotLeaderOrFollower));
+    });
+}
+
+/// A broker as one node knows it, fenced or not.
+fn liveness(node: &Fixture, id: i32, fenced: bool) -> Record {
+    let broker_epoch = node.running().broker().image().broker(BrokerId(id)).expect("a broker").epoch;
+    Record::BrokerChanged { broker_id: BrokerId(id), broker_epoch, fenced, in_controlled_shutdown: false }
 }
 
 #[test]
