@@ -11,6 +11,7 @@ pub mod cluster;
 pub mod configs;
 pub mod context;
 pub mod controller;
+pub mod directories;
 pub mod groups;
 pub mod local;
 pub mod producers;
@@ -149,6 +150,7 @@ const FAMILIES: &[&[Row]] = &[
     cluster::ROWS,
     producers::ROWS,
     configs::ROWS,
+    directories::ROWS,
     controller::ROWS,
     quorum::ROWS,
 ];

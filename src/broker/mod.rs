@@ -17,6 +17,7 @@ pub mod controller_channel;
 pub mod delayed_produce;
 pub mod delete_records;
 pub mod directories;
+pub mod directory_report;
 mod elsewhere;
 pub mod fetch_sessions;
 mod fetchers;

@@ -101,9 +101,13 @@ impl Broker {
         Ok(replica)
     }
 
-    /// The directory with the fewest logs, of those that still work (`LogManager.nextLogDirs`).
+    /// The directory with the fewest logs, of those that still work and are not cordoned. When all are cordoned none is: the
+    /// partition is here already, as far as the cluster is concerned (`LogManager.nextLogDirs`).
     fn directory_for_new_log(&self) -> Option<Arc<LogDir>> {
-        let working: Vec<_> = self.directories.iter().filter(|directory| !directory.is_poisoned()).collect();
+        let mut working: Vec<_> = self.directories.iter().filter(|directory| !directory.is_poisoned()).collect();
+        if working.iter().any(|directory| !self.is_cordoned(directory)) {
+            working.retain(|directory| !self.is_cordoned(directory));
+        }
         if let [only] = working[..] {
             return Some(Arc::clone(only));
         }

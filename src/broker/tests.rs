@@ -1,6 +1,7 @@
 //! A broker on a real directory: started, written to, stopped or dropped, and started again.
 
 mod controller;
+mod directories;
 mod leaving;
 
 use std::path::Path;

@@ -110,6 +110,9 @@ fn check_logs(settings: &Settings, complaints: &mut Vec<Complaint>) {
     if settings.log_dirs().len() > 1 {
         complaints.push(("log.dirs", "this version keeps its data in one directory".to_owned()));
     }
+    if let Err(missing) = settings.check_cordoned(settings.get_str("cordoned.log.dirs")) {
+        complaints.push(("cordoned.log.dirs", missing));
+    }
     for key in ["log.retention.ms", "log.retention.minutes", "log.retention.hours"] {
         if settings.get_optional_i64(key).is_some_and(|retention| retention == 0 || retention < -1) {
             complaints.push((key, format!("{key} must be -1 (without limit) or at least 1")));

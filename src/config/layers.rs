@@ -424,6 +424,13 @@ mod tests {
     )]
     #[case("", "", "log.dirs=a,b", "flag --set: log.dirs = a,b: this version keeps its data in one directory")]
     #[case(
+        "log.dirs: /a\n",
+        "",
+        "cordoned.log.dirs=/b,/a,/c",
+        "flag --set: cordoned.log.dirs = /b,/a,/c: All entries in cordoned.log.dirs must be present in log.dirs or log.dir. \
+         Missing entries : /b, /c"
+    )]
+    #[case(
         "",
         "",
         "process.roles=broker",

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::catalogue::{self, Key, ValueType};
 use super::listeners::{self, Listener, Roles};
@@ -157,6 +157,21 @@ impl Settings {
         self.get_list(name).into_iter().map(PathBuf::from).collect()
     }
 
+    /// Refuses a value of `cordoned.log.dirs` that names what is none of this broker's directories; `*` is all of them. In
+    /// Kafka's words (`KafkaConfig.validateCordonedLogDirs`).
+    pub fn check_cordoned(&self, text: &str) -> Result<(), String> {
+        let own = self.log_dirs();
+        let is_own = |name: &&str| *name == "*" || own.iter().any(|dir| dir == Path::new(name));
+        let missing: Vec<&str> = value::parse_list(text).into_iter().filter(|name| !is_own(name)).collect();
+        match missing.is_empty() {
+            true => Ok(()),
+            false => Err(format!(
+                "All entries in cordoned.log.dirs must be present in log.dirs or log.dir. Missing entries : {}",
+                missing.join(", ")
+            )),
+        }
+    }
+
     /// The listeners that clients connect to, in the order they were written. Controller listeners are left out.
     pub fn listeners(&self) -> Vec<Listener> {
         listeners::parse_for_brokers(self, "listeners").expect("listeners were parsed when the settings were loaded")
@@ -235,5 +250,27 @@ impl Settings {
     /// The rule of `acks.durability` for topics that do not choose for themselves.
     pub fn durability(&self) -> Durability {
         Durability::of(self.get_str("acks.durability"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("", "")]
+    #[case("*", "")]
+    #[case("./data", "")]
+    #[case(" ./data , *", "")]
+    #[case("/b,./data,/c", "/b, /c")]
+    fn only_own_directories_can_be_cordoned(#[case] text: &str, #[case] missing: &str) {
+        let refused = Settings::default().check_cordoned(text).err();
+        let expected = "All entries in cordoned.log.dirs must be present in log.dirs or log.dir. Missing entries : ";
+        assert_eq!(
+            refused.unwrap_or_default(),
+            if missing.is_empty() { "".into() } else { format!("{expected}{missing}") }
+        );
     }
 }

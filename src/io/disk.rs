@@ -29,6 +29,8 @@ pub trait Disk: Send + Sync {
     fn remove_dir_all(&self, path: &Path) -> io::Result<()>;
     /// Makes creations, renames and removals inside the directory survive a power cut.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
+    /// How large the volume is that a directory lies on, and how much of it is free.
+    fn space(&self, path: &Path) -> io::Result<Space>;
     /// Takes the lock of a file, created when missing, until the answer is dropped; `None` when another process has it.
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn DiskLock>>>;
     /// Replaces the file at `path` as a whole: after a power cut it holds either the old content or the new.
@@ -46,6 +48,14 @@ pub trait Disk: Send + Sync {
             None => Ok(()),
         }
     }
+}
+
+/// The room on a volume, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    pub total_bytes: u64,
+    /// What this process may still write: less than what is free, where some of that is kept for the superuser.
+    pub usable_bytes: u64,
 }
 
 /// Whether a write failed for want of room: the one error after which a directory is still to be trusted.
@@ -133,6 +143,12 @@ impl Disk for SystemDisk {
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         File::open(path)?.sync_all()
+    }
+
+    fn space(&self, path: &Path) -> io::Result<Space> {
+        let found = rustix::fs::statvfs(path)?;
+        let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
+        Ok(Space { total_bytes: bytes(found.f_blocks), usable_bytes: bytes(found.f_bavail) })
     }
 
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn DiskLock>>> {

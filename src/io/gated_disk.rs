@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
-use super::disk::{DirEntry, Disk, DiskFile, DiskLock, SystemDisk};
+use super::disk::{DirEntry, Disk, DiskFile, DiskLock, Space, SystemDisk};
 
 /// Longer than anything here takes; a test that reaches it fails.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -98,6 +98,9 @@ impl Disk for GatedDisk {
     }
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         SystemDisk.sync_dir(path)
+    }
+    fn space(&self, path: &Path) -> io::Result<Space> {
+        SystemDisk.space(path)
     }
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn DiskLock>>> {
         SystemDisk.lock(path)

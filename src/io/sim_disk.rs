@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::io::disk::{DirEntry, Disk, DiskFile, DiskLock};
+use crate::io::disk::{DirEntry, Disk, DiskFile, DiskLock, Space};
 
 type NodeId = usize;
 const ROOT: NodeId = 0;
@@ -456,6 +456,13 @@ impl Disk for SimDisk {
             _ => {}
         }
         Ok(())
+    }
+
+    fn space(&self, path: &Path) -> io::Result<Space> {
+        let state = self.state.lock();
+        state.find(path)?;
+        let usable = state.capacity_bytes.saturating_sub(state.used_bytes());
+        Ok(Space { total_bytes: state.capacity_bytes as u64, usable_bytes: usable as u64 })
     }
 
     fn lock(&self, _path: &Path) -> io::Result<Option<Box<dyn DiskLock>>> {

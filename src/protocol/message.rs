@@ -2,7 +2,8 @@
 //!
 //! The structs are `kafka_protocol`'s, under Kafka's own names; nested ones are in a module per message, such as
 //! `fetch_request::FetchPartition`. What the crate cannot read of Kafka 4.3.1 comes from `extra`, into the same structs:
-//! OffsetCommit and OffsetFetch requests v10 (topic ids), AddRaftVoter v1, and ListOffsets v11 (v10's bytes, one more timestamp).
+//! OffsetCommit and OffsetFetch requests v10 (topic ids), AddRaftVoter v1, and ListOffsets v11 (v10's bytes, one more timestamp);
+//! the response of DescribeLogDirs (v5) is a struct of our own.
 //!
 //! The crate trusts its input: it sizes vectors from wire lengths. So requests go through `guard::check` first.
 //! Where the crate and Kafka 4.3.1 read the same bytes differently, and what is done about it:
@@ -21,7 +22,7 @@ use std::ops::RangeInclusive;
 use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::protocol::{Decodable, Encodable};
 
-use super::extra::{add_raft_voter, offset_commit, offset_fetch};
+use super::extra::{add_raft_voter, describe_log_dirs, offset_commit, offset_fetch};
 
 pub use kafka_protocol::messages::*;
 pub use kafka_protocol::messages::{BrokerId as WireBrokerId, ProducerId as WireProducerId};
@@ -29,6 +30,7 @@ pub use kafka_protocol::protocol::StrBytes;
 
 // These shadow the crate's own types of the same names.
 pub use super::api_key::ApiKey;
+pub use super::extra::describe_log_dirs::DescribeLogDirsResponse;
 pub use super::header::RequestHeader;
 
 /// A request that the crate or `extra` can read.
@@ -210,6 +212,7 @@ macro_rules! messages {
             match api {
                 $(ApiKey::$key => Some(visitor.visit::<$request>()),)*
                 ApiKey::AddRaftVoter => Some(visitor.visit::<AddRaftVoterRequest>()),
+                ApiKey::DescribeLogDirs => Some(visitor.visit::<DescribeLogDirsRequest>()),
                 ApiKey::ListOffsets => Some(visitor.visit::<ListOffsetsRequest>()),
                 ApiKey::OffsetCommit => Some(visitor.visit::<OffsetCommitRequest>()),
                 ApiKey::OffsetFetch => Some(visitor.visit::<OffsetFetchRequest>()),
@@ -263,7 +266,6 @@ messages! {
     DescribeConfigs: DescribeConfigsRequest => DescribeConfigsResponse, 1..=4;
     AlterConfigs: AlterConfigsRequest => AlterConfigsResponse, 0..=2;
     AlterReplicaLogDirs: AlterReplicaLogDirsRequest => AlterReplicaLogDirsResponse, 1..=2;
-    DescribeLogDirs: DescribeLogDirsRequest => DescribeLogDirsResponse, 1..=4;
     SaslAuthenticate: SaslAuthenticateRequest => SaslAuthenticateResponse, 0..=2;
     CreatePartitions: CreatePartitionsRequest => CreatePartitionsResponse, 0..=3;
     CreateDelegationToken: CreateDelegationTokenRequest => CreateDelegationTokenResponse, 1..=3;
@@ -352,6 +354,37 @@ impl ResponseMessage for AddRaftVoterResponse {
 
     fn write(&self, out: &mut BytesMut, _version: i16) -> anyhow::Result<()> {
         <Self as Encodable>::encode(self, out, 0)
+    }
+}
+
+/// The last version of the DescribeLogDirs request that the crate knows; v5 has the same fields.
+const DESCRIBE_LOG_DIRS_CRATE_MAX: i16 = 4;
+
+impl RequestMessage for DescribeLogDirsRequest {
+    const KEY: ApiKey = ApiKey::DescribeLogDirs;
+    const VERSIONS: RangeInclusive<i16> = describe_log_dirs::VERSIONS;
+    type Response = DescribeLogDirsResponse;
+
+    fn read(body: &mut Bytes, version: i16) -> anyhow::Result<Self> {
+        <Self as Decodable>::decode(body, version.min(DESCRIBE_LOG_DIRS_CRATE_MAX))
+    }
+
+    fn write(&self, out: &mut BytesMut, version: i16) -> anyhow::Result<()> {
+        <Self as Encodable>::encode(self, out, version.min(DESCRIBE_LOG_DIRS_CRATE_MAX))
+    }
+}
+
+impl ResponseMessage for DescribeLogDirsResponse {
+    const KEY: ApiKey = ApiKey::DescribeLogDirs;
+    const VERSIONS: RangeInclusive<i16> = describe_log_dirs::VERSIONS;
+
+    fn read(body: &mut Bytes, version: i16) -> anyhow::Result<Self> {
+        Ok(describe_log_dirs::read(body, version)?)
+    }
+
+    fn write(&self, out: &mut BytesMut, version: i16) -> anyhow::Result<()> {
+        describe_log_dirs::write(self, out, version);
+        Ok(())
     }
 }
 

@@ -53,18 +53,8 @@ fn headers(player: &mut Player<'_>) -> Result<()> {
 /// A body of four bytes 0xff in every version that is offered: a count or length of −1 or of four billion.
 fn short_bodies(player: &mut Player<'_>) -> Result<()> {
     for api in ottla::api::offered(ottla::config::Roles::CLIENT) {
-        let key = api.key.key();
         for version in api.versions.clone() {
-            let mut frame = Vec::new();
-            frame.extend_from_slice(&key.to_be_bytes());
-            frame.extend_from_slice(&version.to_be_bytes());
-            frame.extend_from_slice(&7i32.to_be_bytes());
-            frame.extend_from_slice(&[0, 1, b'c']);
-            if player.schemas().is_flexible(key, version) {
-                frame.push(0);
-            }
-            frame.extend_from_slice(&[0xff; 4]);
-            player.send_frame("a body of four bytes", api.key.name(), version, &framed(&frame))?;
+            player.send_body("a body of four bytes", api.key.name(), version, &[0xff; 4])?;
         }
     }
     Ok(())

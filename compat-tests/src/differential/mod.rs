@@ -7,6 +7,7 @@
 mod cluster;
 mod configs;
 mod coverage;
+mod directories;
 mod frames;
 mod groups;
 mod known;
@@ -56,6 +57,7 @@ const SCRIPTS: &[(&str, Script)] = &[
     ("moving", moving::play),
     ("quorum", quorum::play),
     ("configs", configs::play),
+    ("directories", directories::play),
     ("records", records::play),
     ("life", life::play),
     ("groups", groups::play),
@@ -111,7 +113,7 @@ fn expected(schemas: &Schemas, recorded: Option<&Path>, name: &str, script: Scri
 
 fn transcript(schemas: &Schemas, against: Against, script: Script) -> Result<Transcript> {
     let server = Server::start(against, SETTINGS)?;
-    let mut player = Player::new(schemas, server.address());
+    let mut player = Player::new(schemas, server.address(), server.data());
     let outcome = script(&mut player);
     let (transcript, last_case) = player.finish();
     outcome.with_context(|| format!("after case {last_case:?}"))?;

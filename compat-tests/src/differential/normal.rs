@@ -1,6 +1,7 @@
 //! Replaces what may differ between two right servers by names: ids, addresses, the time of day.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use regex::{Captures, Regex};
 use serde_json::{Map, Value};
@@ -29,15 +30,17 @@ pub struct Names {
     window: Regex,
     cluster: Regex,
     address: String,
+    data: String,
 }
 
 impl Names {
-    /// `address` is the server's, as `host:port`.
-    pub fn new(address: &str) -> Names {
+    /// `address` is the server's, as `host:port`, and `data` its data directory.
+    pub fn new(address: &str, data: &Path) -> Names {
         let uuid = Regex::new("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").expect("it is constant");
         let window = Regex::new(r"\[-?\d{12,}, \d{12,}\]").expect("it is constant");
         let cluster = Regex::new(r#"the cluster id "[^"]*""#).expect("it is constant");
-        Names { given: BTreeMap::new(), uuid, window, cluster, address: address.to_owned() }
+        let (address, data) = (address.to_owned(), data.display().to_string());
+        Names { given: BTreeMap::new(), uuid, window, cluster, address, data }
     }
 
     /// The value with names in place of what may differ.
@@ -71,6 +74,7 @@ impl Names {
         let name = match field {
             "port" => "<port>",
             "sessionId" if number != 0 => "<session>",
+            "totalBytes" | "usableBytes" if number > 0 => "<bytes>",
             "producerId" if number >= 0 => "<producer>",
             "finalizedFeaturesEpoch" if number >= 0 => "<epoch>",
             _ if number > TODAY_FROM_MS => "<today>",
@@ -86,7 +90,7 @@ impl Names {
             "topicId" if text != ZERO_ID => return self.name("topic-id", text),
             _ => {}
         }
-        let text = text.replace(&self.address, "<address>");
+        let text = text.replace(&self.address, "<address>").replace(&self.data, "<data>");
         // The window of timestamps that a record may have moves with the clock.
         let text = self.window.replace_all(&text, "[<from>, <to>]").into_owned();
         let text = self.cluster.replace_all(&text, "the cluster id \"<cluster>").into_owned();

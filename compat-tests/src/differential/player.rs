@@ -1,5 +1,6 @@
 //! Plays the requests of a script and writes down what was answered.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -33,18 +34,21 @@ pub struct Pending<'a> {
 pub struct Player<'a> {
     schemas: &'a Schemas,
     address: String,
+    data: PathBuf,
     connection: Option<Connection<'a>>,
     names: Names,
     transcript: Transcript,
 }
 
 impl<'a> Player<'a> {
-    pub fn new(schemas: &'a Schemas, address: &str) -> Player<'a> {
+    /// `data` is the server's data directory.
+    pub fn new(schemas: &'a Schemas, address: &str, data: PathBuf) -> Player<'a> {
         Player {
             schemas,
             address: address.to_owned(),
             connection: None,
-            names: Names::new(address),
+            names: Names::new(address, &data),
+            data,
             transcript: Vec::new(),
         }
     }
@@ -177,6 +181,22 @@ impl<'a> Player<'a> {
         Ok(())
     }
 
+    /// As [`Player::send_frame`], for a body behind a right header.
+    pub fn send_body(&mut self, case: &str, api: &str, version: i16, body: &[u8]) -> Result<()> {
+        let key = self.schemas.request(api)?.api_key;
+        let mut frame = Vec::new();
+        frame.extend_from_slice(&key.to_be_bytes());
+        frame.extend_from_slice(&version.to_be_bytes());
+        frame.extend_from_slice(&7i32.to_be_bytes());
+        frame.extend_from_slice(&[0, 1, b'c']);
+        if self.schemas.is_flexible(key, version) {
+            frame.push(0);
+        }
+        frame.extend_from_slice(body);
+        let length = i32::try_from(frame.len())?;
+        self.send_frame(case, api, version, &[&length.to_be_bytes(), frame.as_slice()].concat())
+    }
+
     /// What bytes on a connection of their own are answered with, or how the connection ended.
     fn answer_to(&self, bytes: &[u8]) -> Result<std::result::Result<Vec<u8>, Value>> {
         let mut connection = Connection::open(self.schemas, &self.address, "differential")?;
@@ -197,9 +217,9 @@ impl<'a> Player<'a> {
         self.transcript.push(Case { name, asked: Some(asked), outcome });
     }
 
-    /// The schemas, for scripts that build frames by hand.
-    pub fn schemas(&self) -> &'a Schemas {
-        self.schemas
+    /// The server's data directory.
+    pub fn data(&self) -> &Path {
+        &self.data
     }
 
     fn exchange(&mut self, api: &str, version: i16, body: &Value) -> Result<Value> {

@@ -7,9 +7,10 @@ use std::ops::RangeInclusive;
 
 use super::ResourceType;
 use crate::api::{Api, Context, Reply};
+use crate::broker::Broker;
 use crate::config::Roles;
 use crate::controller::{self, AlterConfigs, ConfigOp, Refusal, ResourceName};
-use crate::model::ErrorCode;
+use crate::model::{BrokerId, ErrorCode};
 use crate::protocol::api_key::ApiKey;
 use crate::protocol::message::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use crate::protocol::message::incremental_alter_configs_response::AlterConfigsResourceResponse;
@@ -39,7 +40,11 @@ impl Api for IncrementalAlterConfigs {
         let broker = cx.broker.clone();
         let asked_broker = cx.asked();
         Reply::later(async move {
-            let asked: Vec<_> = request.resources.iter().map(|resource| changes_of(resource, asked_broker.0)).collect();
+            let understood = |resource| {
+                let changes = changes_of(resource, asked_broker.0)?;
+                check_directories(&broker, asked_broker, &changes).map(|()| changes)
+            };
+            let asked: Vec<_> = request.resources.iter().map(understood).collect();
             let decidable: Vec<_> = asked.iter().filter_map(|asked| asked.as_ref().ok().cloned()).collect();
             let decided =
                 broker.incremental_alter_configs(asked_broker, decidable, request.validate_only, TIMEOUT_MS).await;
@@ -93,6 +98,24 @@ fn changes_of(resource: &AlterConfigsResource, own_id: i32) -> Result<AlterConfi
     };
     let changes = resource.configs.iter().map(change).collect::<Result<_, _>>()?;
     Ok(AlterConfigs { resource: ResourceName { resource_type, name }, changes })
+}
+
+/// `cordoned.log.dirs` names directories of the broker that is asked. Those of another are not known here: what is none of them
+/// has no effect there.
+fn check_directories(broker: &Broker, asked: BrokerId, changes: &AlterConfigs<ConfigOp>) -> Result<(), Refusal> {
+    if changes.resource.resource_type != controller::ResourceType::Broker || asked != broker.node_id() {
+        return Ok(());
+    }
+    for (name, change) in &changes.changes {
+        if let ConfigOp::Set(Some(value)) | ConfigOp::Append(Some(value)) = change
+            && name == "cordoned.log.dirs"
+        {
+            let checked = broker.settings().check_cordoned(value);
+            checked
+                .map_err(|missing| Refusal::new(ErrorCode::InvalidRequest, format!("requirement failed: {missing}")))?;
+        }
+    }
+    Ok(())
 }
 
 /// Kafka's `AlterConfigOp.OpType`: 0 set, 1 delete, 2 append, 3 subtract.

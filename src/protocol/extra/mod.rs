@@ -2,5 +2,6 @@
 
 pub mod add_raft_voter;
 pub mod consumer_offsets;
+pub mod describe_log_dirs;
 pub mod offset_commit;
 pub mod offset_fetch;

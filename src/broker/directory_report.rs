@@ -1,0 +1,86 @@
+//! What there is to say of the log directories: the room on their volumes, and the logs in them (`ReplicaManager.describeLogDirs`).
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::Broker;
+use super::replica::Replica;
+use crate::io::disk::Space;
+use crate::log::LogDir;
+use crate::metadata::ConfigResource;
+use crate::model::{ErrorCode, TopicPartition};
+
+/// One directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DirectoryReport {
+    /// Absolute.
+    pub path: PathBuf,
+    /// KAFKA_STORAGE_ERROR when it is offline, or its volume cannot be asked.
+    pub content: Result<DirectoryContent, ErrorCode>,
+}
+
+/// A directory that works.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DirectoryContent {
+    pub space: Space,
+    /// Whether `cordoned.log.dirs` keeps new partitions away.
+    pub is_cordoned: bool,
+    /// Sorted by topic and partition.
+    pub logs: Vec<LogReport>,
+}
+
+/// One log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogReport {
+    pub topic_partition: TopicPartition,
+    /// Of all its segments, in bytes.
+    pub size_bytes: u64,
+    /// How far the log's end lies behind the high watermark. Of a future log, behind the current log's end.
+    pub offset_lag: i64,
+    pub is_future: bool,
+}
+
+impl Broker {
+    /// All directories in the order in which they are configured. Blocks for the file system.
+    pub fn describe_directories(&self) -> Vec<DirectoryReport> {
+        let replicas = self.replicas.all();
+        self.directories.iter().map(|directory| self.describe_directory(directory, &replicas)).collect()
+    }
+
+    fn describe_directory(&self, directory: &Arc<LogDir>, replicas: &[Arc<Replica>]) -> DirectoryReport {
+        let path = std::path::absolute(directory.path()).unwrap_or_else(|_| directory.path().to_owned());
+        if directory.is_poisoned() {
+            return DirectoryReport { path, content: Err(ErrorCode::KafkaStorageError) };
+        }
+        let space = self.disk.space(directory.path()).map_err(|error| {
+            tracing::error!(directory = %path.display(), %error, "the size of the volume cannot be read");
+            ErrorCode::KafkaStorageError
+        });
+        let content = space.map(|space| {
+            let here = replicas.iter().filter(|replica| Arc::ptr_eq(replica.directory(), directory));
+            let mut logs: Vec<_> = here.map(|replica| log_report(replica)).collect();
+            logs.sort_unstable_by(|left, right| left.topic_partition.cmp(&right.topic_partition));
+            DirectoryContent { space, is_cordoned: self.is_cordoned(directory), logs }
+        });
+        DirectoryReport { path, content }
+    }
+
+    /// Whether `cordoned.log.dirs` names the directory (KIP-1066).
+    pub(super) fn is_cordoned(&self, directory: &LogDir) -> bool {
+        let image = self.image();
+        let own = image.configs(&ConfigResource::Broker(self.node_id));
+        let text =
+            own.get("cordoned.log.dirs").map_or_else(|| self.settings.get_str("cordoned.log.dirs"), String::as_str);
+        text.split(',').map(str::trim).any(|name| name == "*" || Path::new(name) == directory.path())
+    }
+}
+
+fn log_report(replica: &Replica) -> LogReport {
+    let (size_bytes, published) = replica.with_log(|log, published| (log.size_bytes(), published));
+    LogReport {
+        topic_partition: replica.topic_partition().clone(),
+        size_bytes,
+        offset_lag: (published.high_watermark.0 - published.log_end.0).max(0),
+        is_future: false,
+    }
+}
