@@ -9,7 +9,7 @@ use super::liveness::check_broker_epoch;
 use super::partition_change::PartitionChange;
 use super::rules::TopicRules;
 use super::{Decision, Options, Refusal};
-use crate::metadata::{Image, Partition, Topic};
+use crate::metadata::{Image, LeaderRecoveryState, Partition, Topic};
 use crate::model::{BrokerId, ErrorCode, LeaderEpoch, PartitionIndex, TopicId};
 
 /// A member of the ISR that a leader wants.
@@ -28,7 +28,7 @@ pub struct AlterPartition {
     pub leader_epoch: LeaderEpoch,
     pub partition_epoch: i32,
     pub isr: Vec<IsrMember>,
-    /// `LeaderRecoveryState`: 0 recovered, 1 recovering. Our leaders have recovered when they begin to lead.
+    /// [`LeaderRecoveryState`] by its number. Our leaders have recovered when they begin to lead.
     pub leader_recovery_state: i8,
 }
 
@@ -75,11 +75,13 @@ fn alter_one<'a>(
     let partition = topic.partition(request.partition).ok_or(ErrorCode::UnknownTopicOrPartition)?;
     check_epochs(partition, broker_id, request)?;
     check_isr(image, partition, request)?;
+    let leader_recovery_state = recovery_state(partition, request)?;
     let rules = TopicRules::of(image, options, &topic.name);
     let is_acceptable = |id| image.is_active(id);
     let mut change = PartitionChange::new(partition, rules.min_isr, &is_acceptable);
     change.isr = request.isr.iter().map(|member| member.broker_id).collect();
     change.election = online_or_unclean(rules);
+    change.leader_recovery_state = leader_recovery_state;
     let state = change.build();
     Ok((topic, partition, state))
 }
@@ -108,13 +110,20 @@ fn check_isr(image: &Image, partition: &Partition, request: &AlterPartition) -> 
     if is_twice || ids.iter().any(|id| !partition.replicas.contains(id)) || !ids.contains(&partition.leader) {
         return Err(ErrorCode::InvalidRequest);
     }
-    if request.leader_recovery_state != 0 {
-        return Err(ErrorCode::InvalidRequest);
-    }
     if request.isr.iter().any(|member| !is_eligible(image, member)) {
         return Err(ErrorCode::IneligibleReplica);
     }
     Ok(())
+}
+
+/// What the leader says of its recovery. One that is recovering has nobody else in sync, and one that has recovered stays so.
+fn recovery_state(partition: &Partition, request: &AlterPartition) -> Result<LeaderRecoveryState, ErrorCode> {
+    let state = LeaderRecoveryState::of(request.leader_recovery_state).ok_or(ErrorCode::InvalidRequest)?;
+    let had_recovered = partition.leader_recovery_state == LeaderRecoveryState::Recovered;
+    if state == LeaderRecoveryState::Recovering && (had_recovered || request.isr.len() > 1) {
+        return Err(ErrorCode::InvalidRequest);
+    }
+    Ok(state)
 }
 
 /// Alive, not on its way out, and the same start of the broker that the leader means.

@@ -5,12 +5,13 @@
 //!   small, still holds all that was ever acknowledged: it goes into the ELR, and may lead when the ISR is empty.
 //! - A leader is taken from the ISR, then from the ELR, then, when both are empty, the last leader itself; out of anybody else
 //!   only when an unclean election was asked for or configured.
+//! - Whoever is elected uncleanly is recovering until it says that it is not (KIP-704), with its next change of the ISR.
 //! - The partition epoch rises with every change; the leader epoch when the leader changes or a replica is taken away.
 //!
 //! Where we are stricter than Kafka: a last known leader must be alive (Kafka logs that and elects it all the same); an ELR is
 //! emptied as soon as the ISR is large enough, also by an election out of the ELR; and who is no replica any more leaves it.
 
-use crate::metadata::{Partition, Replicas};
+use crate::metadata::{LeaderRecoveryState, Partition, Replicas};
 use crate::model::{BrokerId, LeaderEpoch};
 
 /// Who may be chosen.
@@ -48,6 +49,8 @@ pub struct PartitionChange<'a> {
     pub removing_replicas: Replicas,
     /// A replica that leaves the ISR, or the ELR, and how.
     pub departed: Option<(BrokerId, Departure)>,
+    /// What the leader says of its recovery; an unclean election overrules it.
+    pub leader_recovery_state: LeaderRecoveryState,
 }
 
 /// Who was elected.
@@ -73,6 +76,7 @@ impl<'a> PartitionChange<'a> {
             adding_replicas: partition.adding_replicas.clone(),
             removing_replicas: partition.removing_replicas.clone(),
             departed: None,
+            leader_recovery_state: partition.leader_recovery_state,
         }
     }
 
@@ -92,6 +96,10 @@ impl<'a> PartitionChange<'a> {
         }
         let is_replica_taken = old.replicas.iter().any(|replica| !self.replicas.contains(replica));
         let last_known_elr = self.last_known_leader(leader);
+        let leader_recovery_state = match is_unclean {
+            true => LeaderRecoveryState::Recovering,
+            false => self.leader_recovery_state,
+        };
         let new = Partition {
             leader,
             leader_epoch: old.leader_epoch,
@@ -102,6 +110,7 @@ impl<'a> PartitionChange<'a> {
             adding_replicas: self.adding_replicas,
             removing_replicas: self.removing_replicas,
             elr,
+            leader_recovery_state,
         };
         if new == *old {
             return None;

@@ -23,6 +23,27 @@ pub struct Endpoint {
     pub security_protocol: i16,
 }
 
+/// Whether a leader has made good that it was elected without holding everything (KIP-704).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(i8)]
+pub enum LeaderRecoveryState {
+    #[default]
+    Recovered = 0,
+    /// It was elected uncleanly, and has not said yet that it has dealt with that. The ISR is the leader alone.
+    Recovering = 1,
+}
+
+impl LeaderRecoveryState {
+    /// The number on the wire and in records; `None` for one that Kafka does not have.
+    pub fn of(number: i8) -> Option<LeaderRecoveryState> {
+        match number {
+            0 => Some(LeaderRecoveryState::Recovered),
+            1 => Some(LeaderRecoveryState::Recovering),
+            _ => None,
+        }
+    }
+}
+
 /// The agreed state of one partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Partition {
@@ -44,6 +65,7 @@ pub struct Partition {
     pub elr: Replicas,
     /// When neither ISR nor ELR has anybody: who was last known to be one of them, the last leader first of all.
     pub last_known_elr: Replicas,
+    pub leader_recovery_state: LeaderRecoveryState,
 }
 
 impl Partition {
@@ -68,6 +90,7 @@ impl Partition {
             removing_replicas: Replicas::new(),
             elr: Replicas::new(),
             last_known_elr: Replicas::new(),
+            leader_recovery_state: LeaderRecoveryState::Recovered,
         }
     }
 
@@ -95,6 +118,7 @@ impl Partition {
         for replicas in lists {
             write_replicas(to, replicas);
         }
+        to.u8(self.leader_recovery_state as u8);
     }
 
     fn read(from: &mut Reader<'_>, version: u8) -> Result<Partition, DecodeError> {
@@ -109,6 +133,9 @@ impl Partition {
             partition.removing_replicas = read_replicas(from)?;
             partition.elr = read_replicas(from)?;
             partition.last_known_elr = read_replicas(from)?;
+        }
+        if version >= 2 {
+            partition.leader_recovery_state = read_recovery_state(from)?;
         }
         Ok(partition)
     }
@@ -167,11 +194,12 @@ pub enum Record {
     ProducerIdsAllocated { broker_id: BrokerId, next_producer_id: ProducerId },
 }
 
-/// The version that is written of a record: 1 where a broker's or a partition's state grew, 0 elsewhere. What was written in
-/// version 0 can still be read.
+/// The version that is written of a record: it rises where a broker's or a partition's state grows. What was written in earlier
+/// versions can still be read.
 fn version_of(tag: u8) -> u8 {
     match tag {
-        3 | 4 | 6 => 1,
+        4 | 6 => 2,
+        3 | 11 => 1,
         _ => 0,
     }
 }
@@ -295,8 +323,8 @@ impl Record {
             10 => Record::BrokerUnregistered { broker_id: from.broker_id()?, broker_epoch: from.i64()? },
             11 => Record::PartitionsAdded {
                 topic_id: from.topic_id()?,
-                // The state of a partition as of version 1 of the records that have one.
-                partitions: from.list(|from| Partition::read(from, 1))?,
+                // This record came when a partition's state was in its version 1.
+                partitions: from.list(|from| Partition::read(from, version + 1))?,
             },
             _ => return Err(DecodeError::Unknown { what: "record tag", value: tag.into() }),
         })
@@ -342,6 +370,12 @@ fn write_replicas(to: &mut Writer, replicas: &[BrokerId]) {
 
 fn read_replicas(from: &mut Reader<'_>) -> Result<Replicas, DecodeError> {
     Ok(from.list(Reader::broker_id)?.into())
+}
+
+fn read_recovery_state(from: &mut Reader<'_>) -> Result<LeaderRecoveryState, DecodeError> {
+    let number = from.u8()?;
+    let state = i8::try_from(number).ok().and_then(LeaderRecoveryState::of);
+    state.ok_or(DecodeError::Unknown { what: "leader recovery state", value: number.into() })
 }
 
 fn write_endpoint(to: &mut Writer, endpoint: &Endpoint) {

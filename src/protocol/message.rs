@@ -2,8 +2,8 @@
 //!
 //! The structs are `kafka_protocol`'s, under Kafka's own names; nested ones are in a module per message, such as
 //! `fetch_request::FetchPartition`. What the crate cannot read of Kafka 4.3.1 comes from `extra`, into the same structs:
-//! OffsetCommit and OffsetFetch requests v10 (topic ids), AddRaftVoter v1, and ListOffsets v11 (v10's bytes, one more timestamp);
-//! the response of DescribeLogDirs (v5) is a struct of our own.
+//! OffsetCommit and OffsetFetch requests v10 (topic ids), AddRaftVoter v1, ListOffsets v11 (v10's bytes, one more timestamp), and
+//! BrokerHeartbeat v2 (one more tagged field); the response of DescribeLogDirs (v5) is a struct of our own.
 //!
 //! The crate trusts its input: it sizes vectors from wire lengths. So requests go through `guard::check` first.
 //! Where the crate and Kafka 4.3.1 read the same bytes differently, and what is done about it:
@@ -213,6 +213,7 @@ macro_rules! messages {
                 $(ApiKey::$key => Some(visitor.visit::<$request>()),)*
                 ApiKey::AddRaftVoter => Some(visitor.visit::<AddRaftVoterRequest>()),
                 ApiKey::DescribeLogDirs => Some(visitor.visit::<DescribeLogDirsRequest>()),
+                ApiKey::BrokerHeartbeat => Some(visitor.visit::<BrokerHeartbeatRequest>()),
                 ApiKey::ListOffsets => Some(visitor.visit::<ListOffsetsRequest>()),
                 ApiKey::OffsetCommit => Some(visitor.visit::<OffsetCommitRequest>()),
                 ApiKey::OffsetFetch => Some(visitor.visit::<OffsetFetchRequest>()),
@@ -293,7 +294,6 @@ messages! {
     DescribeCluster: DescribeClusterRequest => DescribeClusterResponse, 0..=2;
     DescribeProducers: DescribeProducersRequest => DescribeProducersResponse, 0..=0;
     BrokerRegistration: BrokerRegistrationRequest => BrokerRegistrationResponse, 0..=4;
-    BrokerHeartbeat: BrokerHeartbeatRequest => BrokerHeartbeatResponse, 0..=1;
     UnregisterBroker: UnregisterBrokerRequest => UnregisterBrokerResponse, 0..=0;
     DescribeTransactions: DescribeTransactionsRequest => DescribeTransactionsResponse, 0..=0;
     ListTransactions: ListTransactionsRequest => ListTransactionsResponse, 0..=2;
@@ -385,6 +385,38 @@ impl ResponseMessage for DescribeLogDirsResponse {
     fn write(&self, out: &mut BytesMut, version: i16) -> anyhow::Result<()> {
         describe_log_dirs::write(self, out, version);
         Ok(())
+    }
+}
+
+/// The last version of BrokerHeartbeat that the crate knows. v2 adds the log directories that are cordoned (KIP-1066), in tagged
+/// field 1, which the crate keeps as one that it does not know. Our brokers cordon none, and leave it away.
+const BROKER_HEARTBEAT_CRATE_MAX: i16 = 1;
+
+impl RequestMessage for BrokerHeartbeatRequest {
+    const KEY: ApiKey = ApiKey::BrokerHeartbeat;
+    const VERSIONS: RangeInclusive<i16> = 0..=2;
+    type Response = BrokerHeartbeatResponse;
+
+    fn read(body: &mut Bytes, version: i16) -> anyhow::Result<Self> {
+        <Self as Decodable>::decode(body, version.min(BROKER_HEARTBEAT_CRATE_MAX))
+    }
+
+    fn write(&self, out: &mut BytesMut, version: i16) -> anyhow::Result<()> {
+        <Self as Encodable>::encode(self, out, version.min(BROKER_HEARTBEAT_CRATE_MAX))
+    }
+}
+
+/// v2 has v1's bytes.
+impl ResponseMessage for BrokerHeartbeatResponse {
+    const KEY: ApiKey = ApiKey::BrokerHeartbeat;
+    const VERSIONS: RangeInclusive<i16> = 0..=2;
+
+    fn read(body: &mut Bytes, version: i16) -> anyhow::Result<Self> {
+        <Self as Decodable>::decode(body, version.min(BROKER_HEARTBEAT_CRATE_MAX))
+    }
+
+    fn write(&self, out: &mut BytesMut, version: i16) -> anyhow::Result<()> {
+        <Self as Encodable>::encode(self, out, version.min(BROKER_HEARTBEAT_CRATE_MAX))
     }
 }
 

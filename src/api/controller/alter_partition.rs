@@ -79,7 +79,8 @@ fn answer(request: &AlterPartitionRequest, results: Vec<Result<Partition, ErrorC
                     .with_leader_id(WireBrokerId(state.leader.0))
                     .with_leader_epoch(state.leader_epoch.0)
                     .with_isr(state.isr.iter().map(|id| WireBrokerId(id.0)).collect())
-                    .with_partition_epoch(state.partition_epoch),
+                    .with_partition_epoch(state.partition_epoch)
+                    .with_leader_recovery_state(state.leader_recovery_state as i8),
                 Err(code) => answer.with_error_code(code.code()),
             }
         });

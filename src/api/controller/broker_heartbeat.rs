@@ -1,5 +1,6 @@
-//! BrokerHeartbeat (63), v0–1: a broker says that it lives and how far it is, and is told whether it may serve or stop (KIP-631).
-//! v1 directories that went offline (KIP-858), which only matter to brokers that have others left
+//! BrokerHeartbeat (63), v0–2: a broker says that it lives and how far it is, and is told whether it may serve or stop (KIP-631).
+//! v1 directories that went offline (KIP-858), which only matter to brokers that have others left · v2 directories that take
+//! no new replicas (KIP-1066), which no broker of ours has
 //!
 //! Source: `ControllerApis.handleBrokerHeartBeatRequest`.
 
@@ -21,7 +22,7 @@ impl Api for BrokerHeartbeat {
     type Request = BrokerHeartbeatRequest;
     type Response = BrokerHeartbeatResponse;
     const KEY: ApiKey = ApiKey::BrokerHeartbeat;
-    const VERSIONS: RangeInclusive<i16> = 0..=1;
+    const VERSIONS: RangeInclusive<i16> = 0..=2;
     const ACCESS: Access<BrokerHeartbeatRequest> = Access::Cluster(Operation::ClusterAction);
     const LISTENERS: Roles = Roles::CONTROLLER;
 

@@ -11,7 +11,7 @@ use std::fmt::{Debug, Write};
 
 use super::super::*;
 use super::OPTIONS;
-use crate::metadata::{ConfigResource, Delta, Image, Partition, Replicas, Topic};
+use crate::metadata::{ConfigResource, Delta, Image, LeaderRecoveryState, Partition, Replicas, Topic};
 use crate::model::{BrokerId, LeaderEpoch, Now, Offset, PartitionIndex, TopicId};
 use uuid::Uuid;
 
@@ -105,6 +105,9 @@ pub(super) fn state(partition: &Partition) -> String {
     ];
     for (name, list) in lists.into_iter().filter(|(_, list)| !list.is_empty()) {
         let _ = write!(text, " {name}={}", ids(list));
+    }
+    if partition.leader_recovery_state == LeaderRecoveryState::Recovering {
+        text.push_str(" recovering");
     }
     text
 }
@@ -366,7 +369,7 @@ impl Dialogue {
             leader_epoch: LeaderEpoch(line.number("leader-epoch", now.leader_epoch.0)),
             partition_epoch: line.number("partition-epoch", now.partition_epoch),
             isr: line.get("isr").expect("an ISR").split(',').map(member).collect(),
-            leader_recovery_state: 0,
+            leader_recovery_state: i8::from(line.has("recovering")),
         };
         let epoch = self.image.broker(leader).map_or(-1, |broker| broker.epoch);
         let epoch = line.number("broker-epoch", epoch);

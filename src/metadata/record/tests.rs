@@ -16,6 +16,7 @@ fn one_of_each() -> Vec<Record> {
         removing_replicas: ids(&[1]),
         elr: ids(&[3]),
         last_known_elr: ids(&[4]),
+        leader_recovery_state: LeaderRecoveryState::Recovering,
     };
     vec![
         Record::ClusterCreated { cluster_id: "AAAAAAAAAAAAAAAAAAAAAQ".into() },
@@ -119,23 +120,53 @@ fn what_version_0_wrote_is_read() {
     assert_eq!(Record::decode_all(&bytes), Ok(fixed(Vec::new(), false)));
 }
 
+/// What version 1 adds to a partition: adding, removing, ELR, last known ELR. Version 2 adds its leader's recovery state.
+const LISTS: [u8; 16] = [0; 16];
+
 #[test]
-fn the_format_is_fixed() {
+fn partitions_of_version_1_are_read() {
     let id = 1u128.to_be_bytes();
-    // Version 1 adds four lists to a partition: adding, removing, ELR, last known ELR.
-    let lists = [0; 16];
     let bytes = [
-        &[0, 0, 0, 3][..],
+        &[0, 0, 0, 2][..],
         &[4, 1, 0, 0, 0, 1, b't'],
         &id,
         &[0, 0, 0, 1],
         &PARTITION_V0,
-        &lists,
-        &[6, 1],
+        &LISTS,
+        // The record of added partitions came with version 1 of the partition, and was in its own version 0 then.
+        &[11, 0],
+        &id,
+        &[0, 0, 0, 1],
+        &PARTITION_V0,
+        &LISTS,
+    ]
+    .concat();
+    let partitions = vec![Partition::created([BrokerId(5)].into_iter().collect())];
+    let id = TopicId(Uuid::from_u128(1));
+    let expected = vec![
+        Record::TopicCreated { name: "t".into(), id, partitions: partitions.clone() },
+        Record::PartitionsAdded { topic_id: id, partitions },
+    ];
+    assert_eq!(Record::decode_all(&bytes), Ok(expected));
+}
+
+#[test]
+fn the_format_is_fixed() {
+    let id = 1u128.to_be_bytes();
+    let bytes = [
+        &[0, 0, 0, 3][..],
+        &[4, 2, 0, 0, 0, 1, b't'],
+        &id,
+        &[0, 0, 0, 1],
+        &PARTITION_V0,
+        &LISTS,
+        &[0],
+        &[6, 2],
         &id,
         &[0, 0, 0, 7],
         &PARTITION_V0,
-        &lists,
+        &LISTS,
+        &[0],
         &[3, 1, 0, 0, 0, 5],
         &2u128.to_be_bytes(),
         &3u64.to_be_bytes(),

@@ -48,7 +48,6 @@ impl RequestVisitor for Versions {
 /// What Kafka 4.3.1 reads and this server cannot yet; none of it may be offered.
 const GAPS: &[(ApiKey, i16)] = &[
     (ApiKey::WriteTxnMarkers, 2),
-    (ApiKey::BrokerHeartbeat, 2),
     (ApiKey::ShareFetch, 2),
     (ApiKey::ShareAcknowledge, 2),
     (ApiKey::WriteShareGroupState, 1),
