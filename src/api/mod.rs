@@ -58,6 +58,11 @@ pub trait Api {
     /// Whether what follows on the connection waits for the answer.
     const ORDER: Order = Order::Barrier;
 
+    /// How long the client waits for the active controller, in ms; `None` when the request does not say.
+    fn timeout_ms(_request: &Self::Request) -> Option<i32> {
+        None
+    }
+
     /// Carries the request out, on the thread that read it; must not block. A panic in here is answered by [`Api::refuse`]
     /// with UNKNOWN_SERVER_ERROR.
     fn handle(cx: &Context<'_>, request: Self::Request) -> Reply<Self::Response>;

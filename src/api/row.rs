@@ -98,7 +98,8 @@ fn handle<A: Api>(cx: &Context<'_>, body: Bytes) -> RawReply {
     };
     if A::FORWARDED && !cx.broker.is_active_controller() {
         if cx.connection.roles.meet(Roles::CLIENT) {
-            return forward::<A>(cx, body);
+            let default = Duration::from_millis(cx.broker.settings().get_u64("request.timeout.ms"));
+            return forward::<A>(cx, body, forward_patience(A::timeout_ms(&request), default));
         }
         // Whoever asks a controller looks for the active one himself (`ControllerApis`).
         return now_or_close(Answer::encode(&A::refuse(&request, ErrorCode::NotController), version, correlation_id));
@@ -128,12 +129,23 @@ fn now_or_close(answer: Option<Answer>) -> RawReply {
     }
 }
 
-/// How long the active controller may take, and be looked for, until the client is answered REQUEST_TIMED_OUT
-/// (`request.timeout.ms` of Kafka's brokers).
-const FORWARD_TIMEOUT: Duration = Duration::from_secs(30);
+/// No controller is looked for longer, whatever a client says: Kafka's brokers give a forwarded request up after so long.
+const FORWARD_MAX: Duration = Duration::from_secs(60);
+/// A client that waits for less gets the controller's own answer to that, when there is one.
+const FORWARD_MIN: Duration = Duration::from_millis(500);
+/// The answer leaves so much before the client stops to wait for it, or a tenth of its time when that is less.
+const FORWARD_MARGIN: Duration = Duration::from_secs(1);
+
+/// How long the active controller may take, and be looked for, until the client is answered REQUEST_TIMED_OUT. Kafka's brokers
+/// wait for a minute, by which time their clients have given up and know nothing.
+fn forward_patience(asked_ms: Option<i32>, default: Duration) -> Duration {
+    let asked = asked_ms.map_or(default, |ms| Duration::from_millis(u64::try_from(ms).unwrap_or(0)));
+    let asked = asked.min(FORWARD_MAX);
+    (asked - (asked / 10).min(FORWARD_MARGIN)).max(FORWARD_MIN)
+}
 
 /// Has the active controller carry a request out, in its client's name; its answer is the client's.
-fn forward<A: Api>(cx: &Context<'_>, body: Bytes) -> RawReply {
+fn forward<A: Api>(cx: &Context<'_>, body: Bytes, patience: Duration) -> RawReply {
     let (api_version, correlation_id) = (cx.version, cx.correlation_id);
     let mut request = BytesMut::new();
     RequestHeader { api_key: A::KEY, api_version, correlation_id, client_id: cx.client_id.cloned() }
@@ -141,7 +153,7 @@ fn forward<A: Api>(cx: &Context<'_>, body: Bytes) -> RawReply {
     request.extend_from_slice(&body);
     let (broker, principal, client) = (Arc::clone(cx.broker), cx.connection.principal.clone(), cx.connection.peer.ip());
     RawReply::Later(Box::pin(async move {
-        let answer = match broker.forward(request.freeze(), &principal, client, FORWARD_TIMEOUT).await {
+        let answer = match broker.forward(request.freeze(), &principal, client, patience).await {
             Ok(answer) => framed(&answer),
             Err(code) => refuse::<A>(api_version, correlation_id, body, code),
         };
@@ -174,6 +186,30 @@ impl<R> Future for Contained<R> {
                 tracing::error!("a handler panicked while it waited");
                 Poll::Ready(None)
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_hears_of_a_missing_controller_before_it_gives_up() {
+        let cases = [
+            (None, 29_000),
+            (Some(30_000), 29_000),
+            (Some(5_000), 4_500),
+            (Some(600), 540),
+            (Some(10), 500),
+            (Some(0), 500),
+            (Some(-1), 500),
+            (Some(60_000), 59_000),
+            (Some(i32::MAX), 59_000),
+        ];
+        for (asked_ms, expected_ms) in cases {
+            let patience = forward_patience(asked_ms, Duration::from_secs(30));
+            assert_eq!(patience.as_millis(), expected_ms, "{asked_ms:?}");
         }
     }
 }

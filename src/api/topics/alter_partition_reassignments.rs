@@ -32,6 +32,10 @@ impl Api for AlterPartitionReassignments {
     const LISTENERS: Roles = Roles::CLIENT.and(Roles::CONTROLLER);
     const FORWARDED: bool = true;
 
+    fn timeout_ms(request: &AlterPartitionReassignmentsRequest) -> Option<i32> {
+        Some(request.timeout_ms)
+    }
+
     fn handle(
         cx: &Context<'_>,
         request: AlterPartitionReassignmentsRequest,

@@ -28,6 +28,10 @@ impl Api for CreatePartitions {
     const LISTENERS: Roles = Roles::CLIENT.and(Roles::CONTROLLER);
     const FORWARDED: bool = true;
 
+    fn timeout_ms(request: &CreatePartitionsRequest) -> Option<i32> {
+        Some(request.timeout_ms)
+    }
+
     fn handle(cx: &Context<'_>, request: CreatePartitionsRequest) -> Reply<CreatePartitionsResponse> {
         let broker = Arc::clone(cx.broker);
         Reply::later(async move {

@@ -30,6 +30,10 @@ impl Api for CreateTopics {
     const LISTENERS: Roles = Roles::CLIENT.and(Roles::CONTROLLER);
     const FORWARDED: bool = true;
 
+    fn timeout_ms(request: &CreateTopicsRequest) -> Option<i32> {
+        Some(request.timeout_ms)
+    }
+
     fn handle(cx: &Context<'_>, request: CreateTopicsRequest) -> Reply<CreateTopicsResponse> {
         let broker = Arc::clone(cx.broker);
         Reply::later(async move {

@@ -27,6 +27,10 @@ impl Api for ElectLeaders {
     const LISTENERS: Roles = Roles::CLIENT.and(Roles::CONTROLLER);
     const FORWARDED: bool = true;
 
+    fn timeout_ms(request: &ElectLeadersRequest) -> Option<i32> {
+        Some(request.timeout_ms)
+    }
+
     fn handle(cx: &Context<'_>, request: ElectLeadersRequest) -> Reply<ElectLeadersResponse> {
         let (broker, version) = (Arc::clone(cx.broker), cx.version);
         Reply::later(async move {

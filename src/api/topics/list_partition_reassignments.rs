@@ -30,6 +30,10 @@ impl Api for ListPartitionReassignments {
     const LISTENERS: Roles = Roles::CLIENT.and(Roles::CONTROLLER);
     const FORWARDED: bool = true;
 
+    fn timeout_ms(request: &ListPartitionReassignmentsRequest) -> Option<i32> {
+        Some(request.timeout_ms)
+    }
+
     fn handle(
         cx: &Context<'_>,
         request: ListPartitionReassignmentsRequest,

@@ -71,7 +71,7 @@ pub(super) const NETWORK: &[Key] = &[
     key("quota.window.size.seconds", Int, Some("1"), Low).at_least(1)
         .stored("Length of one such sample, in seconds."),
     key("request.timeout.ms", Int, Some("30000"), High)
-        .stored("Time a request to another broker may take, in ms."),
+        .effective("Time a client's request that names none waits for the active controller, in ms."),
     key("socket.connection.setup.timeout.max.ms", Long, Some("30000"), Medium)
         .stored("Longest time to connect to another broker, in ms."),
     key("socket.connection.setup.timeout.ms", Long, Some("10000"), Medium)
