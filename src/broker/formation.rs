@@ -9,15 +9,8 @@ use crate::peer::Address;
 use crate::quorum::{Formation, Timing};
 
 /// Who may form this node's quorum. `own` is where its controllers' listener is for others.
-///
-/// A list that holds this node alone is no list: it is alone at once.
 pub(super) fn of(settings: &Settings, own: &Address) -> Formation {
     let voters = settings.voters();
-    if let [voter] = voters.as_slice()
-        && voter.id == settings.node_id()
-    {
-        return Formation::Standalone;
-    }
     if !voters.is_empty() {
         let voters = voters.iter().map(|voter| (BrokerId(voter.id), address(&voter.address)));
         return Formation::Voters(voters.collect());
@@ -68,7 +61,7 @@ mod tests {
 
     #[rstest]
     #[case("", "Standalone")]
-    #[case("controller.quorum.voters=1@a:9093", "Standalone")]
+    #[case("controller.quorum.voters=1@a:9093", "Voters 1@a:9093")]
     #[case("controller.quorum.voters=1@a:9093,2@b:9093", "Voters 1@a:9093 2@b:9093")]
     #[case("controller.quorum.bootstrap.servers=own:9093", "Standalone")]
     #[case("controller.quorum.bootstrap.servers=127.0.0.1:9093", "Standalone")]

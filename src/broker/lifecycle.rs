@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::Broker;
@@ -145,25 +146,39 @@ impl Broker {
         }
     }
 
-    /// Refuses a node that has metadata of its own, alone, and is told to join another cluster: it would serve that metadata
-    /// while its owner takes it for a part of the other one. A server that does not answer proves nothing.
+    /// Refuses a node that has metadata of one cluster and is told to join another: it would serve that metadata while its owner
+    /// takes it for a part of the other one. A server that does not answer proves nothing, and holds nobody up for long.
     pub(super) async fn check_joined_cluster(&self) -> Result<(), StartError> {
-        let voters = self.quorum().voters();
         let own = self.image().cluster_id().to_string();
-        if own.is_empty() || voters.len() != 1 || !voters.contains_key(&self.node_id()) {
+        if own.is_empty() || !self.settings().voters().is_empty() {
             return Ok(());
         }
-        let request = DescribeClusterRequest::default().with_endpoint_type(CONTROLLERS);
+        let mut asked = JoinSet::new();
         for server in self.settings().bootstrap_servers() {
             let address = Address { host: server.host, port: server.port };
             let link = Link::new(LinkOptions::new(address.clone(), format!("broker-{}", self.node_id())));
-            let Ok(answer) = link.call(&request, 2, FOREIGN_TIMEOUT).await else { continue };
+            asked.spawn(async move {
+                let request = DescribeClusterRequest::default().with_endpoint_type(CONTROLLERS);
+                (address, link.call(&request, 2, FOREIGN_TIMEOUT).await)
+            });
+        }
+        while let Some(answered) = asked.join_next().await {
+            let Ok((address, Ok(answer))) = answered else { continue };
             let theirs = answer.cluster_id.to_string();
             if answer.error_code == ErrorCode::None.code() && !theirs.is_empty() && theirs != own {
                 return Err(StartError::OtherQuorum { own, server: address.to_string(), theirs });
             }
         }
         Ok(())
+    }
+
+    /// Returns when the cluster has an id, and this node knows it.
+    pub(super) async fn see_cluster(&self) {
+        let mut images = self.quorum().images();
+        if images.wait_for(|image| !image.cluster_id().is_empty()).await.is_err() {
+            // The quorum has ended; whoever looks after it says why.
+            std::future::pending::<()>().await;
+        }
     }
 
     fn missing_for_a_controller(&self) -> String {

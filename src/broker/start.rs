@@ -3,7 +3,7 @@
 //! Start: locks, identities checked; the quorum, and with it the image; this broker's registration, which raises the leader
 //! epochs; markers removed; the logs that are there, several at a time; then changes of the image are acted on; at last the
 //! controller lets the broker in. Clients are answered nothing before that, so they never hear that a topic they know is
-//! missing.
+//! missing. A process that is only a controller (`process.roles`) is there when it knows the cluster.
 //! Stop: nothing more is taken; what was written is flushed; checkpoints; markers.
 
 use std::collections::BTreeMap;
@@ -84,8 +84,8 @@ pub enum StartError {
     #[error("this broker is not admitted: {0}")]
     Refused(String),
     #[error(
-        "this node is the only voter of cluster {own}, and {server} belongs to cluster {theirs}: to join that one, choose an \
-         empty log.dirs; to go on alone, leave controller.quorum.bootstrap.servers (--join) away"
+        "the metadata of this node is of cluster {own}, and {server} belongs to cluster {theirs}: to join that one, choose an \
+         empty log.dirs; to go on with its own, correct controller.quorum.bootstrap.servers (--join) or leave it away"
     )]
     OtherQuorum { own: String, server: String, theirs: String },
     #[error("a thread cannot be started: {0}")]
@@ -202,6 +202,10 @@ impl Broker {
     }
 
     fn mark_clean_shutdown(&self, failed: &[Arc<LogDir>]) {
+        // A controller alone has taken no marker away, and knows nothing of the logs that may lie there.
+        if !self.settings.is_broker() {
+            return;
+        }
         for directory in &self.directories {
             // A log that stayed shut has yet to be recovered.
             let is_unrecovered = self.offline.lock().iter().any(|log| Arc::ptr_eq(&log.directory, directory));
@@ -215,10 +219,15 @@ impl Broker {
     }
 
     async fn join_cluster(self: &Arc<Broker>, found: &mut [Directory]) -> Result<(), StartError> {
-        self.wait_for_controller().await;
+        tokio::try_join!(biased; self.check_joined_cluster(), async {
+            self.wait_for_controller().await;
+            Ok(())
+        })?;
         check_cluster(found, &self.quorum)?;
-        self.check_joined_cluster().await?;
         let directory_ids = directory_ids(found, &self.quorum);
+        if !self.settings.is_broker() {
+            return self.join_as_controller(found, &directory_ids).await;
+        }
         self.set_previous_epoch(directories::clean_shutdown_epoch(found)?);
         let cluster_id = found.iter().find_map(|directory| Some(directory.meta.as_ref()?.cluster_id.clone()));
         self.register(&directory_ids, cluster_id.as_deref()).await?;
@@ -230,6 +239,15 @@ impl Broker {
         self.housekeeper.start(Arc::downgrade(self))?;
         self.logs_are_open();
         self.wait_until_let_in().await;
+        self.set_serving();
+        Ok(())
+    }
+
+    /// A controller alone has no part in what brokers do: it registers nowhere, and whatever partitions lie in its directories
+    /// stay as they are.
+    async fn join_as_controller(&self, found: &[Directory], directory_ids: &[Uuid]) -> Result<(), StartError> {
+        self.see_cluster().await;
+        write_identities(found, directory_ids, self.node_id, &self.quorum)?;
         self.set_serving();
         Ok(())
     }

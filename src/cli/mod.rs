@@ -72,7 +72,7 @@ fn serve(arguments: &SettingArguments) -> Result<(), Failure> {
         warn!("{warning}");
     }
     if settings.is_open_without_authentication() {
-        let listeners: Vec<String> = settings.listeners().iter().map(ToString::to_string).collect();
+        let listeners: Vec<String> = settings.own_listeners().iter().map(ToString::to_string).collect();
         warn!(listeners = listeners.join(","), "anyone who reaches these addresses can read and write everything");
     }
     crate::server::serve(settings).map_err(|error| Failure::Runtime(format!("{error:#}")))

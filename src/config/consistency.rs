@@ -35,8 +35,18 @@ fn check_listeners(settings: &Settings, complaints: &mut Vec<Complaint>) {
     };
     let for_controllers = settings.try_controller_listeners().unwrap_or_default();
     let listeners: Vec<Listener> = all.iter().filter(|listener| !for_controllers.contains(listener)).cloned().collect();
-    if listeners.is_empty() {
+    if settings.is_broker() && listeners.is_empty() {
         complaints.push(("listeners", "there is no listener for clients".to_owned()));
+    }
+    if !settings.is_broker()
+        && let Some(listener) = listeners.first()
+    {
+        let reason = format!(
+            "{} is for clients, and a process that is only a controller serves none: keep the listeners that \
+             controller.listener.names names",
+            listener.name
+        );
+        complaints.push(("listeners", reason));
     }
     for (index, listener) in all.iter().enumerate() {
         if listener.security_protocol != SecurityProtocol::Plaintext {
@@ -61,7 +71,7 @@ fn check_listeners(settings: &Settings, complaints: &mut Vec<Complaint>) {
         }
     }
     let has = |name: &str| listeners.iter().any(|listener| listener.name.eq_ignore_ascii_case(name));
-    if settings.get_text("advertised.listeners").is_some() {
+    if settings.is_broker() && settings.get_text("advertised.listeners").is_some() {
         for listener in &advertised {
             if listener.is_wildcard() {
                 let reason = format!("{listener} cannot be connected to; name an address that clients can reach");
@@ -77,7 +87,8 @@ fn check_listeners(settings: &Settings, complaints: &mut Vec<Complaint>) {
             let reason = "only one of inter.broker.listener.name and security.inter.broker.protocol may be set";
             complaints.push(("inter.broker.listener.name", reason.to_owned()));
         }
-        if !has(name) {
+        // A controller alone is told how the brokers call theirs.
+        if settings.is_broker() && !has(name) {
             complaints.push(("inter.broker.listener.name", format!("{name} is not among the listeners")));
         }
     }

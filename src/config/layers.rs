@@ -441,8 +441,18 @@ mod tests {
         "",
         "",
         "process.roles=controller",
-        "flag --set: process.roles = controller: this version has no controllers without a broker; say broker,controller, \
-         or broker"
+        "default: listeners = PLAINTEXT://localhost:9092: PLAINTEXT is for clients, and a process that is only a controller \
+         serves none: keep the listeners that controller.listener.names names\n\
+         default: controller.listener.names = CONTROLLER: none of these names is among the listeners: add one such as \
+         NAME://host:9093"
+    )]
+    #[case(
+        "",
+        "",
+        "process.roles=controller
+listeners=CONTROLLER://a:1,PLAINTEXT://b:2",
+        "flag --set: listeners = CONTROLLER://a:1,PLAINTEXT://b:2: PLAINTEXT is for clients, and a process that is only a \
+         controller serves none: keep the listeners that controller.listener.names names"
     )]
     #[case(
         "num.partitions: [1",

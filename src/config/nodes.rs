@@ -72,10 +72,6 @@ pub(super) fn complaints(settings: &Settings, complaints: &mut Vec<(&'static str
     if settings.node_id() < 0 {
         complaints.push(("broker.id", "a node needs an id of 0 or more".to_owned()));
     }
-    if !settings.is_broker() {
-        let reason = "this version has no controllers without a broker; say broker,controller, or broker";
-        complaints.push(("process.roles", reason.to_owned()));
-    }
     check_voters(settings, complaints);
     for server in settings.get_list("controller.quorum.bootstrap.servers") {
         if HostPort::parse(server).is_none() {
@@ -128,10 +124,9 @@ fn check_voters(settings: &Settings, complaints: &mut Vec<(&'static str, String)
 fn check_controller_listeners(settings: &Settings, complaints: &mut Vec<(&'static str, String)>) {
     const KEY: &str = "controller.listener.names";
     let Some(listeners) = settings.try_controller_listeners() else { return };
-    if settings.is_controller()
-        && listeners.is_empty()
-        && settings.assigned(KEY).is_some_and(|name| name != "CONTROLLER")
-    {
+    // A broker that is a controller too can be both on one listener.
+    let needs_own = !settings.is_broker() || settings.assigned(KEY).is_some_and(|name| name != "CONTROLLER");
+    if settings.is_controller() && listeners.is_empty() && needs_own {
         complaints
             .push((KEY, "none of these names is among the listeners: add one such as NAME://host:9093".to_owned()));
     }

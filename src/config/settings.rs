@@ -182,6 +182,11 @@ impl Settings {
         listeners::parse_all(self, "listeners").expect("listeners were parsed when the settings were loaded")
     }
 
+    /// The listeners that this process is there for: those of clients, or of controllers when it is nothing else.
+    pub fn own_listeners(&self) -> Vec<Listener> {
+        if self.is_broker() { self.listeners() } else { self.controller_listeners() }
+    }
+
     /// The listeners that are kept for controllers.
     pub fn controller_listeners(&self) -> Vec<Listener> {
         self.try_controller_listeners().expect("listeners were parsed when the settings were loaded")
@@ -244,7 +249,9 @@ impl Settings {
 
     /// Whether anyone beyond this machine can connect without authentication: worth one clear warning.
     pub fn is_open_without_authentication(&self) -> bool {
-        self.listeners().iter().any(|listener| !listener.is_loopback() && !listener.security_protocol.authenticates())
+        self.own_listeners()
+            .iter()
+            .any(|listener| !listener.is_loopback() && !listener.security_protocol.authenticates())
     }
 
     /// The rule of `acks.durability` for topics that do not choose for themselves.

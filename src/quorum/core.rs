@@ -93,12 +93,11 @@ impl Core {
         let now = clock::instant();
         let metrics = self.metrics();
         let (vote, last_log_id) = (self.log.vote(), self.log.last_log_id());
-        let is_own_vote = vote.leader_id.node_id == self.peers.me && !vote.committed;
         let has_entries = last_log_id.is_some_and(|last| last.index > 0);
         let silence = self.peers.leader_silence(now);
         Outlook {
-            // A first entry that says who votes, and a vote for itself, are all that a quorum that is being formed has.
-            knows_quorum: has_entries || (vote != Vote::default() && !is_own_vote),
+            // A first entry that says who votes, and votes, are all that a quorum that is being formed has.
+            knows_quorum: has_entries || silence.is_some_and(|silence| silence < self.timing.fetch_timeout),
             cluster_id: self.peers.cluster_id(),
             may_vote: !self.log.is_waiting(),
             vote,

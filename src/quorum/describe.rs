@@ -1,6 +1,6 @@
 //! How the quorum stands, for DescribeQuorum.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::QuorumError;
@@ -77,6 +77,18 @@ pub fn nodes(metrics: &ServerMetrics) -> BTreeMap<BrokerId, Endpoint> {
     let voters = voters(metrics);
     let nodes = metrics.membership_config.membership().nodes().filter(|(voter, _)| voters.contains(voter));
     nodes.filter_map(|(voter, node)| Some((voter.node_id, endpoint_of(node)?))).collect()
+}
+
+/// See [`super::Quorum::controllers`].
+pub fn controllers(metrics: &ServerMetrics) -> BTreeMap<BrokerId, Endpoint> {
+    let mut all = nodes(metrics);
+    let listeners: BTreeSet<String> = all.values().map(|endpoint| endpoint.listener.clone()).collect();
+    let membership = metrics.membership_config.membership();
+    let members = membership.nodes().filter_map(|(voter, node)| Some((voter.node_id, endpoint_of(node)?)));
+    for (id, endpoint) in members.filter(|(_, endpoint)| listeners.contains(&endpoint.listener)) {
+        all.entry(id).or_insert(endpoint);
+    }
+    all
 }
 
 fn index(index: u64) -> i64 {

@@ -70,9 +70,6 @@ impl Driver {
     async fn drive(&mut self) {
         let core = Arc::clone(&self.core);
         let (mut server, mut data) = (core.raft.server_metrics(), core.raft.data_metrics());
-        if server.borrow().membership_config.log_id().is_some() {
-            tokio::spawn(check_joined(Arc::clone(&core)));
-        }
         loop {
             let metrics = server.borrow_and_update().clone();
             data.mark_unchanged();
@@ -430,18 +427,6 @@ fn on_refusal(core: &Core, address: &Address, error: &AskError) {
             core.peers.me.node_id
         )),
         Refusal::WrongNode | Refusal::Busy(_) | Refusal::Malformed(_) => {}
-    }
-}
-
-/// Asks those whom a node is told to join, when its directory is part of a quorum already, whether that is theirs.
-async fn check_joined(core: Arc<Core>) {
-    let Formation::Join { addresses, .. } = &core.formation else { return };
-    let own = &core.peers.endpoint.address;
-    let others: Vec<Address> = addresses.iter().filter(|address| *address != own).cloned().collect();
-    for (address, answer) in survey_addresses(&core, &others).await {
-        if let Err(error) = answer {
-            on_refusal(&core, &address, &error);
-        }
     }
 }
 

@@ -78,7 +78,7 @@ fn is_willing(outlook: &Outlook, view: &View<'_>, timing: &Timing) -> bool {
 /// What a node with an empty directory finds out about a quorum that it may form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Forming {
-    /// A majority of those listed has never been part of a quorum, and nobody who answered has.
+    /// A majority of those listed has no entry of a quorum's log, and nobody who answered has.
     Form,
     /// Somebody knows a quorum: it is there, and its leader will be heard.
     Exists,
@@ -88,24 +88,19 @@ pub enum Forming {
 
 /// Whether to form a quorum, from what `listed` nodes (this one is among them) answered; this one's own answer is not in it.
 ///
-/// Others may be forming it at this moment, and may have voted already. Such a vote tells of no quorum while the candidate
-/// itself says that it has not won: were it to keep the rest from forming, those who have formed could be too few for ever.
+/// Safe: what is committed lies on a majority of those listed, and a majority says here that it has nothing. So nothing is
+/// committed, unless one of those who say so has lost its directory: then that one and whoever did not answer, who must have it
+/// all, are more than a quorum can do without. A leader that is elected meanwhile is safe too: who forms writes no more than the
+/// first entry, which is the same everywhere, and then votes by the rules for all.
+///
+/// Live: a vote is no entry, whoever it was for. A candidate may have died with the votes that made it a leader, or have won and
+/// died before it told anybody; those who gave them and those who were never there form with each other, and the next term decides.
+/// Were a vote taken for a quorum, they would wait for the dead one for ever.
 pub fn judge_forming(listed: usize, answers: &[Outlook]) -> Forming {
-    if answers.iter().any(|outlook| outlook.knows_quorum && !is_undecided(outlook, answers)) {
+    if answers.iter().any(|outlook| outlook.knows_quorum) {
         return Forming::Exists;
     }
     if answers.len() + 1 > listed / 2 { Forming::Form } else { Forming::Wait }
-}
-
-/// Whether all that a node knows of a quorum is a vote for a candidate who answered too, and has not won.
-fn is_undecided(outlook: &Outlook, answers: &[Outlook]) -> bool {
-    let has_entries = |outlook: &Outlook| outlook.last_log_id.is_some_and(|last| last.index > 0);
-    // Who has voted for nobody but itself is the candidate.
-    let is_candidate = |other: &Outlook| {
-        let (vote, theirs) = (outlook.vote.leader_id, other.vote.leader_id);
-        !other.knows_quorum && !other.vote.committed && theirs.node_id == vote.node_id && theirs.term >= vote.term
-    };
-    !outlook.vote.committed && !has_entries(outlook) && answers.iter().any(is_candidate)
 }
 
 #[cfg(test)]

@@ -141,6 +141,21 @@ pub async fn add(
     Ok(core.change(ChangeMembers::AddVoterIds(BTreeSet::from([voter])), true).await?)
 }
 
+/// Gives a voter another address.
+pub async fn update(core: &Core, voter: Voter, endpoint: &Endpoint) -> Result<(), VotersError> {
+    let _changing = may_change(core)?;
+    let metrics = core.metrics();
+    if !metrics.membership_config.voter_ids().any(|known| known == voter) {
+        return Err(VotersError::NotFound(voter));
+    }
+    let node = node_of(endpoint);
+    if metrics.membership_config.membership().get_node(&voter) == Some(&node) {
+        return Ok(());
+    }
+    tracing::info!(%voter, %endpoint, "a voter of the metadata quorum has a new address");
+    Ok(core.change(ChangeMembers::SetNodes(BTreeMap::from([(voter, node)])), true).await?)
+}
+
 /// Makes a voter an observer. The leader can remove itself: it hands over when that is committed.
 pub async fn remove(core: &Core, voter: Voter) -> Result<(), VotersError> {
     let _changing = may_change(core)?;

@@ -262,6 +262,22 @@ impl Quorum {
         core::voters(&self.core.metrics()).into_iter().collect()
     }
 
+    /// Where this node's controllers' listener is for others.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.core.peers.endpoint
+    }
+
+    /// The endpoints of everybody who serves what controllers serve, as far as this node knows them: the voters, and the observers
+    /// whose listener has the name of a voter's.
+    pub fn controllers(&self) -> BTreeMap<BrokerId, Endpoint> {
+        describe::controllers(&self.core.metrics())
+    }
+
+    /// Gives a voter another address; see [`VotersError`]. For the active leader only.
+    pub async fn update_voter(&self, voter: Voter, listener: &str, address: Address) -> Result<(), VotersError> {
+        members::update(&self.core, voter, &Endpoint { listener: listener.to_owned(), address }).await
+    }
+
     /// Makes a node a voter, once it has caught up; see [`VotersError`]. For the active leader only.
     pub async fn add_voter(
         &self,
@@ -365,8 +381,13 @@ fn open_or_format(options: &QuorumOptions) -> Result<Journal, StartError> {
     let disk = Arc::clone(&options.disk);
     if !Journal::exists(&*disk, &options.dir) {
         let voter = Voter { node_id: options.node_id, directory_id: options.directory_id };
-        let state = match options.formation {
-            Formation::Standalone => standalone(voter, &options.endpoint),
+        let state = match &options.formation {
+            Formation::Standalone => standalone(voter, voter, &options.endpoint),
+            // Whoever is the only one listed has nobody to ask either.
+            Formation::Voters(listed) if matches!(listed.as_slice(), [(id, _)] if *id == options.node_id) => {
+                let endpoint = Endpoint { address: listed[0].1.clone(), ..options.endpoint.clone() };
+                standalone(voter, members::fixed(options.node_id), &endpoint)
+            }
             _ => State { identity: Some(voter), is_waiting: true, ..State::default() },
         };
         return Ok(Journal::create(disk, &options.dir, state)?);
@@ -398,14 +419,14 @@ fn name(formation: &Formation, identity: Voter, state: &State, applied: &StoredM
     if is_fixed { fixed } else { identity }
 }
 
-/// What an election among one voter leaves behind.
-fn standalone(voter: Voter, endpoint: &Endpoint) -> State {
+/// What an election among one voter leaves behind. A fixed voter's name is not its identity: it has no directory.
+fn standalone(identity: Voter, voter: Voter, endpoint: &Endpoint) -> State {
     let nodes = BTreeMap::from([(voter, peers::node_of(endpoint))]);
     let membership = Membership::new(vec![BTreeSet::from([voter])], nodes);
     let log_id = openraft::LogId::new(openraft::CommittedLeaderId::new(1, voter), 0);
     let entry = Entry { log_id, payload: openraft::EntryPayload::Membership(membership) };
     State {
-        identity: Some(voter),
+        identity: Some(identity),
         vote: Some(Vote::new_committed(1, voter)),
         entries: BTreeMap::from([(0, entry)]),
         ..State::default()

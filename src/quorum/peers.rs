@@ -27,7 +27,7 @@ pub const FRAME_BYTES_MAX: usize = 2 * super::BATCH_BYTES_MAX;
 const TIMEOUT_PER_MIB: Duration = Duration::from_millis(500);
 
 /// A second node under an id is told from one that got a new directory by the other one having spoken so lately.
-const ALIVE: Duration = Duration::from_secs(3);
+pub const ALIVE: Duration = Duration::from_secs(3);
 
 /// The pause between two lines of the log about nodes that are refused.
 const COMPLAIN: Duration = Duration::from_secs(10);

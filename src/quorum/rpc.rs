@@ -93,7 +93,7 @@ pub enum Answer {
 /// How a node sees the quorum.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outlook {
-    /// Whether the node has, or has had a part in, more than a quorum that is only being formed.
+    /// Whether the node has an entry beside the one that says who votes, or lately heard a leader.
     pub knows_quorum: bool,
     pub cluster_id: String,
     /// Whether it may vote: a directory that was empty has to catch up first.

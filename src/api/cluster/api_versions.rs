@@ -19,7 +19,10 @@ use crate::security::Access;
 /// Every feature that this server knows, with its first and last level: those of Kafka 4.3.1. What is finalised of them is
 /// in the cluster's image.
 const SUPPORTED: &[(&str, RangeInclusive<i16>)] =
-    &[("metadata.version", 7..=30), ("eligible.leader.replicas.version", 0..=1)];
+    &[("metadata.version", 7..=30), ("eligible.leader.replicas.version", 0..=1), (KRAFT_VERSION, 0..=1)];
+
+/// 1 when the set of voters can be changed (KIP-853). The quorum knows it: no record finalises it.
+const KRAFT_VERSION: &str = "kraft.version";
 
 /// The first version in which clients name their software, and in which a nonsensical name is refused.
 const FIRST_VERSION_WITH_SOFTWARE: i16 = 3;
@@ -39,7 +42,12 @@ impl Api for ApiVersions {
             return Reply::Now(Self::refuse(&request, ErrorCode::InvalidRequest));
         }
         let image = cx.broker.image();
-        Reply::Now(offer(cx.version, cx.connection.roles, image.features(), image.features_epoch()))
+        let mut finalised = image.features().clone();
+        let kraft_version = cx.broker.quorum().kraft_version();
+        if kraft_version > 0 {
+            finalised.insert(KRAFT_VERSION.to_owned(), kraft_version);
+        }
+        Reply::Now(offer(cx.version, cx.connection.roles, &finalised, image.features_epoch()))
     }
 
     fn refuse(_request: &ApiVersionsRequest, code: ErrorCode) -> ApiVersionsResponse {

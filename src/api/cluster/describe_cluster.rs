@@ -84,9 +84,10 @@ fn wanted(endpoint_type: i8, roles: Roles) -> Result<EndpointType, (ErrorCode, S
     Err((ErrorCode::MismatchedEndpointType, message))
 }
 
-/// The voters, at the addresses by which they know each other (`ControllerRegistrationsPublisher.describeClusterControllers`).
+/// The controllers, those that only observe the quorum too, at the addresses by which they know each other
+/// (`ControllerRegistrationsPublisher.describeClusterControllers`).
 fn controllers(broker: &Broker) -> Vec<DescribeClusterBroker> {
-    let voters = broker.quorum().voters().into_iter().map(|(id, endpoint)| {
+    let voters = broker.quorum().controllers().into_iter().map(|(id, endpoint)| {
         DescribeClusterBroker::default()
             .with_broker_id(wire(id))
             .with_host(StrBytes::from_string(endpoint.address.host))

@@ -13,6 +13,7 @@ use crate::config::Roles;
 use crate::model::{BrokerId, ErrorCode};
 use crate::peer::Address;
 use crate::protocol::api_key::ApiKey;
+use crate::protocol::message::add_raft_voter_request::Listener;
 use crate::protocol::message::{AddRaftVoterRequest, AddRaftVoterResponse, StrBytes};
 use crate::quorum::Voter;
 use crate::security::{Access, Operation};
@@ -29,15 +30,21 @@ impl Api for AddRaftVoter {
     const LISTENERS: Roles = Roles::CLIENT.and(Roles::CONTROLLER);
     const FORWARDED: bool = true;
 
+    fn timeout_ms(request: &AddRaftVoterRequest) -> Option<i32> {
+        Some(request.timeout_ms)
+    }
+
     fn handle(cx: &Context<'_>, request: AddRaftVoterRequest) -> Reply<AddRaftVoterResponse> {
-        if let Err(refused) = check(&request, cx.broker.image().cluster_id()) {
+        let default = cx.broker.quorum().endpoint().listener.clone();
+        if let Err(refused) = check(&request, cx.broker.image().cluster_id(), &default) {
             return Reply::Now(response(refused));
         }
         let broker = Arc::clone(cx.broker);
         let voter = Voter { node_id: BrokerId(request.voter_id), directory_id: request.voter_directory_id };
         let patience = Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
         Reply::later(async move {
-            let listener = &request.listeners[0];
+            let is_default = |listener: &&Listener| *listener.name == *default;
+            let listener = request.listeners.iter().find(is_default).expect("checked above");
             let address = Address { host: listener.host.to_string(), port: listener.port };
             let added = broker.quorum().add_voter(voter, &listener.name, address, patience).await;
             response(match added {
@@ -52,7 +59,8 @@ impl Api for AddRaftVoter {
     }
 }
 
-fn check(request: &AddRaftVoterRequest, cluster_id: &str) -> Result<(), Refusal> {
+/// `default` is the name of the leader's own listener: by that voters speak to each other.
+fn check(request: &AddRaftVoterRequest, cluster_id: &str, default: &str) -> Result<(), Refusal> {
     check_cluster(request.cluster_id.as_ref(), cluster_id)?;
     let invalid = |words: &'static str| Err((ErrorCode::InvalidRequest, Some(StrBytes::from_static_str(words))));
     if request.voter_id < 0 || request.voter_directory_id.is_nil() {
@@ -60,6 +68,18 @@ fn check(request: &AddRaftVoterRequest, cluster_id: &str) -> Result<(), Refusal>
     }
     if request.listeners.is_empty() {
         return invalid("Add voter request didn't include an endpoint");
+    }
+    if !request.listeners.iter().any(|listener| *listener.name == *default) {
+        let named = |listener: &Listener| {
+            format!("ListenerName({})={}/<unresolved>:{}", &*listener.name, &*listener.host, listener.port)
+        };
+        let endpoints: Vec<String> = request.listeners.iter().map(named).collect();
+        let words = format!(
+            "Add voter request didn't include the endpoint (Endpoints(endpoints={{{}}})) for the default listener \
+             ListenerName({default})",
+            endpoints.join(", ")
+        );
+        return Err((ErrorCode::InvalidRequest, Some(StrBytes::from_string(words))));
     }
     Ok(())
 }

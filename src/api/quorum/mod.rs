@@ -3,6 +3,7 @@
 mod add_raft_voter;
 mod describe_quorum;
 mod remove_raft_voter;
+mod update_raft_voter;
 
 use super::row::{Row, row};
 use crate::model::{ErrorCode, TopicId};
@@ -14,6 +15,7 @@ pub const ROWS: &[Row] = &[
     row::<describe_quorum::DescribeQuorum>(),
     row::<add_raft_voter::AddRaftVoter>(),
     row::<remove_raft_voter::RemoveRaftVoter>(),
+    row::<update_raft_voter::UpdateRaftVoter>(),
 ];
 
 /// A code, and Kafka's words for it.

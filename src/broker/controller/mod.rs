@@ -182,8 +182,12 @@ pub(super) fn options(settings: &Settings) -> Options {
     }
 }
 
-/// The nodes that the quorum's settings name: those of a cluster of three are brokers too, and may still be starting.
+/// The nodes that the quorum's settings name: those of a cluster of three are brokers too, and may still be starting. Where
+/// controllers are processes of their own, these names tell nothing of brokers.
 fn brokers_expected(settings: &Settings) -> usize {
+    if !settings.is_broker() || !settings.is_controller() {
+        return 1;
+    }
     let named =
         |name| settings.get_text(name).map_or(0, |list| list.split(',').filter(|node| !node.is_empty()).count());
     named("controller.quorum.voters").max(named("controller.quorum.bootstrap.servers")).max(1)

@@ -1,6 +1,6 @@
 //! What the active controller does by the clock: fence who is silent, look after who may be dead, give leadership back.
 //!
-//! On a node that is alone there is nobody to watch, and the service sleeps until that changes.
+//! On a node that is alone, or a controller without brokers, there is nobody to watch, and the service sleeps until that changes.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
@@ -68,7 +68,7 @@ async fn run(broker: Weak<Broker>, controller: Arc<Controller>, mut leadership: 
 async fn look(broker: &Weak<Broker>, passes: &mut Passes) -> Option<Duration> {
     let broker = broker.upgrade()?;
     broker.watch(passes).await;
-    let is_alone = broker.image().brokers().nth(1).is_none();
+    let is_alone = broker.image().brokers().all(|other| other.id == broker.node_id());
     let interval_ms = (broker.settings().get_u64("broker.heartbeat.interval.ms") / 2).max(1);
     Some(Duration::from_millis(if is_alone { ALONE_MS } else { interval_ms }))
 }

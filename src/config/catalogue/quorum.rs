@@ -85,7 +85,7 @@ pub(super) const QUORUM: &[Key] = &[
     key("node.id", Int, Some("1"), High).at_least(0).instead_of(None)
         .effective("This node's id, unique in its cluster."),
     key("process.roles", List, Some("broker,controller"), High).list_of(&["broker", "controller"]).instead_of(None)
-        .effective("What this process is: broker,controller is both in one, broker alone never votes."),
+        .effective("What this process is: broker,controller is both in one, broker alone never votes, controller alone serves no clients."),
     key("server.max.startup.time.ms", Long, Some("9223372036854775807"), Medium).at_least(0).internal()
         .stored("Time a start may take, in ms."),
     key("unclean.leader.election.interval.ms", Long, Some("300000"), Medium).at_least(1).internal()

@@ -123,27 +123,3 @@ fn a_quorum_is_formed_only_where_a_majority_knows_of_none() {
         assert_eq!(judge_forming(listed, &answers), expected, "{listed} listed, {} answered", answers.len());
     }
 }
-
-#[test]
-fn a_vote_keeps_nobody_from_forming_whose_candidate_says_that_it_has_not_won() {
-    let answer = |vote: Vote, knows_quorum| Outlook { knows_quorum, vote, ..outlook(log_id(0, 0)) };
-    let candidate = |term| answer(Vote::new(term, voter(1)), false);
-    let voted = answer(Vote::new(1, voter(1)), true);
-    let has_won = answer(Vote::new_committed(1, voter(1)), true);
-    let other = answer(Vote::new(1, voter(5)), false);
-    let emptied = answer(Vote::default(), false);
-    let cases = [
-        (5, vec![candidate(1), voted.clone()], Forming::Form),
-        // It stood once more since.
-        (5, vec![candidate(2), voted.clone()], Forming::Form),
-        (5, vec![candidate(1)], Forming::Wait),
-        // The candidate is silent, or another, or has won, or was emptied since: there may be a quorum.
-        (3, vec![voted.clone()], Forming::Exists),
-        (5, vec![other, voted.clone()], Forming::Exists),
-        (5, vec![has_won, voted.clone()], Forming::Exists),
-        (5, vec![emptied, voted], Forming::Exists),
-    ];
-    for (listed, answers, expected) in cases {
-        assert_eq!(judge_forming(listed, &answers), expected, "{listed} listed, {answers:?}");
-    }
-}

@@ -5,7 +5,7 @@ use std::time::Duration;
 use openraft::raft::VoteRequest;
 use rstest::rstest;
 
-use super::harness::{Cluster, run, tick, until};
+use super::harness::{Cluster, run, steady, tick, until};
 use super::*;
 use crate::quorum::rpc::{Answer, Question, Request, Response};
 
@@ -60,9 +60,7 @@ fn two_of_three_form_a_quorum_and_the_third_finds_it() {
 #[test]
 fn a_killed_leader_is_replaced_and_finds_its_way_back() {
     run(async {
-        let mut cluster = Cluster::new(1..=3);
-        let voters = cluster.voters();
-        cluster.start_all(&voters).await;
+        let (mut cluster, voters) = Cluster::of_three(steady()).await;
         cluster.create("a", 1).await;
         let killed = cluster.leader().await;
         let before = term(&cluster, killed);
@@ -81,9 +79,7 @@ fn a_killed_leader_is_replaced_and_finds_its_way_back() {
 #[test]
 fn a_quorum_remembers_after_all_were_killed() {
     run(async {
-        let mut cluster = Cluster::new(1..=3);
-        let voters = cluster.voters();
-        cluster.start_all(&voters).await;
+        let (mut cluster, voters) = Cluster::of_three(steady()).await;
         cluster.create("a", 1).await;
         for id in 1..=3 {
             cluster.kill(id).await;
@@ -98,11 +94,9 @@ fn a_quorum_remembers_after_all_were_killed() {
 #[test]
 fn a_leader_that_stops_hands_over() {
     run(async {
-        let mut cluster = Cluster::new(1..=3);
         // Whoever waited for the leader's silence would wait longer than this test may.
-        cluster.timing = Timing { fetch_timeout: Duration::from_secs(3600), ..Timing::default() };
-        let voters = cluster.voters();
-        cluster.start_all(&voters).await;
+        let timing = Timing { fetch_timeout: Duration::from_secs(3600), ..Timing::default() };
+        let (mut cluster, _) = Cluster::of_three(timing).await;
         let stopped = cluster.leader().await;
         cluster.stop(stopped).await;
         assert_ne!(cluster.leader().await, stopped);
@@ -114,9 +108,7 @@ fn a_leader_that_stops_hands_over() {
 #[test]
 fn a_leader_without_a_majority_leads_no_more_and_commits_nothing() {
     run(async {
-        let mut cluster = Cluster::new(1..=3);
-        let voters = cluster.voters();
-        cluster.start_all(&voters).await;
+        let (cluster, _) = Cluster::of_three(Timing::default()).await;
         cluster.create("a", 1).await;
         let cut_off = cluster.leader().await;
         let quorum = Arc::clone(cluster.quorum(cut_off));
@@ -139,11 +131,7 @@ fn a_leader_without_a_majority_leads_no_more_and_commits_nothing() {
 #[test]
 fn a_follower_that_comes_back_unseats_nobody() {
     run(async {
-        let mut cluster = Cluster::new(1..=3);
-        // A machine that stalls must not be what changes the leader.
-        cluster.timing = Timing { fetch_timeout: Duration::from_secs(30), ..Timing::default() };
-        let voters = cluster.voters();
-        cluster.start_all(&voters).await;
+        let (cluster, _) = Cluster::of_three(steady()).await;
         cluster.create("a", 1).await;
         let leader = cluster.leader().await;
         let before = term(&cluster, leader);
@@ -163,17 +151,22 @@ fn a_follower_that_comes_back_unseats_nobody() {
 
 /// What a node answers to a candidate with the best log there is.
 async fn ask_for_vote(cluster: &Cluster, id: i32, from: i32) -> bool {
-    let (candidate, of) = (cluster.quorum(from), cluster.quorum(id));
-    let vote = Vote::new(term(cluster, from) + 100, candidate.core.peers.me);
+    let peers = &cluster.quorum(from).core.peers;
+    let vote = Vote::new(term(cluster, from) + 100, peers.me);
     let last_log_id = Some(openraft::LogId::new(openraft::CommittedLeaderId::new(99, Voter::default()), 1 << 40));
-    let request = Request {
-        cluster_id: String::new(),
-        from: candidate.core.peers.me,
-        from_directory: candidate.core.peers.identity.directory_id,
-        to: None,
-        question: Question::Vote(VoteRequest { vote, last_log_id }),
-    };
-    let answer = of.handle_rpc(Bytes::from(request.encode())).await;
+    ask_in_the_name_of(cluster, id, peers.me, peers.identity.directory_id, VoteRequest { vote, last_log_id }).await
+}
+
+async fn ask_in_the_name_of(
+    cluster: &Cluster,
+    id: i32,
+    from: Voter,
+    from_directory: Uuid,
+    request: VoteRequest<Voter>,
+) -> bool {
+    let (cluster_id, question) = (String::new(), Question::Vote(request));
+    let request = Request { cluster_id, from, from_directory, to: None, question };
+    let answer = cluster.quorum(id).handle_rpc(Bytes::from(request.encode())).await;
     match Response::decode(&answer).expect("an answer").answer {
         Answer::Vote(response) => response.vote_granted,
         other => panic!("{other:?}"),
@@ -181,17 +174,84 @@ async fn ask_for_vote(cluster: &Cluster, id: i32, from: i32) -> bool {
 }
 
 #[test]
-fn an_emptied_directory_does_not_vote_before_it_has_caught_up() {
+fn who_voted_for_one_that_died_forms_the_quorum_with_one_that_was_never_there() {
     run(async {
         let mut cluster = Cluster::new(1..=3);
         let voters = cluster.voters();
-        cluster.start_all(&voters).await;
+        // The second one has formed the quorum with the first, and votes for it; the first dies of it.
+        cluster.start(2, voters.clone()).await;
+        let core = &cluster.quorum(2).core;
+        core.log.end_waiting().expect("a journal that can be written");
+        let Formation::Voters(listed) = &voters else { panic!("fixed voters") };
+        let node = |address: &Address| peers::node_of(&Endpoint { listener: "C".into(), address: address.clone() });
+        let nodes: BTreeMap<_, _> = listed.iter().map(|(id, address)| (members::fixed(*id), node(address))).collect();
+        core.raft.initialize(nodes).await.expect("nobody else has formed it");
+        let dead = members::fixed(BrokerId(1));
+        let request = VoteRequest { vote: Vote::new(7, dead), last_log_id: core.log.last_log_id() };
+        assert!(ask_in_the_name_of(&cluster, 2, dead, Uuid::from_u128(1), request).await);
+        // The third one was never there. What it hears of is a vote, and no quorum.
+        cluster.start(3, voters).await;
+        cluster.create("a", 1).await;
+        cluster.await_topic(&[2, 3], "a").await;
+        cluster.stop_all().await;
+    });
+}
+
+#[test]
+fn a_sole_fixed_voter_leads_at_once_and_stays_fixed() {
+    run(async {
+        let mut cluster = Cluster::new([1]);
+        let voters = cluster.voters();
+        for name in ["a", "b"] {
+            cluster.start(1, voters.clone()).await;
+            let quorum = cluster.quorum(1);
+            assert!(quorum.is_leader() && quorum.kraft_version() == 0);
+            assert_eq!(quorum.remove_voter(members::fixed(BrokerId(1))).await, Err(VotersError::Fixed));
+            cluster.create(name, 1).await;
+            cluster.kill(1).await;
+        }
+    });
+}
+
+#[test]
+fn a_voters_address_is_changed_on_request_and_put_right_by_itself() {
+    run(async {
+        let mut cluster = Cluster::new(1..=2);
+        cluster.start(1, Formation::Standalone).await;
+        cluster.start(2, cluster.join(1, true)).await;
+        let leader = Arc::clone(cluster.quorum(1));
+        until(|| leader.describe().is_ok_and(|description| description.voters.len() == 2)).await;
+        let voter = identity(&cluster, 2);
+        let address = cluster.nodes[&2].address.clone();
+        let moved = Address { host: "localhost".into(), port: address.port };
+        let update = |address: Address| leader.update_voter(voter, "CONTROLLER", address);
+        while let Err(error) = update(moved.clone()).await {
+            assert_eq!(error, VotersError::InProgress);
+            tick().await;
+        }
+        until(|| leader.voters()[&BrokerId(2)].address == address).await;
+        let stranger = Voter { directory_id: Uuid::from_u128(4), ..voter };
+        while let Err(error) = leader.update_voter(stranger, "CONTROLLER", address.clone()).await {
+            if error != VotersError::InProgress {
+                assert_eq!(error, VotersError::NotFound(stranger));
+                break;
+            }
+            tick().await;
+        }
+        cluster.stop_all().await;
+    });
+}
+
+#[test]
+fn an_emptied_directory_does_not_vote_before_it_has_caught_up() {
+    run(async {
+        let (mut cluster, voters) = Cluster::of_three(steady()).await;
         cluster.create("a", 1).await;
         cluster.await_topic(&[1, 2, 3], "a").await;
         for id in 1..=3 {
             cluster.kill(id).await;
         }
-        cluster.wipe(2);
+        cluster.wipe(2).await;
         cluster.start(2, voters.clone()).await;
         cluster.start(3, voters.clone()).await;
         assert!(!ask_for_vote(&cluster, 2, 3).await);
@@ -207,10 +267,7 @@ fn an_emptied_directory_does_not_vote_before_it_has_caught_up() {
 #[test]
 fn a_voter_that_loses_its_directory_gets_everything_anew_from_a_leader_that_leads_on() {
     run(async {
-        let mut cluster = Cluster::new(1..=3);
-        cluster.timing = Timing { fetch_timeout: Duration::from_secs(30), ..Timing::default() };
-        let voters = cluster.voters();
-        cluster.start_all(&voters).await;
+        let (mut cluster, voters) = Cluster::of_three(steady()).await;
         cluster.create("a", 1).await;
         cluster.await_topic(&[1, 2, 3], "a").await;
         let leader = cluster.leader().await;
@@ -219,7 +276,7 @@ fn a_voter_that_loses_its_directory_gets_everything_anew_from_a_leader_that_lead
         let others: Vec<i32> = cluster.running().into_iter().filter(|id| *id != leader).collect();
         cluster.kill(others[0]).await;
         cluster.kill(others[1]).await;
-        cluster.wipe(others[0]);
+        cluster.wipe(others[0]).await;
         cluster.start(others[0], voters).await;
         cluster.create("b", 2).await;
         cluster.await_topic(&[leader, others[0]], "b").await;
@@ -233,9 +290,8 @@ fn a_voter_that_loses_its_directory_gets_everything_anew_from_a_leader_that_lead
 #[test]
 fn no_vote_is_given_while_a_leader_is_heard() {
     run(async {
-        let mut cluster = Cluster::new(1..=3);
-        cluster.timing = Timing { lease: Duration::from_secs(30), ..Timing::default() };
-        cluster.start_all(&cluster.voters()).await;
+        let timing = Timing { lease: Duration::from_secs(30), ..Timing::default() };
+        let (cluster, _) = Cluster::of_three(timing).await;
         let leader = cluster.leader().await;
         cluster.create("a", 1).await;
         cluster.await_topic(&[1, 2, 3], "a").await;
@@ -249,9 +305,7 @@ fn no_vote_is_given_while_a_leader_is_heard() {
 #[test]
 fn who_is_far_behind_gets_a_snapshot_and_hears_what_changed() {
     run(async {
-        let mut cluster = Cluster::new(1..=3);
-        let voters = cluster.voters();
-        cluster.start_all(&voters).await;
+        let (mut cluster, voters) = Cluster::of_three(steady()).await;
         cluster.create("old", 1).await;
         cluster.await_topic(&[1, 2, 3], "old").await;
         let leader = cluster.leader().await;
@@ -354,7 +408,7 @@ fn an_observer_with_a_new_directory_takes_the_place_of_its_old_one() {
         cluster.await_topic(&[2], "a").await;
         let old = identity(&cluster, 2);
         cluster.kill(2).await;
-        cluster.wipe(2);
+        cluster.wipe(2).await;
         // The leader knows a dead node from a second one by its silence.
         until(|| !cluster.quorum(1).core.peers.is_alive(&old)).await;
         cluster.start(2, cluster.join(1, false)).await;
@@ -400,7 +454,7 @@ fn the_first_of_the_bootstrap_servers_forms_the_quorum_when_a_majority_knows_of_
         // With an empty directory the first one finds the others, and forms nothing.
         cluster.kill(1).await;
         cluster.leader().await;
-        cluster.wipe(1);
+        cluster.wipe(1).await;
         cluster.start(1, formation(1)).await;
         cluster.await_topic(&[1], "a").await;
         cluster.stop_all().await;
@@ -418,16 +472,6 @@ fn a_node_of_another_cluster_is_refused_with_what_to_do() {
         cluster.try_start(2, join.clone(), Some("theirs")).await.expect("it starts, and asks");
         let reason = cluster.quorum(2).died().await;
         assert!(reason.contains("of cluster ours") && reason.contains("empty directory"), "{reason}");
-        cluster.kill(2).await;
-        // So is a directory that has been a cluster of its own.
-        cluster.wipe(2);
-        cluster.start(2, Formation::Standalone).await;
-        let created = Record::ClusterCreated { cluster_id: "theirs".into() };
-        cluster.quorum(2).submit(vec![created]).await.expect("committed");
-        cluster.kill(2).await;
-        cluster.start(2, cluster.join(1, false)).await;
-        let reason = cluster.quorum(2).died().await;
-        assert!(reason.contains("of cluster ours") && reason.contains("of cluster theirs"), "{reason}");
         cluster.stop_all().await;
     });
 }
@@ -461,8 +505,7 @@ fn a_second_node_under_one_id_is_refused_with_what_to_do() {
 #[test]
 fn fixed_voters_stay() {
     run(async {
-        let mut cluster = Cluster::new(1..=3);
-        cluster.start_all(&cluster.voters()).await;
+        let (cluster, _) = Cluster::of_three(steady()).await;
         let leader = cluster.leader().await;
         let quorum = cluster.quorum(leader);
         let voter = Voter { node_id: BrokerId(4), directory_id: Uuid::from_u128(4) };

@@ -13,7 +13,12 @@ use crate::protocol::frame;
 use crate::protocol::header::RequestHeader;
 
 /// Longer than anything here takes, also on a machine that has other things to do.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// A machine that stalls must not be what changes the leader: only one that is told to stop, is killed or resigns goes.
+pub fn steady() -> Timing {
+    Timing { fetch_timeout: Duration::from_secs(30), ..Timing::default() }
+}
 
 /// Who cannot speak to whom: by node id, from and to.
 type Cuts = Arc<Mutex<BTreeSet<(i32, i32)>>>;
@@ -38,11 +43,19 @@ pub fn run<T>(test: impl Future<Output = T>) -> T {
 impl Cluster {
     /// Nodes that do not run yet, on free ports.
     pub fn new(ids: impl IntoIterator<Item = i32>) -> Cluster {
-        let mut cluster = Cluster { nodes: BTreeMap::new(), cuts: Cuts::default(), timing: Timing::default() };
+        let mut cluster = Cluster { nodes: BTreeMap::new(), cuts: Cuts::default(), timing: steady() };
         for id in ids {
             cluster.add(id);
         }
         cluster
+    }
+
+    /// Three fixed voters that run, and the list of them.
+    pub async fn of_three(timing: Timing) -> (Cluster, Formation) {
+        let mut cluster = Cluster { timing, ..Cluster::new(1..=3) };
+        let voters = cluster.voters();
+        cluster.start_all(&voters).await;
+        (cluster, voters)
     }
 
     pub fn add(&mut self, id: i32) {
@@ -133,10 +146,12 @@ impl Cluster {
         }
     }
 
-    /// Empties a node's directory.
-    pub fn wipe(&mut self, id: i32) {
+    /// Empties the directory of a node that does not run, and lets the others forget it: whoever comes back sooner with another
+    /// directory is taken for a second node under one id.
+    pub async fn wipe(&mut self, id: i32) {
         self.nodes.get_mut(&id).expect("a node of the cluster").dir =
             tempfile::tempdir().expect("a temporary directory");
+        tokio::time::sleep(peers::ALIVE).await;
     }
 
     pub fn cut(&self, from: i32, to: i32) {
