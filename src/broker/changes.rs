@@ -56,8 +56,7 @@ impl Broker {
         if state.leader == Partition::NO_LEADER {
             return self.fetchers.release(replica);
         }
-        let share_count = self.settings.get_usize("num.replica.fetchers");
-        self.fetchers.assign(replica, state.leader, state.leader_epoch, share_count);
+        self.fetchers.assign(replica, state.leader, state.leader_epoch, self.cluster.replication.fetchers);
     }
 
     /// Leads, follows, opens and gives up as the newest image says; for a start, which hears of no change before its end.

@@ -148,7 +148,7 @@ impl Due {
             broker.apply_retention(now);
         }
         // Half of the time, as in Kafka: a follower is found to lag after one and a half of it at the latest.
-        if self.lag.is_due(now, broker.settings.get_u64("replica.lag.time.max.ms") / 2) {
+        if self.lag.is_due(now, broker.cluster.replication.lag_check_interval_ms) {
             broker.check_lag(now);
         }
         if self.producers.is_due(now, broker.settings.get_u64("producer.id.expiration.check.interval.ms")) {

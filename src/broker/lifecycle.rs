@@ -97,9 +97,8 @@ impl Broker {
     /// Whether nobody else can lead in our place yet: we decide ourselves, or the controller has heard of us within a session.
     /// Beyond that what we know may be of the past, and leaders that followed us may have taken more than we have.
     pub fn holds_leadership(&self, now: Now) -> bool {
-        let session_ms = self.settings().get_u64("broker.session.timeout.ms");
         let silent_ms = now.monotonic_ms.saturating_sub(self.lifecycle.heard_ms.load(Ordering::Acquire));
-        silent_ms < session_ms || self.is_active_controller()
+        Duration::from_millis(silent_ms) < self.cluster.liveness.session_timeout || self.is_active_controller()
     }
 
     /// Whether clients are served: the broker has been let in, and its logs are open.
@@ -196,7 +195,7 @@ impl Broker {
         directories: &[Uuid],
         cluster_id: Option<&str>,
     ) -> Result<(), StartError> {
-        let limit = Duration::from_millis(self.settings().get_u64("initial.broker.registration.timeout.ms"));
+        let limit = self.cluster.liveness.registration_timeout;
         let (begun, mut spoken) = (clock::instant(), clock::instant());
         loop {
             let refused = match self.try_to_register(directories, cluster_id).await {
@@ -243,7 +242,7 @@ impl Broker {
             broker_id: self.node_id(),
             incarnation: self.lifecycle.incarnation,
             endpoints: self.reachable_endpoints(),
-            rack: self.settings().get_text("broker.rack").map(str::to_owned),
+            rack: self.cluster.liveness.rack.clone(),
             // Another id is refused where identities are compared, with the path of the directory that says so.
             cluster_id: image.cluster_id().to_string(),
             features: Vec::new(),
@@ -271,7 +270,7 @@ impl Broker {
             .with_incarnation_id(self.lifecycle.incarnation)
             .with_listeners(listeners.collect())
             .with_features(features.collect())
-            .with_rack(self.settings().get_text("broker.rack").map(text))
+            .with_rack(self.cluster.liveness.rack.as_deref().map(text))
             .with_log_dirs(directories.to_vec())
             .with_previous_broker_epoch(self.lifecycle.previous_epoch.load(Ordering::Acquire))
     }
@@ -384,7 +383,7 @@ impl Broker {
             .with_want_shut_down(wants_to_leave);
         let timeout = match wants_to_leave {
             true => LEAVING_UNHEARD,
-            false => Duration::from_millis(self.settings().get_u64("broker.session.timeout.ms")),
+            false => self.cluster.liveness.session_timeout,
         };
         let (sent_ms, asks_itself) = (self.now().monotonic_ms, self.is_active_controller());
         let answer = match self.controller_call(&request, timeout).await {
@@ -432,7 +431,7 @@ impl Broker {
         }
         let is_fenced = image.broker(self.node_id()).is_none_or(|broker| broker.fenced);
         let is_urgent = is_fenced || self.lifecycle.wants_to_leave.load(Ordering::Acquire);
-        let interval = Duration::from_millis(self.settings().get_u64("broker.heartbeat.interval.ms"));
+        let interval = self.cluster.liveness.heartbeat_interval;
         tokio::select! {
             biased;
             () = self.lifecycle.wake.notified() => {}
@@ -445,7 +444,7 @@ impl Broker {
     pub async fn leave(&self) {
         let is_alone = self.image().brokers().all(|broker| broker.id == self.node_id());
         let is_registered = self.broker_epoch() >= 0 && self.is_serving();
-        if is_alone || !is_registered || !self.settings().get_bool("controlled.shutdown.enable") {
+        if is_alone || !is_registered || !self.cluster.liveness.hands_over {
             return;
         }
         self.lifecycle.wants_to_leave.store(true, Ordering::Release);

@@ -44,7 +44,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::config::Settings;
+use crate::config::{ClusterConfig, Settings};
 use crate::io::clock::Clock;
 use crate::io::disk::Disk;
 use crate::log::{DeletedSegments, LogDir};
@@ -68,6 +68,8 @@ pub use start::{Opened, StartError, StartOptions};
 /// One broker: several fit in one process. See the head of this room.
 pub struct Broker {
     settings: Arc<Settings>,
+    /// What of them is looked up again and again.
+    cluster: ClusterConfig,
     clock: Arc<dyn Clock>,
     disk: Arc<dyn Disk>,
     node_id: BrokerId,

@@ -25,7 +25,7 @@ use super::housekeeping::{Checkpoints, Housekeeper};
 use super::lifecycle::Lifecycle;
 use super::opening::{Found, Offline};
 use super::replicas::Replicas;
-use crate::config::Settings;
+use crate::config::{ClusterConfig, Settings};
 use crate::io::clock::Clock;
 use crate::io::disk::Disk;
 use crate::io::{random, threads};
@@ -143,6 +143,7 @@ impl Broker {
             segment_removals: Mutex::default(),
             offline: Mutex::default(),
             checkpoints: Mutex::new(vec![Checkpoints::default(); found.len()]),
+            cluster: ClusterConfig::of(&settings),
             settings,
         });
         broker.start_controller()?;

@@ -4,6 +4,7 @@
 //! that the getters of [`Settings`] cannot fail. Invariant: this room reads no file and no environment; it is handed text.
 
 mod catalogue;
+mod cluster;
 mod consistency;
 mod describe;
 mod layers;
@@ -19,6 +20,7 @@ pub use catalogue::{
     EMBEDDED, GROUP_KEYS, Importance, Key, TOPIC_KEYS, UpdateMode, ValueType, broker_keys, find_broker_key,
     find_group_key, find_topic_key,
 };
+pub use cluster::{ClusterConfig, LivenessConfig, PassesConfig, ReplicationConfig};
 pub use describe::{ConfigSource, Described, Dynamic, Overrides, Synonym};
 pub use layers::{Inputs, LoadError, Loaded, Problem, load};
 pub use listeners::{Listener, Roles, SecurityProtocol};

@@ -69,8 +69,8 @@ async fn look(broker: &Weak<Broker>, passes: &mut Passes) -> Option<Duration> {
     let broker = broker.upgrade()?;
     broker.watch(passes).await;
     let is_alone = broker.image().brokers().all(|other| other.id == broker.node_id());
-    let interval_ms = (broker.settings().get_u64("broker.heartbeat.interval.ms") / 2).max(1);
-    Some(Duration::from_millis(if is_alone { ALONE_MS } else { interval_ms }))
+    let interval = (broker.cluster.liveness.heartbeat_interval / 2).max(Duration::from_millis(1));
+    Some(if is_alone { Duration::from_millis(ALONE_MS) } else { interval })
 }
 
 /// When passes were made last, by the monotonic clock.
@@ -134,9 +134,9 @@ impl Broker {
     /// Finds out whether the process of a silent broker is gone.
     async fn probe(self: Arc<Broker>, id: BrokerId, epoch: i64) {
         let image = self.image();
-        let listener = self.settings().inter_broker_listener();
+        let listener = &self.cluster.replication.listener;
         let endpoints = image.broker(id).map(|broker| broker.endpoints.as_slice()).unwrap_or_default();
-        let endpoint = endpoints.iter().find(|endpoint| endpoint.listener.eq_ignore_ascii_case(&listener));
+        let endpoint = endpoints.iter().find(|endpoint| endpoint.listener.eq_ignore_ascii_case(listener));
         let Some(endpoint) = endpoint.or(endpoints.first()) else { return };
         let address = Address { host: endpoint.host.clone(), port: endpoint.port };
         let found = match peer::probe(&address, PROBE_TIMEOUT).await {
@@ -150,14 +150,14 @@ impl Broker {
     }
 
     async fn pass(&self, now: Now, passes: &mut Passes) {
-        let (settings, options) = (self.settings(), options(self.settings()));
-        let unclean_ms = settings.get_u64("unclean.leader.election.interval.ms");
-        if is_due(&mut passes.unclean_ms, now, unclean_ms) {
+        let (config, options) = (&self.cluster.passes, options(self.settings()));
+        if is_due(&mut passes.unclean_ms, now, config.unclean_election_interval_ms) {
             let elected = self.decide_alone(|image| controller::elect_leaderless(image, &options)).await;
             log_failure("leaders cannot be elected", elected);
         }
-        let balance_ms = 1000 * settings.get_u64("leader.imbalance.check.interval.seconds");
-        if settings.get_bool("auto.leader.rebalance.enable") && is_due(&mut passes.balance_ms, now, balance_ms) {
+        if let Some(balance_ms) = config.balance_interval_ms
+            && is_due(&mut passes.balance_ms, now, balance_ms)
+        {
             let mut is_more_to_do = false;
             let balanced = self.decide_alone(|image| {
                 let decision = controller::balance(image, &options);

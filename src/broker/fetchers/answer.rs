@@ -43,7 +43,7 @@ enum Taken {
 impl Fetcher {
     /// Takes in every partition of the answer, then flushes all that grew.
     pub(super) async fn take_in(&self, broker: &Arc<Broker>, link: &Link, session: &Session, answer: FetchResponse) {
-        let backoff_max_ms = broker.settings().get_u64("replica.fetch.backoff.ms");
+        let backoff_max_ms = broker.cluster.replication.backoff_max_ms;
         let mut grown: Vec<Arc<Replica>> = Vec::new();
         for topic in answer.responses {
             for data in topic.partitions {

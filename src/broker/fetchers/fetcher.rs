@@ -118,7 +118,7 @@ impl Fetcher {
 
     /// Every partition that may be fetched now, and until when the first of the others rests.
     fn wanted(&self, broker: &Broker, now: Now) -> (BTreeMap<Key, Asked>, u64) {
-        let backoff_max_ms = broker.settings().get_u64("replica.fetch.backoff.ms");
+        let backoff_max_ms = broker.cluster.replication.backoff_max_ms;
         let assigned: Vec<(Key, Assignment)> =
             self.partitions.lock().iter().map(|(key, assignment)| (*key, assignment.clone())).collect();
         let mut wanted = BTreeMap::new();
@@ -148,21 +148,21 @@ impl Fetcher {
         if wanted.is_empty() {
             return Round::Rest(rest_ms);
         }
-        let settings = broker.settings();
-        let named = session.name(wanted, settings.get_i32("replica.fetch.max.bytes"));
+        let config = &broker.cluster.replication;
+        let named = session.name(wanted, config.partition_max_bytes);
         let image = broker.image();
         let own_epoch = image.broker(broker.node_id()).map_or(-1, |own| own.epoch);
         let state =
             ReplicaState::default().with_replica_id(WireBrokerId(broker.node_id().0)).with_replica_epoch(own_epoch);
         // One that rests must not wait behind a long poll of the others.
-        let wait_ms = settings.get_u64("replica.fetch.wait.max.ms").min(rest_ms);
+        let wait_ms = config.wait_max_ms.min(rest_ms);
         let request = FetchRequest::default()
             .with_cluster_id(None)
             .with_replica_id(WireBrokerId(-1))
             .with_replica_state(state)
             .with_max_wait_ms(i32::try_from(wait_ms).unwrap_or(i32::MAX))
-            .with_min_bytes(settings.get_i32("replica.fetch.min.bytes"))
-            .with_max_bytes(settings.get_i32("replica.fetch.response.max.bytes"))
+            .with_min_bytes(config.min_bytes)
+            .with_max_bytes(config.response_max_bytes)
             .with_session_id(named.session_id)
             .with_session_epoch(named.session_epoch)
             .with_topics(named.topics)
@@ -233,7 +233,7 @@ async fn fetch(
     session: &mut Session,
     request: FetchRequest,
 ) -> u64 {
-    let timeout_ms = broker.settings().get_u64("replica.socket.timeout.ms").min(ANSWER_MAX_MS);
+    let timeout_ms = broker.cluster.replication.timeout_ms.min(ANSWER_MAX_MS);
     let timeout = Duration::from_millis(timeout_ms + u64::try_from(request.max_wait_ms).unwrap_or(0));
     let answered = tokio::select! {
         biased;
@@ -262,8 +262,8 @@ async fn fetch(
 /// Where the leader listens for brokers, as far as is known.
 fn leader_address(broker: &Broker, leader: BrokerId) -> Option<Address> {
     let image = broker.image();
-    let listener = broker.settings().inter_broker_listener();
-    let endpoint = image.broker(leader)?.endpoints.iter().find(|endpoint| *endpoint.listener == *listener)?;
+    let listener = &broker.cluster.replication.listener;
+    let endpoint = image.broker(leader)?.endpoints.iter().find(|endpoint| endpoint.listener == *listener)?;
     Some(Address { host: endpoint.host.clone(), port: endpoint.port })
 }
 
@@ -274,8 +274,7 @@ fn connected<'a>(link: &'a mut Option<Link>, session: &mut Session, broker: &Bro
         let client_id = format!("broker-{}-fetcher", broker.node_id());
         let mut options = LinkOptions::new(address, client_id);
         // One batch may be larger than what was asked for: it comes whole.
-        let answer_bytes = broker.settings().get_usize("replica.fetch.response.max.bytes");
-        options.answer_bytes_max = answer_bytes.saturating_add(broker.settings().get_usize("socket.request.max.bytes"));
+        options.answer_bytes_max = broker.cluster.replication.answer_bytes_max;
         *link = None;
         return link.insert(Link::new(options));
     }
