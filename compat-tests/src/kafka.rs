@@ -106,6 +106,7 @@ pub fn tool(name: &str) -> anyhow::Result<Command> {
 pub struct Kafka {
     folder: tempfile::TempDir,
     address: String,
+    controller_address: String,
     jvm: Jvm,
     process: Option<Process>,
 }
@@ -122,7 +123,13 @@ impl Kafka {
         let (client_port, controller_port) = (free_port()?, free_port()?);
         let properties = properties(folder.path(), client_port, controller_port, settings);
         std::fs::write(folder.path().join("server.properties"), properties)?;
-        let mut kafka = Kafka { folder, address: format!("127.0.0.1:{client_port}"), jvm, process: None };
+        let mut kafka = Kafka {
+            folder,
+            address: format!("127.0.0.1:{client_port}"),
+            controller_address: format!("127.0.0.1:{controller_port}"),
+            jvm,
+            process: None,
+        };
         let mut format = java("kafka.tools.StorageTool")?;
         format
             .args(["format", "-t", "b3R0bGFfY29tcGF0XzAwMQ", "-c"])
@@ -155,6 +162,11 @@ impl Kafka {
     /// `127.0.0.1:PORT`, the same over restarts.
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// Where its controller listens.
+    pub fn controller_address(&self) -> &str {
+        &self.controller_address
     }
 
     /// The log directory, with a folder for each partition.

@@ -37,6 +37,14 @@ impl Server {
         }
     }
 
+    /// Where controllers are asked. A bare node of Ottla is both on one listener.
+    pub fn controller_address(&self) -> &str {
+        match self {
+            Server::Ottla(ottla) => ottla.address(),
+            Server::Kafka(kafka) => kafka.controller_address(),
+        }
+    }
+
     /// The data directory, with a folder for each partition.
     pub fn data(&self) -> PathBuf {
         match self {

@@ -1,6 +1,7 @@
 //! A server on a real socket, and clients that misbehave. The server must close or answer as Kafka does, and serve the others.
 
 mod cluster;
+mod controllers;
 mod replication;
 
 use std::io::{Read, Write};

@@ -34,6 +34,7 @@ pub struct Pending<'a> {
 pub struct Player<'a> {
     schemas: &'a Schemas,
     address: String,
+    controller_address: String,
     data: PathBuf,
     connection: Option<Connection<'a>>,
     names: Names,
@@ -42,15 +43,22 @@ pub struct Player<'a> {
 
 impl<'a> Player<'a> {
     /// `data` is the server's data directory.
-    pub fn new(schemas: &'a Schemas, address: &str, data: PathBuf) -> Player<'a> {
+    pub fn new(schemas: &'a Schemas, address: &str, controller_address: &str, data: PathBuf) -> Player<'a> {
         Player {
             schemas,
             address: address.to_owned(),
+            controller_address: controller_address.to_owned(),
             connection: None,
             names: Names::new(address, &data),
             data,
             transcript: Vec::new(),
         }
+    }
+
+    /// From now on it is the controllers' listener that is asked.
+    pub fn turn_to_controllers(&mut self) {
+        self.address = self.controller_address.clone();
+        self.connection = None;
     }
 
     /// The transcript and the name of its last case.

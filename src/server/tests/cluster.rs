@@ -30,7 +30,7 @@ struct Cluster {
 }
 
 /// Ports that were free a moment ago.
-fn free_ports(count: usize) -> Vec<u16> {
+pub(super) fn free_ports(count: usize) -> Vec<u16> {
     let bound: Vec<TcpListener> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").expect("a port")).collect();
     bound.iter().map(|listener| listener.local_addr().expect("an address").port()).collect()
 }
@@ -79,7 +79,7 @@ fn try_ask<R: RequestMessage>(address: SocketAddr, version: i16, request: &R) ->
     wait(async { Link::new(LinkOptions::new(address, "test")).call(request, version, LIMIT).await })
 }
 
-fn ask<R: RequestMessage>(address: SocketAddr, version: i16, request: &R) -> R::Response {
+pub(super) fn ask<R: RequestMessage>(address: SocketAddr, version: i16, request: &R) -> R::Response {
     try_ask(address, version, request).expect("an answer")
 }
 
@@ -87,7 +87,7 @@ fn topic_name(name: &str) -> TopicName {
     TopicName(StrBytes::from_string(name.to_owned()))
 }
 
-fn create(name: &str) -> CreateTopicsRequest {
+pub(super) fn create(name: &str) -> CreateTopicsRequest {
     let topic = CreatableTopic::default().with_name(topic_name(name)).with_num_partitions(3).with_replication_factor(3);
     CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(10_000)
 }
@@ -105,7 +105,7 @@ fn alter(address: SocketAddr, broker: &str) -> ErrorCode {
     ErrorCode::from(ask(address, 1, &request).responses[0].error_code)
 }
 
-fn metadata_of(address: SocketAddr, name: &str) -> MetadataResponse {
+pub(super) fn metadata_of(address: SocketAddr, name: &str) -> MetadataResponse {
     let topic = MetadataRequestTopic::default().with_name(Some(topic_name(name)));
     let request = MetadataRequest::default().with_topics(Some(vec![topic])).with_allow_auto_topic_creation(true);
     ask(address, 12, &request)
