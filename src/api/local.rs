@@ -82,7 +82,7 @@ pub async fn carry_out(
     };
     let answer = match reply {
         RawReply::Now(answer) => answer,
-        RawReply::Later(answer) => answer.await,
+        RawReply::Later(answer) | RawReply::Impatient(answer, _) => answer.await,
         RawReply::Close(reason) => {
             refuse(&reason);
             return None;

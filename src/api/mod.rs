@@ -24,9 +24,11 @@ pub mod topics;
 use std::future::Future;
 use std::ops::RangeInclusive;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::broker::purgatory::Watch;
 use crate::config::Roles;
 use crate::model::ErrorCode;
 use crate::protocol::api_key::ApiKey;
@@ -127,6 +129,8 @@ pub enum RawReply {
     Now(Answer),
     /// Kept alive until done even if the client has gone.
     Later(Pin<Box<dyn Future<Output = Answer> + Send>>),
+    /// As `Later`, but its client would rather have an answer than wait on when it has more to ask: then the watch is woken.
+    Impatient(Pin<Box<dyn Future<Output = Answer> + Send>>, Arc<Watch>),
     /// Completed by the token that came with this id, from any thread; answers stay in request order.
     Slot(SlotId),
     /// No answer is sent.

@@ -5,6 +5,9 @@
 //! everything to stable storage, and only then fetches again: so the offset that it names is always one that a power cut cannot
 //! take back, and the leader may count on it.
 //!
+//! What is assigned while the leader holds a fetch back for want of records does not wait for it: whatever else is asked on the
+//! connection ends the leader's wait. Else each election would cost up to `replica.fetch.wait.max.ms`, as with Kafka.
+//!
 //! Follows `AbstractFetcherThread`, `ReplicaFetcherThread` and `ReplicaFetcherManager` of Apache Kafka 4.3.1.
 //!
 //! Invariant: a partition is assigned to one fetcher at most, at the leader epoch that its machine has; what an answer says of an

@@ -44,7 +44,8 @@ impl Watch {
         }
     }
 
-    fn wake(&self) {
+    /// Has the fetch answered with what there is.
+    pub fn wake(&self) {
         if !self.done.swap(true, Ordering::AcqRel) {
             self.notify.notify_one();
         }

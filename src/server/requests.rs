@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
 use bytes::Bytes;
@@ -15,6 +16,7 @@ use bytes::Bytes;
 use crate::api::cluster::api_versions;
 use crate::api::slot::SlotOutcome;
 use crate::api::{self, Answer, BurstContext, CloseReason, Context, Handler, Order, RawReply, RawRequest, Row, SlotId};
+use crate::broker::purgatory::Watch;
 use crate::config::Roles;
 use crate::protocol::api_key::ApiKey;
 use crate::protocol::guard;
@@ -39,6 +41,8 @@ pub struct Requests {
     is_barred: bool,
     /// Read, but not allowed to start yet.
     next: Option<Parsed>,
+    /// Of the request at the barrier, if it need not wait on when there is a next one.
+    impatient: Option<Arc<Watch>>,
     /// What decoding the request at the barrier may have allocated.
     decoded_bytes: usize,
 }
@@ -129,6 +133,7 @@ impl Requests {
         }
         if self.order.is_empty() {
             self.is_barred = false;
+            self.impatient = None;
             self.decoded_bytes = 0;
         }
         Ok(())
@@ -147,6 +152,10 @@ impl Requests {
             RawReply::Now(answer) => Pending::Ready(answer),
             RawReply::Slot(id) => Pending::Slot(id),
             RawReply::Later(future) => Pending::Later(future),
+            RawReply::Impatient(future, watch) => {
+                self.impatient = Some(watch);
+                Pending::Later(future)
+            }
             RawReply::None => return Ok(()),
             RawReply::Close(reason) => return Err(reason),
         };
@@ -186,6 +195,9 @@ impl Start<'_> {
                 }
                 Parsed::Request(request, row) if !self.requests.may_start(row.order) => {
                     self.requests.next = Some(Parsed::Request(request, row));
+                    if let Some(watch) = self.requests.impatient.take() {
+                        watch.wake();
+                    }
                     break;
                 }
                 Parsed::Request(request, row) => started += self.call(request, row, scratch, &mut next_frame)?,
@@ -272,7 +284,7 @@ impl Start<'_> {
             tracing::error!(api = %header.api_key, version = header.api_version, "a handler panicked");
             return Err("a handler panicked".into());
         };
-        let is_open = matches!(reply, RawReply::Slot(_) | RawReply::Later(_));
+        let is_open = matches!(reply, RawReply::Slot(_) | RawReply::Later(_) | RawReply::Impatient(..));
         self.requests.is_barred |= is_open && order == Order::Barrier;
         self.requests.accept(reply, self.output, self.buffers)
     }

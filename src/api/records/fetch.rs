@@ -64,8 +64,11 @@ impl RawApi for Fetch {
         if max_wait_ms == 0 || context.partitions.is_empty() || reading.is_enough(limits) {
             return RawReply::Now(responder.answer(cx.broker, context, &mut reading));
         }
-        let broker = Arc::clone(cx.broker);
-        RawReply::Later(Box::pin(wait(broker, responder, context, reading, limits, max_wait_ms)))
+        let (broker, watch) = (Arc::clone(cx.broker), Watch::new(reading.missing_bytes(limits)));
+        let is_follower = reading.is_for_follower();
+        let answer = Box::pin(wait(broker, responder, context, reading, limits, max_wait_ms, Arc::clone(&watch)));
+        // A follower that says something meanwhile has another partition to follow here, which must not wait behind this.
+        if is_follower { RawReply::Impatient(answer, watch) } else { RawReply::Later(answer) }
     }
 }
 
@@ -77,8 +80,8 @@ async fn wait(
     mut reading: Reading,
     limits: Limits,
     max_wait_ms: u64,
+    watch: Arc<Watch>,
 ) -> Answer {
-    let watch = Watch::new(reading.missing_bytes(limits));
     reading.watch(&watch);
     // Between the first read and the watch something may have come: then nobody will wake this one.
     if !reading.has_moved() {

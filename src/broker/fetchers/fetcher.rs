@@ -15,12 +15,21 @@ use crate::broker::replica::{FetchPosition, Replica};
 use crate::model::{BrokerId, ErrorCode, LeaderEpoch, Now, PartitionIndex, TopicId};
 use crate::peer::{Address, Link, LinkOptions};
 use crate::protocol::message::fetch_request::ReplicaState;
-use crate::protocol::message::{FetchRequest, FetchResponse, WireBrokerId};
+use crate::protocol::message::{ApiVersionsRequest, FetchRequest, FetchResponse, WireBrokerId};
 
 /// The version of Fetch that brokers use with each other: v15's replica state, v17's directory ids.
 const VERSION: i16 = 17;
-/// The first pause after a partition could not be fetched, in ms; it doubles up to `replica.fetch.backoff.ms`.
-const BACKOFF_MIN_MS: u64 = 50;
+const API_VERSIONS_VERSION: i16 = 0;
+/// The first pause after a partition could not be fetched, in ms; it doubles up to `replica.fetch.backoff.ms`. After an election
+/// followers often hear of the new epoch a moment before its leader does, and what is written meanwhile waits for them.
+const BACKOFF_MIN_MS: u64 = 5;
+/// The pause after a leader could not be reached, in ms.
+const UNREACHABLE_MS: u64 = 50;
+/// For each partition of a fetcher, how long a new one waits for others that come with it before a long poll is ended for it.
+const HURRY_EACH: Duration = Duration::from_micros(20);
+const HURRY_MAX: Duration = Duration::from_millis(100);
+/// Below this no timer is set.
+const TIMER_TICK: Duration = Duration::from_millis(1);
 /// How long a fetcher without work sleeps, in ms, if nobody wakes it.
 const IDLE_MS: u64 = 1000;
 /// How long a partition rests, in ms, when the throttle of followers is exceeded.
@@ -92,6 +101,19 @@ impl Fetcher {
         self.is_closing.store(true, Ordering::Release);
         self.wake.notify_one();
         self.closed.notify_one();
+    }
+
+    /// Has the leader answer what waits there as soon as another partition is to be fetched from it. Never returns.
+    async fn hurry(&self, link: &Link, timeout: Duration) {
+        self.wake.notified().await;
+        // A thousand that come one by one must not make a thousand rounds of a thousand partitions.
+        let pause = HURRY_EACH * u32::try_from(self.partitions.lock().len()).unwrap_or(u32::MAX);
+        if pause >= TIMER_TICK {
+            tokio::time::sleep(pause.min(HURRY_MAX)).await;
+        }
+        // What the leader says to it does not matter: that there is something behind a long poll ends it.
+        let _ = link.call(&ApiVersionsRequest::default(), API_VERSIONS_VERSION, timeout).await;
+        std::future::pending().await
     }
 
     /// The assignment of a partition, if it is still the one that was asked for.
@@ -239,13 +261,14 @@ async fn fetch(
         biased;
         () = fetcher.closed.notified() => return 0,
         answered = link.call(&request, VERSION, timeout) => answered,
+        () = fetcher.hurry(link, timeout) => return 0,
     };
     let answer: FetchResponse = match answered {
         Ok(answer) => answer,
         Err(error) => {
             tracing::debug!(leader = %fetcher.leader, %error, "a leader cannot be fetched from");
             session.failed(None);
-            return BACKOFF_MIN_MS;
+            return UNREACHABLE_MS;
         }
     };
     let code = ErrorCode::from(answer.error_code);

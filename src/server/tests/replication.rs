@@ -229,6 +229,25 @@ fn a_leader_that_was_cut_off_gives_up_what_nobody_else_has() {
 }
 
 #[test]
+fn another_partition_to_follow_does_not_wait_behind_a_long_poll() {
+    let mut trio = Trio::start(&[("replica.fetch.wait.max.ms", "600000")]).create();
+    trio.elect(&[1, 2, 3], state(1, 1, &[1, 2, 3]));
+    let required = trio.append(1, "a", RequiredAcks::All);
+    assert_eq!(trio.acknowledged(1, required), Ok(()));
+    // Both followers wait for more of the first topic by now, or soon, for ten minutes.
+    trio.topic = TopicId(uuid::Uuid::from_u128(8));
+    let partitions = vec![state(1, 0, &[1, 2, 3])];
+    trio.tell(&[1, 2, 3], Record::TopicCreated { name: "u".into(), id: trio.topic, partitions });
+    for node in [1, 2, 3] {
+        let broker = trio.nodes[node - 1].running().broker();
+        let id = trio.topic;
+        trio.eventually(node, "its log is opened", |_| broker.replica_by_id(id, P0).is_ok());
+    }
+    let required = trio.append(1, "b", RequiredAcks::All);
+    assert_eq!(trio.acknowledged(1, required), Ok(()));
+}
+
+#[test]
 fn a_producer_hears_that_too_few_are_left() {
     let trio = Trio::start(&[("min.insync.replicas", "2")]).create();
     // Nobody follows: the others do not know who leads.

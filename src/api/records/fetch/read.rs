@@ -199,6 +199,11 @@ impl Reading {
         })
     }
 
+    /// Whether a broker asks, to follow the leaders here.
+    pub(super) fn is_for_follower(&self) -> bool {
+        matches!(self.asker.kind, Kind::Replica { .. })
+    }
+
     fn throttled_follower(&self, broker: &Broker, replica: &Replica) -> Option<BrokerId> {
         let Kind::Replica { id, .. } = self.asker.kind else { return None };
         let partition = replica.topic_partition().partition;
