@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use indexmap::IndexSet;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -45,7 +46,8 @@ pub struct Housekeeper {
 
 #[derive(Default)]
 struct Told {
-    open: Mutex<Vec<TopicId>>,
+    /// Each topic once: of a thousand partitions that change, each asks for its topic.
+    open: Mutex<IndexSet<TopicId>>,
     is_closing: AtomicBool,
     wake: Arc<Notify>,
 }
@@ -58,7 +60,7 @@ impl Housekeeper {
 
     /// Has the logs of a new topic opened.
     pub fn open_soon(&self, id: TopicId) {
-        self.told.open.lock().push(id);
+        self.told.open.lock().insert(id);
         self.told.wake.notify_one();
     }
 
@@ -99,7 +101,7 @@ impl Housekeeper {
 
 impl Told {
     /// Waits until something may be due, or there is something to do at once; `None` when it closes.
-    async fn next(&self, rest_ms: u64) -> Option<Vec<TopicId>> {
+    async fn next(&self, rest_ms: u64) -> Option<IndexSet<TopicId>> {
         // What was told before stands as a permit, so that nothing is missed between the look and the sleep.
         let _ = tokio::time::timeout(Duration::from_millis(rest_ms), self.wake.notified()).await;
         let is_closing = self.is_closing.load(Ordering::Acquire);
@@ -300,6 +302,16 @@ fn take_due<T>(removals: &mut Vec<(u64, T)>, now: Now) -> Vec<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_topic_whose_partitions_all_change_is_looked_at_once() {
+        let housekeeper = Housekeeper::new();
+        let id = |number| TopicId(uuid::Uuid::from_u128(number));
+        for asked in [2, 1, 2, 2] {
+            housekeeper.open_soon(id(asked));
+        }
+        assert_eq!(housekeeper.told.open.lock().iter().copied().collect::<Vec<_>>(), [id(2), id(1)]);
+    }
 
     #[test]
     fn a_timer_is_due_once_in_each_period_and_not_at_the_start() {
