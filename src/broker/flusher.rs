@@ -6,17 +6,24 @@
 //! Invariant: a replica is flushed by one thread at a time, and one that was appended to is on the list or being flushed.
 //! Invariant: after a failed fsync nothing of that directory is flushed again: the caller's `on_failure` takes it offline.
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+
+use parking_lot::Mutex;
 
 use crate::broker::replica::Replica;
 use crate::io::pool::Pool;
 use crate::log::LogDir;
 use crate::model::ErrorCode;
 
-/// Threads that flush. Flushes of several files share a journal commit when they run side by side.
+/// Threads that flush while little is on the list. Flushes of several files share a journal commit when they run side by side.
 const THREADS: usize = 2;
+/// Threads that flush when much is on the list.
+const THREADS_MAX: usize = 6;
+/// So many on the list for each thread are much.
+const MUCH: usize = 8;
 
 const CLEAN: u8 = 0;
 const QUEUED: u8 = 1;
@@ -54,9 +61,35 @@ impl FlushState {
 /// Told when a directory's flush has failed, with no lock held.
 type OnFailure = dyn Fn(&Arc<LogDir>) + Send + Sync;
 
+/// Replicas that wait for their turn, and how many threads are at it.
+#[derive(Default)]
+struct List {
+    waiting: VecDeque<Arc<Replica>>,
+    working: usize,
+    is_closed: bool,
+}
+
+impl List {
+    /// Whether one more thread is to work.
+    fn wants_thread(&self) -> bool {
+        let wanted = (self.waiting.len() / MUCH).clamp(THREADS, THREADS_MAX);
+        !self.waiting.is_empty() && self.working < wanted
+    }
+
+    /// The next one to flush. `None` ends the thread's work.
+    fn next(&mut self) -> Option<Arc<Replica>> {
+        let next = self.waiting.pop_front();
+        if next.is_none() {
+            self.working -= 1;
+        }
+        next
+    }
+}
+
 /// See the head of this file.
 pub struct Flusher {
-    /// The list is its queue: a job is one replica's turn.
+    list: Mutex<List>,
+    /// A job works until the list is empty.
     pool: Pool,
     on_failure: Box<OnFailure>,
 }
@@ -64,8 +97,8 @@ pub struct Flusher {
 impl Flusher {
     /// Starts the threads. `on_failure` is called with no lock held when a directory's flush has failed.
     pub fn start(on_failure: impl Fn(&Arc<LogDir>) + Send + Sync + 'static) -> std::io::Result<Arc<Flusher>> {
-        let pool = Pool::start("flusher", THREADS)?;
-        Ok(Arc::new(Flusher { pool, on_failure: Box::new(on_failure) }))
+        let pool = Pool::start("flusher", THREADS_MAX)?;
+        Ok(Arc::new(Flusher { list: Mutex::default(), pool, on_failure: Box::new(on_failure) }))
     }
 
     /// Has the replica flushed soon. Called after each append that somebody may wait for.
@@ -77,12 +110,32 @@ impl Flusher {
 
     /// Flushes what is on the list and ends the threads. What is appended later is flushed when its log is closed.
     pub async fn close(&self) {
+        self.list.lock().is_closed = true;
         self.pool.close().await;
     }
 
     fn push(self: &Arc<Flusher>, replica: Arc<Replica>) {
-        let flusher = Arc::clone(self);
-        self.pool.submit(move || flusher.flush(replica));
+        let mut list = self.list.lock();
+        if list.is_closed {
+            return;
+        }
+        list.waiting.push_back(replica);
+        if list.wants_thread() {
+            list.working += 1;
+            drop(list);
+            let flusher = Arc::clone(self);
+            self.pool.submit(move || flusher.work());
+        }
+    }
+
+    fn work(self: &Arc<Flusher>) {
+        while let Some(replica) = self.next() {
+            self.flush(replica);
+        }
+    }
+
+    fn next(&self) -> Option<Arc<Replica>> {
+        self.list.lock().next()
     }
 
     fn flush(self: &Arc<Flusher>, replica: Arc<Replica>) {

@@ -230,8 +230,12 @@ impl Broker {
     /// claim what is gone. Blocks.
     pub(super) fn cut_log(&self, replica: &Replica, leader_epoch: LeaderEpoch, cut: Cut) -> Result<(), FollowError> {
         let mut all_written = self.checkpoints.lock();
-        self.write_checkpoints_held(&mut all_written);
         let place = self.directories.iter().position(|directory| Arc::ptr_eq(directory, replica.directory()));
+        // What the files say of it is not known before they were written in this life.
+        let is_known = |written: &Checkpoints| written.recovery_points.contains_key(replica.topic_partition());
+        if !place.and_then(|place| all_written.get(place)).is_some_and(is_known) {
+            self.write_checkpoints_held(&mut all_written);
+        }
         if let Some(written) = place.and_then(|place| all_written.get_mut(place)) {
             let mut lowered = written.clone();
             for offsets in [&mut lowered.recovery_points, &mut lowered.high_watermarks] {

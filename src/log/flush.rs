@@ -105,7 +105,7 @@ impl FlushTicket {
             let path = self.dir.join(PARTITION_METADATA);
             let file = self.log_dir.disk().open(&path, false).map_err(LogError::io("open", &path))?;
             self.log_dir.sync_file(&*file, &path)?;
-            self.log_dir.sync_dir(self.log_dir.path())?;
+            self.log_dir.sync_names()?;
         }
         if self.sync_dir {
             self.log_dir.sync_dir(&self.dir)?;

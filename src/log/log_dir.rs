@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use tracing::error;
@@ -46,6 +46,10 @@ pub struct LogDir {
     lock: Mutex<Option<Box<dyn DiskLock>>>,
     /// The recovery points written last, by the name of the log's directory.
     recovery_points: Mutex<BTreeMap<String, Offset>>,
+    /// Counts the logs that were created here.
+    names: AtomicU64,
+    /// How many of them have their names on stable storage.
+    names_synced: Mutex<u64>,
 }
 
 impl LogDir {
@@ -64,6 +68,8 @@ impl LogDir {
             poisoned: AtomicBool::new(false),
             lock: Mutex::new(None),
             recovery_points: Mutex::new(BTreeMap::new()),
+            names: AtomicU64::new(0),
+            names_synced: Mutex::new(0),
         }))
     }
 
@@ -107,6 +113,25 @@ impl LogDir {
     pub(crate) fn sync_dir(&self, path: &Path) -> Result<(), LogError> {
         self.check()?;
         self.disk.sync_dir(path).map_err(|error| self.failed_flush("flush directory", path, error))
+    }
+
+    /// The directory of a log was created here.
+    pub(crate) fn note_name(&self) {
+        self.names.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Makes the names of the logs survive that were there before the call. Many new logs share one flush: whoever waits while
+    /// another one flushes is served by the next one.
+    pub(crate) fn sync_names(&self) -> Result<(), LogError> {
+        let wanted = self.names.load(Ordering::Acquire);
+        let mut synced = self.names_synced.lock();
+        if *synced >= wanted && wanted > 0 {
+            return self.check();
+        }
+        let covered = self.names.load(Ordering::Acquire);
+        self.sync_dir(&self.path)?;
+        *synced = covered;
+        Ok(())
     }
 
     /// A full disk while writing a small file is not a failed flush: nothing that counts was in it.

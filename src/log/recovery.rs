@@ -66,6 +66,7 @@ impl Log {
         let mut recovered = Recovered { created: !disk.exists(&path), ..Recovered::default() };
         if recovered.created {
             disk.create_dir_all(&path).map_err(LogError::io("create", &path))?;
+            log_dir.note_name();
         }
         check_partition_metadata(log_dir, &path, open.topic_id)?;
         let base_offsets = leftovers::clean(log_dir, &path)?;

@@ -18,8 +18,11 @@ use crate::protocol::message::fetch_response::PartitionData;
 use crate::protocol::message::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use crate::protocol::message::{FetchResponse, ListOffsetsRequest, StrBytes, TopicName, WireBrokerId};
 
-/// Logs that are flushed side by side.
+/// Logs that are flushed side by side: their flushes share journal commits.
 const FLUSHES_AT_ONCE: usize = 4;
+/// Logs that are flushed side by side when they are many, and how many that is.
+const FLUSHES_AT_ONCE_MAX: usize = 8;
+const MANY: usize = 32;
 /// The version of ListOffsets that brokers use: the first with −4, the log's start.
 const LIST_OFFSETS_VERSION: i16 = 8;
 const LATEST: i64 = -1;
@@ -67,7 +70,10 @@ impl Fetcher {
         match &grown[..] {
             [] => {}
             [one] => broker.flush_now(one),
-            all => threads::for_each_in_parallel(all, FLUSHES_AT_ONCE, |replica| broker.flush_now(replica)),
+            all => {
+                let at_once = if all.len() < MANY { FLUSHES_AT_ONCE } else { FLUSHES_AT_ONCE_MAX };
+                threads::for_each_in_parallel(all, at_once, |replica| broker.flush_now(replica));
+            }
         }
     }
 
