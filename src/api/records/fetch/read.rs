@@ -126,6 +126,23 @@ impl Found {
         let (last_stable, bound) = (Offset::NONE, Offset::NONE);
         Found { outcome, last_stable, region: None, diverging: None, bound, is_unknown: false, preferred: None }
     }
+
+    /// The same with the offsets of now, if it was neither records nor an error, and a read would find no more.
+    fn if_unchanged(mut self, replica: &Replica, asked: &FetchPartition, asker: Asker) -> Option<Found> {
+        let published = replica.published();
+        let has_nothing = !self.outcome.has_records && !self.outcome.diverges && !self.outcome.error.is_error();
+        let may_stay =
+            has_nothing && self.preferred.is_none() && asker.check(replica, asked.current_leader_epoch).is_ok();
+        let is_same = asker.isolation.bound(&published) == self.bound && asked.fetch_offset >= published.log_start;
+        // Of a log that is read to its end, the end says whether there is more; elsewhere the limits of the answer kept it back.
+        if !may_stay || !is_same || asked.fetch_offset < self.bound {
+            return None;
+        }
+        self.outcome.high_watermark = published.high_watermark;
+        self.outcome.log_start = published.log_start;
+        self.last_stable = published.last_stable;
+        Some(self)
+    }
 }
 
 /// The partitions of a fetch and what was found in them, in the order of its context.
@@ -222,28 +239,41 @@ impl Reading {
     }
 
     /// Reads all partitions in order. Only the first batch of the whole answer may exceed the limits
-    /// (`ReplicaManager.readFromLog`).
+    /// (`ReplicaManager.readFromLog`). When it is called again, what had nothing to read and has not changed is not read again: of
+    /// a thousand partitions that a fetch waits for, few have.
     pub(super) fn read(&mut self, broker: &Broker, context: &FetchContext, limits: Limits) {
-        self.found.clear();
+        let mut before = std::mem::take(&mut self.found).into_iter();
+        self.found.reserve(self.replicas.len());
         self.bytes = 0;
         for (asked, replica) in context.partitions.iter().zip(&self.replicas) {
-            let left = limits.max_bytes.saturating_sub(self.bytes);
-            let max_bytes = usize::try_from(asked.max_bytes).unwrap_or(0).min(left);
-            let found = match replica {
-                Ok(replica) => {
-                    let is_held_back = self.is_held_back(broker, replica);
-                    let max_bytes = if is_held_back { 0 } else { max_bytes };
-                    let min_one = self.bytes == 0 && !is_held_back;
-                    let read = read_one(replica, asked, self.asker, max_bytes, min_one);
-                    read.unwrap_or_else(Found::refused)
-                }
-                Err(code) => {
-                    let is_unknown = !matches!(self.asker.kind, Kind::Impostor);
-                    Found { is_unknown, ..Found::refused(*code) }
-                }
-            };
+            let kept = before.next().and_then(|found| found.if_unchanged(replica.as_ref().ok()?, asked, self.asker));
+            let found = kept.unwrap_or_else(|| self.read_within(broker, asked, replica, limits));
             self.bytes += found.region.as_ref().map_or(0, |region| region.len);
             self.found.push(found);
+        }
+    }
+
+    fn read_within(
+        &self,
+        broker: &Broker,
+        asked: &FetchPartition,
+        replica: &Result<Arc<Replica>, ErrorCode>,
+        limits: Limits,
+    ) -> Found {
+        let left = limits.max_bytes.saturating_sub(self.bytes);
+        let max_bytes = usize::try_from(asked.max_bytes).unwrap_or(0).min(left);
+        match replica {
+            Ok(replica) => {
+                let is_held_back = self.is_held_back(broker, replica);
+                let max_bytes = if is_held_back { 0 } else { max_bytes };
+                let min_one = self.bytes == 0 && !is_held_back;
+                let read = read_one(replica, asked, self.asker, max_bytes, min_one);
+                read.unwrap_or_else(Found::refused)
+            }
+            Err(code) => {
+                let is_unknown = !matches!(self.asker.kind, Kind::Impostor);
+                Found { is_unknown, ..Found::refused(*code) }
+            }
         }
     }
 
