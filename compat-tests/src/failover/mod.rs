@@ -227,9 +227,12 @@ fn moved(arguments: &Arguments, against: Against) -> Result<String> {
     Ok(spread(gaps))
 }
 
-/// A node dies that leads a third of a thousand partitions: until each has another leader, and until each takes a record.
+/// A node dies that leads a third of a thousand partitions with a record each: until each has another leader, and until each takes
+/// a record again.
 fn many(_: &Arguments, against: Against) -> Result<String> {
     let mut cluster = start(against, MANY, MANY_PARTITIONS)?;
+    let whole = admin::look_anywhere(&cluster.addresses(), Some(MANY))?;
+    load::one_record_each(&whole, &cluster.addresses(), MANY, WHOLE_LIMIT)?;
     std::thread::sleep(CALM);
     let dead = 1;
     let alive: Vec<String> = cluster
