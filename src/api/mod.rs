@@ -171,9 +171,10 @@ static BY_KEY: [Option<&'static Row>; PLACES] = by_key();
 const KEYS: usize = 93;
 
 /// Kafka's numbers, and behind them our own API.
-const PLACES: usize = KEYS + 1;
+pub const PLACES: usize = KEYS + 1;
 
-const fn place(key: ApiKey) -> usize {
+/// An API's place among all, below [`PLACES`]: for what is kept of each.
+pub const fn place(key: ApiKey) -> usize {
     match key {
         ApiKey::Quorum => KEYS,
         key => key.key() as usize,

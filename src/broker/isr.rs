@@ -4,8 +4,9 @@
 //! is read from the machine at the moment of sending, so that a proposal that was overtaken by the metadata log is never sent.
 //! One request is on its way at a time, with all proposals that there are (`DefaultAlterPartitionManager`).
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{self, AtomicBool};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -39,8 +40,15 @@ pub struct Proposals {
 /// In the order of the ids, in which requests name them.
 type Waiting = BTreeMap<(TopicId, PartitionIndex), Arc<Replica>>;
 
+type Sent = BTreeMap<(TopicId, PartitionIndex), Sending>;
+
 /// A proposal as it was sent.
-type Sent = BTreeMap<(TopicId, PartitionIndex), (Arc<Replica>, Proposal)>;
+struct Sending {
+    replica: Arc<Replica>,
+    proposal: Proposal,
+    /// Members of the in-sync set that it is to change.
+    isr_count: usize,
+}
 
 impl Proposals {
     /// Has the replica's proposal sent soon. Takes no replica's lock.
@@ -65,7 +73,7 @@ impl Proposals {
 
     /// Ends the service and waits for it. Proposals that are left are nobody's: the next leader makes its own.
     pub(super) async fn close(&self) {
-        self.is_closing.store(true, Ordering::Release);
+        self.is_closing.store(true, atomic::Ordering::Release);
         self.wake.notify_one();
         self.closed.notify_one();
         let service = self.service.lock().take();
@@ -77,7 +85,7 @@ impl Proposals {
 
     /// Waits until there is something to send; false when it closes.
     async fn wait(&self) -> bool {
-        while !self.is_closing.load(Ordering::Acquire) {
+        while !self.is_closing.load(atomic::Ordering::Acquire) {
             if !self.waiting.lock().is_empty() {
                 return true;
             }
@@ -90,8 +98,9 @@ impl Proposals {
     async fn send(&self, broker: &Arc<Broker>) {
         let waiting = std::mem::take(&mut *self.waiting.lock());
         let proposed = |(key, replica): ((TopicId, PartitionIndex), Arc<Replica>)| {
+            let isr_count = replica.in_sync()?.committed.len();
             let proposal = replica.proposal()?;
-            Some((key, (replica, proposal)))
+            Some((key, Sending { replica, proposal, isr_count }))
         };
         let sent: Sent = waiting.into_iter().filter_map(proposed).collect();
         if sent.is_empty() {
@@ -111,7 +120,7 @@ impl Proposals {
             }
         };
         if !left.is_empty() {
-            left.into_values().for_each(|(replica, _)| self.submit(&replica));
+            left.into_values().for_each(|sent| self.submit(&sent.replica));
             tokio::time::sleep(RETRY).await;
         }
     }
@@ -122,7 +131,7 @@ fn request(broker: &Broker, sent: &Sent) -> AlterPartitionRequest {
     let own = broker.node_id();
     let own_epoch = image.broker(own).map_or(-1, |broker| broker.epoch);
     let mut topics: Vec<TopicData> = Vec::new();
-    for ((topic, partition), (_, proposal)) in sent {
+    for ((topic, partition), Sending { proposal, .. }) in sent {
         let member = |(id, epoch): &(BrokerId, i64)| {
             let epoch = if *id == own { own_epoch } else { *epoch };
             BrokerState::default().with_broker_id(WireBrokerId(id.0)).with_broker_epoch(epoch)
@@ -154,24 +163,32 @@ fn take_in(broker: &Broker, mut sent: Sent, answer: AlterPartitionResponse) -> S
         for data in topic.partitions {
             let key = (TopicId(topic.topic_id), PartitionIndex(data.partition_index));
             if !must_retry(ErrorCode::from(data.error_code))
-                && let Some((replica, proposal)) = sent.remove(&key)
+                && let Some(sent) = sent.remove(&key)
             {
-                decided(broker, &replica, &proposal, &data);
+                decided(broker, &sent, &data);
             }
         }
     }
     sent
 }
 
-fn decided(broker: &Broker, replica: &Replica, proposal: &Proposal, data: &answered::PartitionData) {
+fn decided(broker: &Broker, sent: &Sending, data: &answered::PartitionData) {
+    let Sending { replica, proposal, isr_count } = sent;
+    let metrics = broker.metrics();
     let partition = replica.topic_partition();
     match ErrorCode::from(data.error_code) {
         ErrorCode::None => {
             let isr: Vec<BrokerId> = data.isr.iter().map(|id| BrokerId(id.0)).collect();
+            match isr.len().cmp(isr_count) {
+                Ordering::Less => metrics.isr_shrinks.add(1),
+                Ordering::Equal => {}
+                Ordering::Greater => metrics.isr_expands.add(1),
+            }
             tracing::info!(%partition, ?isr, partition_epoch = data.partition_epoch, "the in-sync set has changed");
             replica.proposal_accepted(LeaderEpoch(data.leader_epoch), data.partition_epoch, isr, broker.now());
         }
         code => {
+            metrics.isr_failures.add(1);
             tracing::info!(%partition, %code, "a change of the in-sync set is refused");
             replica.proposal_refused(proposal.partition_epoch, code);
         }

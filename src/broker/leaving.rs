@@ -40,6 +40,9 @@ impl Broker {
             self.fetchers.release(&replica);
             leaving.push(retire(replica, ErrorCode::UnknownTopicOrPartition));
         }
+        if let Some(log) = leaving.first() {
+            self.metrics.topics.forget(&log.topic_partition.topic);
+        }
         for log in self.offline.lock().extract_if(.., |log| log.topic_id == id) {
             let topic = &log.topic_partition.topic;
             let settings = topic_settings::resolve(&self.settings, &self.image(), self.node_id, topic);

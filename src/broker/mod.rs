@@ -49,6 +49,7 @@ use crate::io::clock::Clock;
 use crate::io::disk::Disk;
 use crate::log::{DeletedSegments, LogDir};
 use crate::metadata::{Endpoint, Image, Partition, Topic};
+use crate::metrics::BrokerMetrics;
 use crate::model::{BrokerId, ErrorCode, Now, PartitionIndex, TopicId};
 use crate::quorum::Quorum;
 use delayed_produce::DelayedProduces;
@@ -91,6 +92,7 @@ pub struct Broker {
     delayed_produces: DelayedProduces,
     producer_ids: ProducerIds,
     groups: Arc<GroupCoordinators>,
+    metrics: Arc<BrokerMetrics>,
     housekeeper: Housekeeper,
     controller: Arc<controller::Controller>,
     /// Logs of deleted topics that have yet to be moved out of the way.
@@ -121,6 +123,21 @@ impl Broker {
 
     pub fn settings(&self) -> &Arc<Settings> {
         &self.settings
+    }
+
+    /// What this broker counts.
+    pub fn metrics(&self) -> &Arc<BrokerMetrics> {
+        &self.metrics
+    }
+
+    /// Its directories, those that are out of use too.
+    pub fn directories(&self) -> &[Arc<LogDir>] {
+        &self.directories
+    }
+
+    /// Logs here that could not be opened.
+    pub fn offline_log_count(&self) -> usize {
+        self.offline.lock().len()
     }
 
     /// The clock that this broker lives by.

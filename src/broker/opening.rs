@@ -89,6 +89,7 @@ impl Broker {
             settings,
             flusher: Arc::clone(&self.flusher),
             proposals: Arc::clone(&self.proposals),
+            metrics: Arc::clone(&self.metrics),
             high_watermark: found.high_watermark,
         };
         let opened = Replica::new(parts, log);

@@ -24,10 +24,12 @@ use crate::broker::purgatory::Watchers;
 use crate::broker::throttle::Throttled;
 use crate::broker::waiter::{Completions, Waiter};
 use crate::config::{Durability, TopicConfig};
+use crate::io::clock;
 use crate::log::{
-    AppendError, AppendInfo, FlushTicket, Log, LogDir, LogError, LogOptions, LogReader, Origin, ValidatedBatches,
-    validate,
+    AppendError, AppendInfo, FlushOutcome, FlushTicket, Log, LogDir, LogError, LogOptions, LogReader, Origin,
+    ValidatedBatches, validate,
 };
+use crate::metrics::{BrokerMetrics, TopicMetrics};
 use crate::model::{BrokerId, ErrorCode, LeaderEpoch, Now, Offset, TopicId, TopicPartition};
 use crate::partition::{Effects, Event, OpenedLog, Partition, Published, RequiredAcks};
 
@@ -54,6 +56,9 @@ pub struct Replica {
     pub(super) flush_state: FlushState,
     flusher: Arc<Flusher>,
     proposals: Arc<Proposals>,
+    metrics: Arc<BrokerMetrics>,
+    /// Its topic's, of all partitions here.
+    traffic: Arc<TopicMetrics>,
     /// Held while flushing, one flush at a time; true when the log's directory is no longer in its place.
     flushing: Mutex<bool>,
 }
@@ -120,6 +125,7 @@ pub struct ReplicaParts {
     pub flusher: Arc<Flusher>,
     /// Where changes of the in-sync set are handed to.
     pub proposals: Arc<Proposals>,
+    pub metrics: Arc<BrokerMetrics>,
     /// What the checkpoint says; [`Offset::ZERO`] when it says nothing.
     pub high_watermark: Offset,
 }
@@ -135,6 +141,7 @@ impl Replica {
         machine.step(configured(&settings), &mut effects);
         let offsets = PublishedOffsets::new(machine.published());
         let leader_log_start = Offset::ZERO;
+        let traffic = parts.metrics.topics.of(&topic_partition.topic);
         Arc::new(Replica {
             topic_partition,
             topic_id,
@@ -150,6 +157,8 @@ impl Replica {
             flush_state: FlushState::default(),
             flusher,
             proposals: parts.proposals,
+            metrics: parts.metrics,
+            traffic,
             flushing: Mutex::new(false),
         })
     }
@@ -164,6 +173,11 @@ impl Replica {
 
     pub fn directory(&self) -> &Arc<LogDir> {
         &self.directory
+    }
+
+    /// Where its topic's traffic is counted.
+    pub fn traffic(&self) -> &TopicMetrics {
+        &self.traffic
     }
 
     pub fn settings(&self) -> Arc<ReplicaSettings> {
@@ -193,6 +207,11 @@ impl Replica {
     /// The offsets as of now, without the mutex.
     pub fn published(&self) -> Published {
         self.offsets.load()
+    }
+
+    /// The answer that everybody gets, when it serves nobody any more.
+    pub fn fence_code(&self) -> Option<ErrorCode> {
+        self.offsets.fenced()
     }
 
     /// Whether it leads, and at this leader epoch; -1 asks for no check of the epoch. Errors: NOT_LEADER_OR_FOLLOWER,
@@ -306,9 +325,14 @@ impl Replica {
         let mut outcomes = std::mem::take(&mut held.outcomes);
         let leader_epoch = held.machine.leader_epoch();
         held.log.append_many(now, leader_epoch, requests, &mut outcomes);
-        let appended = requests.iter().zip(&outcomes).filter(|(_, outcome)| is_new(outcome));
-        let bytes: usize = appended.map(|(request, _)| request.size_bytes()).sum();
-        self.appended(held, bytes);
+        let (mut records, mut bytes) = (0, 0);
+        for (request, outcome) in requests.iter().zip(&outcomes) {
+            if let Some(record_count) = new_records(outcome) {
+                records += record_count;
+                bytes += request.size_bytes();
+            }
+        }
+        self.appended(held, records, bytes);
         for outcome in outcomes.drain(..) {
             each(outcome.map(|info| describe(held, info)).map_err(AppendRefused::from));
         }
@@ -325,12 +349,15 @@ impl Replica {
         held.machine.admit(acks).map_err(AppendRefused::Replica)?;
         let leader_epoch = held.machine.leader_epoch();
         let outcome = held.log.append_as_leader(now, leader_epoch, batches);
-        self.appended(held, if is_new(&outcome) { batches.size_bytes() } else { 0 });
+        match new_records(&outcome) {
+            Some(records) => self.appended(held, records, batches.size_bytes()),
+            None => self.appended(held, 0, 0),
+        }
         Ok(describe(held, outcome?))
     }
 
     /// Tells the machine and the flusher what the log took.
-    fn appended(self: &Arc<Replica>, held: &mut Held, bytes: usize) {
+    fn appended(self: &Arc<Replica>, held: &mut Held, records: u64, bytes: usize) {
         if self.directory.is_poisoned() {
             self.step(held, Event::Fence { code: ErrorCode::KafkaStorageError });
             return;
@@ -339,6 +366,8 @@ impl Replica {
             return;
         }
         let (log_end, bytes) = (held.log.log_end_offset(), u64::try_from(bytes).unwrap_or(u64::MAX));
+        self.traffic.messages_in.add_u64(records);
+        self.traffic.bytes_in.add_u64(bytes);
         self.step(held, Event::Appended { log_end, bytes });
         if held.machine.durability() == Durability::Flushed {
             self.flusher.submit(self);
@@ -367,7 +396,7 @@ impl Replica {
         let mut held = self.held.lock();
         let ticket = self.contained(&mut held, |held| held.log.flush_ticket());
         self.finish(held);
-        let outcome = ticket.map(FlushTicket::run);
+        let outcome = ticket.map(|ticket| self.timed(ticket));
         let mut held = self.held.lock();
         let flushed = self.contained(&mut held, |held| {
             let Some(outcome) = outcome else { return Ok(()) };
@@ -379,7 +408,19 @@ impl Replica {
         self.finish(held);
         drop(is_retired);
         self.run_completions();
-        flushed.unwrap_or(Ok(()))
+        let flushed = flushed.unwrap_or(Ok(()));
+        if flushed.is_err() {
+            self.metrics.flush_failures.add(1);
+        }
+        flushed
+    }
+
+    fn timed(&self, ticket: FlushTicket) -> FlushOutcome {
+        let start = clock::instant();
+        let outcome = ticket.run();
+        let time = clock::instant().saturating_duration_since(start);
+        self.metrics.flush_time.observe_us(u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
+        outcome
     }
 
     /// Ends all service, and leaves the log as a clean stop should. Blocks for the disk.
@@ -475,8 +516,10 @@ impl Replica {
     }
 }
 
-fn is_new(outcome: &Result<AppendInfo, AppendError>) -> bool {
-    outcome.as_ref().is_ok_and(|info| !info.duplicate)
+/// How many records an append has brought; `None` when it has brought none, being refused or a duplicate.
+fn new_records(outcome: &Result<AppendInfo, AppendError>) -> Option<u64> {
+    let info = outcome.as_ref().ok().filter(|info| !info.duplicate)?;
+    u64::try_from(info.last_offset.0 - info.first_offset.0 + 1).ok()
 }
 
 fn describe(held: &Held, info: AppendInfo) -> Appended {

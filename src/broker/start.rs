@@ -136,6 +136,7 @@ impl Broker {
             delayed_produces: super::DelayedProduces::new(Arc::clone(housekeeper.wake())),
             producer_ids: super::ProducerIds::default(),
             groups,
+            metrics: Arc::default(),
             housekeeper,
             controller: Arc::new(super::controller::Controller::new(&settings, new_cluster_id)),
             leaving: super::LeavingLogs::default(),

@@ -12,6 +12,9 @@ pub(super) fn complaints(settings: &Settings) -> Vec<Complaint> {
     let mut complaints = Vec::new();
     check_listeners(settings, &mut complaints);
     nodes::complaints(settings, &mut complaints);
+    if let Err(reason) = listeners::parse_http(settings) {
+        complaints.push(("http.listener", reason));
+    }
     check_limits(settings, &mut complaints);
     check_logs(settings, &mut complaints);
     // To run open while the file asks for authorisation would be worse than not to run.

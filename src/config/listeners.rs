@@ -168,6 +168,16 @@ fn parse(text: &str, protocols: &BTreeMap<String, SecurityProtocol>) -> Result<L
     let Some((name, address)) = text.split_once("://") else {
         return Err(format!("{text:?} is not NAME://host:port"));
     };
+    let (host, port) = parse_address(text, address)?;
+    let name = name.to_ascii_uppercase();
+    let Some(security_protocol) = protocols.get(&name).copied() else {
+        return Err(format!("{text:?}: listener.security.protocol.map does not say what {name} speaks"));
+    };
+    Ok(Listener { name, host, port, security_protocol })
+}
+
+/// The host and port at the end of `text`.
+fn parse_address(text: &str, address: &str) -> Result<(String, u16), String> {
     let Some((host, port)) = address.rsplit_once(':') else {
         return Err(format!("{text:?} names no port"));
     };
@@ -179,11 +189,20 @@ fn parse(text: &str, protocols: &BTreeMap<String, SecurityProtocol>) -> Result<L
         None if host.contains(':') => return Err(format!("{text:?}: write an IPv6 address in brackets")),
         None => host,
     };
-    let name = name.to_ascii_uppercase();
-    let Some(security_protocol) = protocols.get(&name).copied() else {
-        return Err(format!("{text:?}: listener.security.protocol.map does not say what {name} speaks"));
-    };
-    Ok(Listener { name, host: host.to_owned(), port, security_protocol })
+    Ok((host.to_owned(), port))
+}
+
+/// `http.listener`; `None` when it is empty.
+pub(super) fn parse_http(settings: &Settings) -> Result<Option<Listener>, String> {
+    let text = settings.get_str("http.listener").trim();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    if text.contains("//") {
+        return Err(format!("{text:?} is not host:port"));
+    }
+    let (host, port) = parse_address(text, text)?;
+    Ok(Some(Listener { name: "HTTP".to_owned(), host, port, security_protocol: SecurityProtocol::Plaintext }))
 }
 
 #[cfg(test)]
@@ -249,6 +268,26 @@ mod tests {
         assert_eq!(shown.collect::<Vec<_>>().join("; "), expected);
         let controllers = settings.controller_listeners();
         assert!(controllers.iter().all(|listener| settings.roles_of(listener) == Roles::CONTROLLER));
+    }
+
+    #[rstest]
+    #[case("", "none")]
+    #[case("localhost:9404", "HTTP localhost:9404 loopback")]
+    #[case(":0", "HTTP :0 open")]
+    #[case("[::1]:1", "HTTP [::1]:1 loopback")]
+    #[case("9404", "\"9404\" names no port")]
+    #[case("http://a:1", "\"http://a:1\" is not host:port")]
+    fn the_address_for_http_is_a_host_and_a_port(#[case] text: &str, #[case] meaning: &str) {
+        let flags = vec![("--set".to_owned(), "http.listener".to_owned(), text.to_owned())];
+        let inputs = super::super::Inputs { flags, ..super::super::Inputs::default() };
+        let shown = match super::super::load(&inputs) {
+            Ok(loaded) => loaded.settings.http_listener().map_or("none".to_owned(), |listener| {
+                let reach = if listener.is_loopback() { "loopback" } else { "open" };
+                format!("{} {listener} {reach}", listener.name)
+            }),
+            Err(error) => error.to_string(),
+        };
+        assert!(shown.ends_with(meaning), "{shown}");
     }
 
     #[test]

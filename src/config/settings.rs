@@ -247,6 +247,11 @@ impl Settings {
         listeners::advertised(self).expect("listeners were parsed when the settings were loaded")
     }
 
+    /// Where metrics and health are told over HTTP, if anywhere.
+    pub fn http_listener(&self) -> Option<Listener> {
+        listeners::parse_http(self).expect("the address was parsed when the settings were loaded")
+    }
+
     /// Whether anyone beyond this machine can connect without authentication: worth one clear warning.
     pub fn is_open_without_authentication(&self) -> bool {
         self.own_listeners()

@@ -10,6 +10,7 @@ pub mod gated_disk;
 pub mod mailbox;
 pub mod net;
 pub mod pool;
+pub mod process;
 pub mod random;
 pub mod round_trip;
 pub mod sim_disk;

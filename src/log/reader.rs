@@ -80,6 +80,12 @@ impl LogReader {
         self.segments.store(Arc::new(segments));
     }
 
+    /// How many segments there are, and their bytes.
+    pub fn extent(&self) -> (usize, u64) {
+        let segments = self.segments.load();
+        (segments.len(), segments.iter().map(|segment| segment.size_bytes()).sum())
+    }
+
     pub fn log_start_offset(&self) -> Offset {
         Offset(self.log_start_offset.load(Ordering::Acquire))
     }

@@ -1,27 +1,28 @@
-//! Counters and histograms, handed out as handles; there are no globals.
+//! What a server counts, as handles, and how it is shown: there are no globals.
+//!
+//! - [`handles`]: a number is a relaxed atomic that its owner keeps; counting takes no lock, no look-up and no memory.
+//! - [`broker`], [`core`]: the handles of a broker and of one core. What can be read when somebody asks is not counted at all.
+//! - [`catalogue`]: every name that is shown, with its labels and meaning; `catalogue.md` is that table for people.
+//! - [`exposition`]: the numbers as text, in the formats of OpenMetrics and Prometheus.
+//!
+//! Names are Kafka's where Kafka has the number, as Prometheus' JMX exporter writes them (lower case, `PerSec` as `_total`), so
+//! that existing dashboards go on.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+pub mod broker;
+pub mod catalogue;
+pub mod core;
+pub mod exposition;
+pub mod handles;
 
-/// A number that only grows.
-#[derive(Debug, Default)]
-pub struct Counter(AtomicU64);
+pub use broker::{BrokerMetrics, TopicMetrics, TopicsMetrics};
+pub use catalogue::{Family, Kind};
+pub use core::CoreMetrics;
+pub use exposition::{Exposition, Format, Samples, Writer};
+pub use handles::{Counter, Distribution, Histogram};
 
-impl Counter {
-    pub fn add(&self, count: usize) {
-        self.0.fetch_add(u64::try_from(count).unwrap_or(u64::MAX), Ordering::Relaxed);
-    }
-
-    pub fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// What the server counts.
+/// What all cores of a server count together, on no hot path.
 #[derive(Debug, Default)]
 pub struct ServerMetrics {
     pub connections_accepted: Counter,
     pub connections_refused: Counter,
-    pub requests: Counter,
-    pub bytes_in: Counter,
-    pub bytes_out: Counter,
 }

@@ -16,6 +16,10 @@ impl Budget {
         Arc::new(Budget { limit_bytes, used_bytes: AtomicUsize::new(0) })
     }
 
+    pub fn limit_bytes(&self) -> usize {
+        self.limit_bytes
+    }
+
     pub fn used_bytes(&self) -> usize {
         self.used_bytes.load(Ordering::Relaxed)
     }

@@ -15,6 +15,7 @@ use tokio::time::Sleep;
 
 use crate::api::slot::SlotHome;
 use crate::api::{BurstContext, CloseReason, ConnectionInfo};
+use crate::io::clock;
 use crate::io::net::Stream;
 use crate::model::Now;
 
@@ -23,7 +24,7 @@ use super::budget::{Share, Spent};
 use super::core::Core;
 use super::input::Input;
 use super::output::Output;
-use super::requests::{Requests, Scratch, Start};
+use super::requests::{Asked, Requests, Scratch, Start};
 use super::shared::Shared;
 
 /// Turns before other connections of the core get theirs.
@@ -49,6 +50,7 @@ pub enum End {
 /// What others may know of and do to a connection.
 pub struct Peer {
     pub home: Arc<SlotHome>,
+    pub listener: Arc<str>,
     /// Bytes that have arrived of a frame that is not whole; 0 without one.
     begun_bytes: AtomicUsize,
     /// When that frame began.
@@ -58,9 +60,10 @@ pub struct Peer {
 }
 
 impl Peer {
-    pub fn new(home: Arc<SlotHome>) -> Arc<Peer> {
+    pub fn new(home: Arc<SlotHome>, listener: Arc<str>) -> Arc<Peer> {
         Arc::new(Peer {
             home,
+            listener,
             begun_bytes: AtomicUsize::new(0),
             begun_ms: AtomicU64::new(0),
             is_evicted: AtomicBool::new(false),
@@ -177,13 +180,17 @@ impl Connection {
         let read = self.read(cx, now)?;
         let core = Arc::clone(&self.core);
         let mut scratch = core.scratch.lock();
+        // A turn that broke off may have left some of another connection's.
+        scratch.finished.clear();
         if self.requests.is_waiting() {
-            self.peer.home.take(&mut scratch.outcomes);
-            self.requests.settle(&mut scratch.outcomes).map_err(End::Closed)?;
+            let Scratch { outcomes, finished, .. } = &mut *scratch;
+            self.peer.home.take(outcomes);
+            self.requests.settle(outcomes).map_err(End::Closed)?;
             self.requests.poll_later(cx);
-            self.requests.release(&mut self.output, &core.buffers).map_err(End::Closed)?;
+            self.requests.release(&mut self.output, &core.buffers, finished).map_err(End::Closed)?;
         }
         let started = if self.stopping_ms.is_none() { self.start(now, &mut scratch)? } else { 0 };
+        note_times(&core, &mut scratch.finished);
         drop(scratch);
         self.write(cx, now)?;
         Ok(read + started > 0)
@@ -217,7 +224,7 @@ impl Connection {
                 Ok(0)
             }
             Poll::Ready(Ok(count)) => {
-                self.shared.metrics.bytes_in.add(count);
+                self.core.metrics.bytes_in.add(count);
                 Ok(count)
             }
             Poll::Ready(Err(error)) => Err(End::Broken(error.kind())),
@@ -258,6 +265,8 @@ impl Connection {
             buffers: &self.core.buffers,
             cx: &cx,
             share: &mut self.share,
+            metrics: &self.core.metrics,
+            read_at: clock::instant(),
             decode_bytes_max: options.decode_bytes_max,
             in_flight_max: options.requests_in_flight_max,
             queued_answer_bytes_max: options.queued_answer_bytes_max,
@@ -271,7 +280,6 @@ impl Connection {
         }
         if started > 0 {
             self.active_ms = now.monotonic_ms;
-            self.shared.metrics.requests.add(started);
         }
         Ok(started)
     }
@@ -284,7 +292,7 @@ impl Connection {
         let flushed = self.output.poll_flush(cx, &mut self.stream, &self.core.buffers, &mut written);
         if written > 0 {
             self.active_ms = now.monotonic_ms;
-            self.shared.metrics.bytes_out.add(written);
+            self.core.metrics.bytes_out.add(written);
         }
         match flushed {
             Poll::Ready(Err(error)) => Err(End::Broken(error.kind())),
@@ -408,5 +416,17 @@ impl Connection {
             }
             wait_ms += 1;
         }
+    }
+}
+
+/// Notes how long the requests took that were answered in this turn: one look at the clock serves them all.
+fn note_times(core: &Core, finished: &mut Vec<Asked>) {
+    if finished.is_empty() {
+        return;
+    }
+    let now = clock::instant();
+    for Asked { api, at } in finished.drain(..) {
+        let time = now.saturating_duration_since(at);
+        core.metrics.request(api).time.observe_us(u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
     }
 }

@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::api::ConnectionInfo;
 use crate::api::slot::{Completion, SlotHome};
+use crate::api::{self, ConnectionInfo};
 use crate::config::Roles;
 use crate::io::mailbox::Mailbox;
 use crate::io::net::Accepted;
 use crate::io::threads::{self, Service};
+use crate::metrics::CoreMetrics;
 
 use super::admission::Place;
 use super::buffers::Buffers;
@@ -57,12 +58,13 @@ pub struct Core {
     is_stopping: AtomicBool,
     pub buffers: Buffers,
     pub scratch: Mutex<Scratch>,
+    pub metrics: CoreMetrics,
 }
 
 impl Core {
     /// Starts the thread. Tasks that outlive the grace at its stop are dropped with it.
     pub fn start(number: usize, shared: &Arc<Shared>) -> io::Result<(Arc<Core>, Service)> {
-        let core = Arc::new(Core::default());
+        let core = Arc::new(Core { metrics: CoreMetrics::new(api::PLACES), ..Core::default() });
         let (core_of_thread, shared) = (Arc::clone(&core), Arc::clone(shared));
         let service = threads::service(&format!("core-{number}"), move || async move {
             core_of_thread.completions.own_by_this_thread();
@@ -149,8 +151,8 @@ impl Core {
         };
         let id = shared.next_connection();
         let principal = shared.anonymous.clone();
+        let peer = Peer::new(SlotHome::new(Arc::clone(&self.completions)), Arc::clone(&listener));
         let info = ConnectionInfo { id, listener, roles, peer: peer_address, local, principal, asked: None };
-        let peer = Peer::new(SlotHome::new(Arc::clone(&self.completions)));
         shared.enter(id, Arc::clone(&peer));
         let connection = Connection::new(stream, shared, self, info, peer, place);
         let guard = Leave { core: Arc::clone(self), shared: Arc::clone(shared), id };

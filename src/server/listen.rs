@@ -23,7 +23,7 @@ pub struct Bound {
     pub name: Arc<str>,
     pub roles: Roles,
     pub address: SocketAddr,
-    listening: net::Listening,
+    pub listening: net::Listening,
 }
 
 /// Binds a listener: several sockets where its host means several addresses, all on one port.

@@ -10,6 +10,7 @@ mod budget;
 mod buffers;
 mod connection;
 mod core;
+mod http;
 mod input;
 mod listen;
 mod options;
@@ -20,7 +21,7 @@ mod serve;
 mod shared;
 
 #[cfg(test)]
-mod tests;
+pub(in crate::server) mod tests;
 
 pub use run::{Ground, Running, Server};
 pub use serve::serve;

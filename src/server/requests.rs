@@ -12,12 +12,14 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
 use bytes::Bytes;
+use tokio::time::Instant;
 
 use crate::api::cluster::api_versions;
 use crate::api::slot::SlotOutcome;
 use crate::api::{self, Answer, BurstContext, CloseReason, Context, Handler, Order, RawReply, RawRequest, Row, SlotId};
 use crate::broker::purgatory::Watch;
 use crate::config::Roles;
+use crate::metrics::CoreMetrics;
 use crate::protocol::api_key::ApiKey;
 use crate::protocol::guard;
 use crate::protocol::header::RequestHeader;
@@ -33,10 +35,17 @@ enum Pending {
     Later(Pin<Box<dyn Future<Output = Answer> + Send>>),
 }
 
+/// A request that was started: its API's place, and when it was read.
+#[derive(Clone, Copy)]
+pub struct Asked {
+    pub api: usize,
+    pub at: Instant,
+}
+
 /// The requests of one connection.
 #[derive(Default)]
 pub struct Requests {
-    order: VecDeque<Pending>,
+    order: VecDeque<(Pending, Asked)>,
     /// Whether the last of `order` is one that everything waits for.
     is_barred: bool,
     /// Read, but not allowed to start yet.
@@ -53,6 +62,8 @@ pub struct Scratch {
     pub requests: Vec<RawRequest>,
     pub replies: Vec<RawReply>,
     pub outcomes: Vec<(SlotId, SlotOutcome)>,
+    /// What was answered in this turn.
+    pub finished: Vec<Asked>,
 }
 
 /// What came of a frame.
@@ -100,7 +111,8 @@ impl Requests {
     /// Puts answers that have come into their places; an error closes the connection.
     pub fn settle(&mut self, outcomes: &mut Vec<(SlotId, SlotOutcome)>) -> Result<(), CloseReason> {
         for (id, outcome) in outcomes.drain(..) {
-            let place = self.order.iter_mut().find(|pending| matches!(pending, Pending::Slot(slot) if *slot == id));
+            let mut pending = self.order.iter_mut().map(|(pending, _)| pending);
+            let place = pending.find(|pending| matches!(pending, Pending::Slot(slot) if *slot == id));
             match (place, outcome) {
                 (Some(place), SlotOutcome::Answered(answer)) => *place = Pending::Ready(answer),
                 (Some(_), SlotOutcome::Dropped(reason)) => return Err(reason.into()),
@@ -113,7 +125,7 @@ impl Requests {
 
     /// Polls what waits for futures.
     pub fn poll_later(&mut self, cx: &mut TaskContext<'_>) {
-        for pending in &mut self.order {
+        for (pending, _) in &mut self.order {
             if let Pending::Later(future) = pending
                 && let Poll::Ready(answer) = future.as_mut().poll(cx)
             {
@@ -123,9 +135,15 @@ impl Requests {
     }
 
     /// Moves answers whose turn has come to the output.
-    pub fn release(&mut self, output: &mut Output, buffers: &Buffers) -> Result<(), CloseReason> {
-        while let Some(Pending::Ready(_)) = self.order.front() {
-            let Some(Pending::Ready(answer)) = self.order.pop_front() else { break };
+    pub fn release(
+        &mut self,
+        output: &mut Output,
+        buffers: &Buffers,
+        finished: &mut Vec<Asked>,
+    ) -> Result<(), CloseReason> {
+        while let Some((Pending::Ready(_), _)) = self.order.front() {
+            let Some((Pending::Ready(answer), asked)) = self.order.pop_front() else { break };
+            finished.push(asked);
             if answer.is_empty() {
                 return Err("an answer could not be written".into());
             }
@@ -141,13 +159,20 @@ impl Requests {
 
     /// The futures of a connection that is closing: what was begun is carried through.
     pub fn into_futures(self) -> impl Iterator<Item = Pin<Box<dyn Future<Output = Answer> + Send>>> {
-        self.order.into_iter().filter_map(|pending| match pending {
+        self.order.into_iter().filter_map(|(pending, _)| match pending {
             Pending::Later(future) => Some(future),
             Pending::Ready(_) | Pending::Slot(_) => None,
         })
     }
 
-    fn accept(&mut self, reply: RawReply, output: &mut Output, buffers: &Buffers) -> Result<(), CloseReason> {
+    fn accept(
+        &mut self,
+        reply: RawReply,
+        asked: Asked,
+        output: &mut Output,
+        buffers: &Buffers,
+        finished: &mut Vec<Asked>,
+    ) -> Result<(), CloseReason> {
         let pending = match reply {
             RawReply::Now(answer) => Pending::Ready(answer),
             RawReply::Slot(id) => Pending::Slot(id),
@@ -159,8 +184,8 @@ impl Requests {
             RawReply::None => return Ok(()),
             RawReply::Close(reason) => return Err(reason),
         };
-        self.order.push_back(pending);
-        self.release(output, buffers)
+        self.order.push_back((pending, asked));
+        self.release(output, buffers, finished)
     }
 }
 
@@ -171,6 +196,9 @@ pub struct Start<'a> {
     pub buffers: &'a Buffers,
     pub cx: &'a BurstContext<'a>,
     pub share: &'a mut Share,
+    pub metrics: &'a CoreMetrics,
+    /// When the requests were read.
+    pub read_at: Instant,
     /// Set when a request waits for memory.
     pub is_starved: bool,
     pub decode_bytes_max: usize,
@@ -190,7 +218,8 @@ impl Start<'_> {
             let Some(parsed) = self.next(&mut next_frame)? else { break };
             match parsed {
                 Parsed::Answered(answer) => {
-                    self.requests.accept(RawReply::Now(answer), self.output, self.buffers)?;
+                    let asked = self.asked(ApiKey::ApiVersions, 1);
+                    self.accept(RawReply::Now(answer), asked, &mut scratch.finished)?;
                     started += 1;
                 }
                 Parsed::Request(request, row) if !self.requests.may_start(row.order) => {
@@ -208,6 +237,17 @@ impl Start<'_> {
 
     fn has_room(&self) -> bool {
         self.requests.order.len() < self.in_flight_max && self.output.queued_bytes() < self.queued_answer_bytes_max
+    }
+
+    /// Counts requests that are about to be carried out.
+    fn asked(&self, api: ApiKey, count: usize) -> Asked {
+        let api = api::place(api);
+        self.metrics.request(api).started.add(count);
+        Asked { api, at: self.read_at }
+    }
+
+    fn accept(&mut self, reply: RawReply, asked: Asked, finished: &mut Vec<Asked>) -> Result<(), CloseReason> {
+        self.requests.accept(reply, asked, self.output, self.buffers, finished)
     }
 
     fn next(
@@ -246,19 +286,19 @@ impl Start<'_> {
                         return Ok(0);
                     }
                 }
-                self.call_one(handle, &header, body, row.order)?;
+                self.call_one(handle, &header, body, row.order, &mut scratch.finished)?;
                 self.requests.decoded_bytes = if self.requests.is_waiting() { charge.decoded_bytes } else { 0 };
                 Ok(1)
             }
             Handler::Raw(handle) => {
-                self.call_one(handle, &header, body, row.order)?;
+                self.call_one(handle, &header, body, row.order, &mut scratch.finished)?;
                 Ok(1)
             }
             Handler::Burst(handle) => {
                 scratch.requests.push(RawRequest { header, body });
                 // What came whole is carried out before the frame that ends the connection, and never left to another one.
                 let gathered = self.gather(row, scratch, next_frame);
-                let started = self.call_burst(handle, scratch)?;
+                let started = self.call_burst(handle, row.key, scratch)?;
                 gathered.map(|()| started)
             }
         }
@@ -270,7 +310,9 @@ impl Start<'_> {
         header: &RequestHeader,
         body: Bytes,
         order: Order,
+        finished: &mut Vec<Asked>,
     ) -> Result<(), CloseReason> {
+        let asked = self.asked(header.api_key, 1);
         let cx = Context {
             broker: self.cx.broker,
             connection: self.cx.connection,
@@ -286,7 +328,7 @@ impl Start<'_> {
         };
         let is_open = matches!(reply, RawReply::Slot(_) | RawReply::Later(_) | RawReply::Impatient(..));
         self.requests.is_barred |= is_open && order == Order::Barrier;
-        self.requests.accept(reply, self.output, self.buffers)
+        self.accept(reply, asked, finished)
     }
 
     /// Adds the requests of the same API that follow and are whole.
@@ -311,9 +353,11 @@ impl Start<'_> {
     fn call_burst(
         &mut self,
         handle: fn(&BurstContext<'_>, &mut Vec<RawRequest>, &mut Vec<RawReply>),
+        api: ApiKey,
         scratch: &mut Scratch,
     ) -> Result<usize, CloseReason> {
         let count = scratch.requests.len();
+        let asked = self.asked(api, count);
         let called = catch_unwind(AssertUnwindSafe(|| handle(self.cx, &mut scratch.requests, &mut scratch.replies)));
         scratch.requests.clear();
         if called.is_err() || scratch.replies.len() != count {
@@ -322,7 +366,7 @@ impl Start<'_> {
             return Err("a handler panicked".into());
         }
         for reply in scratch.replies.drain(..) {
-            self.requests.accept(reply, self.output, self.buffers)?;
+            self.accept(reply, asked, &mut scratch.finished)?;
         }
         Ok(count)
     }

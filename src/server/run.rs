@@ -17,6 +17,7 @@ use crate::io::threads::Service;
 use crate::metadata::Endpoint;
 
 use super::core::Core;
+use super::http;
 use super::listen::{self, Bound};
 use super::options::Options;
 use super::shared::Shared;
@@ -41,6 +42,7 @@ impl Ground {
 /// left as by a crash.
 pub struct Running {
     addresses: Vec<SocketAddr>,
+    http_addresses: Vec<SocketAddr>,
     pub(super) shared: Arc<Shared>,
     cores: Arc<[Arc<Core>]>,
     services: Vec<Service>,
@@ -67,6 +69,7 @@ impl Server {
         for listener in settings.all_listeners() {
             bound.extend(listen::bind(&listener, settings.roles_of(&listener), options.backlog)?);
         }
+        let http = http::bind(&settings, options.backlog)?;
         let Ground { clock, disk } = ground;
         let start = StartOptions {
             endpoints: endpoints(&settings, &bound),
@@ -78,7 +81,8 @@ impl Server {
         let opened = Broker::open(start).await?;
         let broker = Arc::clone(opened.broker());
         broker.set_dispatch(api::local::dispatch);
-        let running = Running::start(bound, Shared::new(broker, clock, options))?;
+        let mut running = Running::start(bound, Shared::new(broker, clock, options))?;
+        running.start_http(http)?;
         // When it fails the broker has stopped, and what runs here ends with this scope.
         tokio::select! {
             biased;
@@ -128,9 +132,30 @@ impl Running {
         let (stop_accepting, stop) = watch::channel(false);
         let addresses = bound.iter().map(|bound| bound.address).collect();
         let (first, later) = bound.into_iter().partition(|listener| listener.roles.meet(Roles::CONTROLLER));
-        let running = Running { addresses, shared, cores, services, stop_accepting, stop, later: Mutex::new(later) };
+        let http_addresses = Vec::new();
+        let running = Running {
+            addresses,
+            http_addresses,
+            shared,
+            cores,
+            services,
+            stop_accepting,
+            stop,
+            later: Mutex::new(later),
+        };
         running.accept(first);
         Ok(running)
+    }
+
+    /// Answers over HTTP from now on, so that who looks after the process sees what it waits for.
+    fn start_http(&mut self, listeners: Vec<Bound>) -> anyhow::Result<()> {
+        if listeners.is_empty() {
+            return Ok(());
+        }
+        self.http_addresses = listeners.iter().map(|bound| bound.address).collect();
+        let front = http::Front::new(&self.shared, &self.cores);
+        self.services.push(http::start(front, listeners, self.stop.clone()).context("cannot start a thread")?);
+        Ok(())
     }
 
     fn accept(&self, listeners: Vec<Bound>) {
@@ -159,6 +184,16 @@ impl Running {
         self.shared.budget.used_bytes()
     }
 
+    /// Requests that were started.
+    pub fn requests(&self) -> u64 {
+        self.cores.iter().map(|core| core.metrics.started()).sum()
+    }
+
+    /// Where it answers over HTTP: as [`Running::addresses`], for `http.listener`.
+    pub fn http_addresses(&self) -> &[SocketAddr] {
+        &self.http_addresses
+    }
+
     /// Connections that were accepted since the start.
     pub fn connections_accepted(&self) -> u64 {
         self.shared.metrics.connections_accepted.get()
@@ -171,6 +206,7 @@ impl Running {
 
     /// Leaves the cluster in order, accepts no more, finishes what is in flight within a bounded time, closes the broker.
     pub async fn stop(mut self) {
+        self.shared.begin_stop();
         self.shared.broker.leave().await;
         self.interrupt();
         for service in std::mem::take(&mut self.services) {

@@ -1,8 +1,8 @@
 //! What all cores and connections of one server share.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
@@ -28,6 +28,7 @@ pub struct Shared {
     pub anonymous: Principal,
     peers: Mutex<HashMap<u64, Arc<Peer>>>,
     connections: AtomicU64,
+    is_stopping: AtomicBool,
 }
 
 impl Shared {
@@ -42,7 +43,17 @@ impl Shared {
             anonymous: Principal::anonymous(),
             peers: Mutex::default(),
             connections: AtomicU64::new(0),
+            is_stopping: AtomicBool::new(false),
         })
+    }
+
+    /// Says that the server is about to stop: who looks for one to use finds another.
+    pub fn begin_stop(&self) {
+        self.is_stopping.store(true, Ordering::Release);
+    }
+
+    pub fn is_stopping(&self) -> bool {
+        self.is_stopping.load(Ordering::Acquire)
     }
 
     /// The number of the next connection.
@@ -67,6 +78,15 @@ impl Shared {
         if let Some((_, slowest)) = rated.min_by_key(|(bytes_per_second, _)| *bytes_per_second) {
             slowest.evict();
         }
+    }
+
+    /// Open connections, by the listener that took them in.
+    pub fn connections_by_listener(&self) -> BTreeMap<Arc<str>, usize> {
+        let mut counts = BTreeMap::new();
+        for peer in self.peers.lock().values() {
+            *counts.entry(Arc::clone(&peer.listener)).or_default() += 1;
+        }
+        counts
     }
 
     /// Wakes every connection to see that the server stops.

@@ -20,24 +20,25 @@ use crate::protocol::records::RecordBatchBuilder;
 use super::run::{Ground, Running, Server};
 
 /// Longer than anything here takes; a test that reaches it fails.
-const LIMIT: Duration = Duration::from_secs(20);
+pub(in crate::server) const LIMIT: Duration = Duration::from_secs(20);
 
-struct Fixture {
+pub(in crate::server) struct Fixture {
     running: Option<Running>,
     _folder: tempfile::TempDir,
 }
 
 impl Fixture {
-    fn start(more: &[(&str, &str)]) -> Fixture {
+    pub(in crate::server) fn start(more: &[(&str, &str)]) -> Fixture {
         Fixture::start_on(Ground::system(), more)
     }
 
-    fn start_on(ground: Ground, more: &[(&str, &str)]) -> Fixture {
+    pub(in crate::server) fn start_on(ground: Ground, more: &[(&str, &str)]) -> Fixture {
         let folder = tempfile::tempdir().expect("a folder");
         let mut settings = vec![
             ("listeners", "PLAINTEXT://127.0.0.1:0"),
             ("log.dirs", folder.path().to_str().expect("a name in UTF-8")),
             ("server.threads", "2"),
+            ("http.listener", ""),
         ];
         settings.retain(|(key, _)| more.iter().all(|(other, _)| other != key));
         settings.extend_from_slice(more);
@@ -48,11 +49,11 @@ impl Fixture {
         Fixture { running: Some(running), _folder: folder }
     }
 
-    fn running(&self) -> &Running {
+    pub(in crate::server) fn running(&self) -> &Running {
         self.running.as_ref().expect("it runs")
     }
 
-    fn connect(&self) -> TcpStream {
+    pub(in crate::server) fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.running().addresses()[0]).expect("a connection");
         stream.set_read_timeout(Some(LIMIT)).expect("a socket");
         stream
@@ -88,13 +89,13 @@ impl Drop for Fixture {
 /// ApiVersions v0, correlation id 7, client id null.
 const API_VERSIONS_V0: [u8; 10] = [0, 18, 0, 0, 0, 0, 0, 7, 0xff, 0xff];
 
-fn frame(content: &[u8]) -> Vec<u8> {
+pub(in crate::server) fn frame(content: &[u8]) -> Vec<u8> {
     let length = i32::try_from(content.len()).expect("a short frame");
     [&length.to_be_bytes(), content].concat()
 }
 
 /// The next answer without its length; `None` when the server has closed the connection.
-fn answer(stream: &mut TcpStream) -> Option<Vec<u8>> {
+pub(in crate::server) fn answer(stream: &mut TcpStream) -> Option<Vec<u8>> {
     let mut length = [0; 4];
     match stream.read_exact(&mut length) {
         Ok(()) => {}
@@ -397,7 +398,7 @@ fn a_client_that_takes_no_answers_is_closed_when_it_has_taken_none_for_long_enou
 }
 
 /// A Produce v3 request of one record to partition 0 of topic t, with acks=all.
-fn produce(correlation_id: u8) -> Vec<u8> {
+pub(in crate::server) fn produce(correlation_id: u8) -> Vec<u8> {
     let mut builder = RecordBatchBuilder::new(LeaderEpoch(-1), 1_700_000_000_000);
     builder.append(1_700_000_000_000, None, Some(b"v"));
     let batch = builder.build();
@@ -420,7 +421,7 @@ fn a_produce_overlaps_with_the_next_one_and_what_follows_waits_for_both() {
     stream.write_all(&packet).expect("requests");
     disk.await_one();
     // ApiVersions would be the fourth. It needs no disk, and has been read.
-    fixture.eventually("both produces are started", |running| running.shared.metrics.requests.get() == 3);
+    fixture.eventually("both produces are started", |running| running.requests() == 3);
     let replica = fixture.running().broker().replica("t", PartitionIndex(0)).expect("its leader");
     assert_eq!(replica.published().log_end, Offset(2));
     stream.set_nonblocking(true).expect("a socket");

@@ -126,6 +126,7 @@ fn settings(id: i32, node_count: i32) -> Settings {
         ("default.replication.factor", node_count.min(3).to_string()),
         ("min.insync.replicas", if node_count > 1 { "2" } else { "1" }.to_owned()),
         ("log.roll.ms", "3000".to_owned()),
+        ("http.listener", String::new()),
     ];
     if node_count == 1 {
         pairs.push(("listeners", format!("PLAINTEXT://0.0.0.0:{CLIENT_PORT}")));

@@ -270,6 +270,7 @@ fn append_run(entries: &mut [Entry], run: &[usize], staged: &mut Staged, now: No
         let batches = entry.batches.take().expect("an entry with a replica has batches");
         entry.outcome =
             Outcome::of(replica.append(now, &batches, entry.acks), entry.acks, replica.published().log_start);
+        count_failure(&replica, &entry.outcome);
         return;
     }
     // A panic may have left a burst of others here.
@@ -285,9 +286,16 @@ fn append_run(entries: &mut [Entry], run: &[usize], staged: &mut Staged, now: No
     replica.append_many(now, &staged.batches, &staged.acks, |result| {
         let entry = &mut entries[*indexes.next().expect("one result for each append")];
         entry.outcome = Outcome::of(result, entry.acks, log_start);
+        count_failure(&replica, &entry.outcome);
     });
     staged.batches.clear();
     staged.acks.clear();
+}
+
+fn count_failure(replica: &Replica, outcome: &Outcome) {
+    if outcome.code.is_error() {
+        replica.traffic().produce_failures.add(1);
+    }
 }
 
 /// What can be refused before the log is asked.
@@ -303,23 +311,49 @@ fn check(
         TopicRef::Name(name) => broker.replica(name, index),
         TopicRef::Id(id) => broker.replica_by_id(id, index),
     };
-    let replica = replica.map_err(Outcome::refused)?;
+    let replica = replica.map_err(|code| {
+        let elsewhere = broker.metrics().topics.elsewhere();
+        elsewhere.produce_requests.add(1);
+        elsewhere.produce_failures.add(1);
+        Outcome::refused(code)
+    })?;
+    replica.traffic().produce_requests.add(1);
+    match check_records(now, &replica, records.unwrap_or_default(), acks) {
+        Ok(batches) => Ok((replica, batches)),
+        Err(outcome) => {
+            replica.traffic().produce_failures.add(1);
+            Err(outcome)
+        }
+    }
+}
+
+fn check_records(
+    now: Now,
+    replica: &Replica,
+    records: Bytes,
+    acks: Result<RequiredAcks, ErrorCode>,
+) -> Result<ValidatedBatches, Outcome> {
     let acks = acks.map_err(Outcome::refused);
-    let records = records.unwrap_or_default();
+    let size_bytes = records.len();
     let validated = replica
         .validate(now, records, Origin::Client)
-        .map_err(|error| Outcome::refused_by_log(&error, replica.published().log_start, Some(&replica)));
+        .map_err(|error| Outcome::refused_by_log(&error, replica.published().log_start, Some(replica)));
     // Of a client's request each partition has one batch (`ProduceRequest.validateRecords`).
     let validated = validated.and_then(|batches| match batches.headers() {
         [_] => Ok(batches),
         _ => Err(Outcome::refused(ErrorCode::InvalidRecord)),
     });
+    let is_too_large =
+        |outcome: &Outcome| matches!(outcome.code, ErrorCode::MessageTooLarge | ErrorCode::RecordListTooLarge);
+    if validated.as_ref().is_err_and(is_too_large) {
+        replica.traffic().bytes_rejected.add(size_bytes);
+    }
     acks?;
     // Only the admin client of Kafka itself may write there (`ReplicaManager.appendToLocalLog`).
     if is_internal_topic(&replica.topic_partition().topic) {
         return Err(Outcome::refused(ErrorCode::InvalidTopicException));
     }
-    Ok((replica, validated?))
+    validated
 }
 
 /// A leader that the controller has given up does not know how far producers have come since: that would end them, so they are sent

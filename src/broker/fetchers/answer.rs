@@ -144,6 +144,7 @@ fn append(
         broker.throttles().follower.charge(broker.now(), batches.size_bytes());
     }
     let appended = replica.append_fetched(broker.now(), *leader_epoch, asked.offset, &batches, told)?;
+    broker.metrics().replication_bytes_in.add(batches.size_bytes());
     Ok(appended.must_flush)
 }
 

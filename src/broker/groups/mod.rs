@@ -101,6 +101,13 @@ impl GroupCoordinators {
         self.shard(broker, now, partition)?.read(question)
     }
 
+    /// Shows every machine of this broker that is loaded.
+    pub fn for_each(&self, mut look: impl FnMut(&Coordinator<Token>)) {
+        for shard in self.shards() {
+            let _ = shard.read(&mut look);
+        }
+    }
+
     /// Asks every machine of this broker. Error: COORDINATOR_LOAD_IN_PROGRESS when one of them is still being loaded.
     pub fn read_all<R>(&self, mut question: impl FnMut(&Coordinator<Token>) -> R) -> Result<Vec<R>, ErrorCode> {
         let mut answers = Vec::new();

@@ -16,6 +16,8 @@ pub(super) const BROKER: &[Key] = &[
         .effective("What a producer's records are checked by: header looks at headers and CRCs only, full reads every record, as Kafka does."),
     key("server.threads", Int, Some("0"), High).between(0, 1024).ours()
         .effective("Threads that read and answer requests; 0 is one for each core."),
+    key("http.listener", String, Some("localhost:9404"), Medium).ours()
+        .effective("Address for metrics and health over HTTP, host:port; empty: none. When nobody set it and the port is taken, there is none either."),
     key("request.memory.max.bytes", Long, Some("268435456"), High).at_least(1_048_576).ours()
         .effective("Memory for requests in flight and their answers over all connections, in bytes."),
     key("connection.memory.max.bytes", Long, Some("134217728"), Medium).at_least(65_536).ours()

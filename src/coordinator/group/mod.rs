@@ -54,6 +54,7 @@ pub use messages::{
     LeaveReply, LeavingMember, ListedGroup, MemberIdentity, PartitionError, Protocol, Reply, SyncReply, SyncRequest,
     TopicErrors,
 };
+pub use queries::GroupNumbers;
 pub use subscription::subscribed_topics;
 pub use timers::TimerKey;
 

@@ -12,7 +12,7 @@ use super::slot::Slot;
 use super::timers::{Due, TimerKey};
 use super::writes::{Action, Change};
 use super::{Coordinator, Outcome};
-use crate::model::{ErrorCode, Now, TopicId};
+use crate::model::{ErrorCode, Now, Offset, PartitionIndex, TopicId};
 use crate::protocol::extra::consumer_offsets::{OffsetCommit, OffsetKey, Record};
 
 /// How many tombstones one pass over expired offsets or deleted topics writes before it lets others work: their batch
@@ -40,6 +40,15 @@ impl Offsets {
             topics.insert(topic.into(), BTreeMap::new());
         }
         topics.get_mut(topic).expect("inserted just now").entry(partition).or_default()
+    }
+
+    pub(super) fn committed(&self) -> impl Iterator<Item = (&Arc<str>, &Arc<str>, PartitionIndex, Offset)> {
+        let topics =
+            self.groups.iter().flat_map(|(group, topics)| topics.iter().map(move |(name, of)| (group, name, of)));
+        topics.flat_map(|(group, topic, partitions)| {
+            let offsets = partitions.iter().filter_map(|(index, slot)| Some((*index, slot.committed()?.offset)));
+            offsets.map(move |(index, offset)| (group, topic, PartitionIndex(index), Offset(offset)))
+        })
     }
 
     pub(super) fn clean(&mut self, group_id: &str, topic: &str, partition: i32) {

@@ -1,8 +1,20 @@
 //! ListGroups and DescribeGroups: what is known of groups that are committed.
 
+use std::sync::Arc;
+
 use super::Coordinator;
+use super::classic::State;
 use super::messages::{DescribedGroup, ListedGroup};
 use super::slot::Slot;
+use crate::model::{Offset, PartitionIndex};
+
+/// A group in numbers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupNumbers {
+    pub id: Arc<str>,
+    pub state: State,
+    pub member_count: usize,
+}
 
 impl<T> Coordinator<T> {
     /// The groups in one of the states and of one of the types named, in any case; an empty filter lets all pass
@@ -17,6 +29,21 @@ impl<T> Coordinator<T> {
             states.is_empty() || states.iter().any(|state| state.trim().eq_ignore_ascii_case(group.state.name()))
         });
         wanted.map(|group| group.to_listed()).collect()
+    }
+
+    /// What is counted of every group.
+    pub fn numbers(&self) -> impl Iterator<Item = GroupNumbers> {
+        let groups = self.groups.iter().filter_map(|(id, slot)| Some((id, slot.committed()?)));
+        groups.map(|(id, group)| GroupNumbers {
+            id: Arc::clone(id),
+            state: group.state,
+            member_count: group.members.len(),
+        })
+    }
+
+    /// Every committed offset, by group, topic and partition.
+    pub fn committed_offsets(&self) -> impl Iterator<Item = (&Arc<str>, &Arc<str>, PartitionIndex, Offset)> {
+        self.offsets.committed()
     }
 
     /// `None`: there is no group of that name.

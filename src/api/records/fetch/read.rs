@@ -238,6 +238,23 @@ impl Reading {
         }
     }
 
+    /// Counts what is about to be sent, and what was refused.
+    pub(super) fn count(&self, broker: &Broker) {
+        let metrics = broker.metrics();
+        let is_follower = matches!(self.asker.kind, Kind::Replica { .. });
+        for (replica, found) in self.replicas.iter().zip(&self.found) {
+            let traffic = replica.as_ref().map_or(metrics.topics.elsewhere(), |replica| replica.traffic());
+            traffic.fetch_requests.add(1);
+            if found.outcome.error.is_error() {
+                traffic.fetch_failures.add(1);
+            }
+            if let Some(region) = &found.region {
+                let bytes = if is_follower { &metrics.replication_bytes_out } else { &traffic.bytes_out };
+                bytes.add(region.len);
+            }
+        }
+    }
+
     /// Reads all partitions in order. Only the first batch of the whole answer may exceed the limits
     /// (`ReplicaManager.readFromLog`). When it is called again, what had nothing to read and has not changed is not read again: of
     /// a thousand partitions that a fetch waits for, few have.

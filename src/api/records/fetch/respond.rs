@@ -49,6 +49,7 @@ impl Responder {
 
     pub(super) fn answer(&self, broker: &Broker, context: FetchContext, reading: &mut Reading) -> Answer {
         reading.charge(broker);
+        reading.count(broker);
         let asked = context.partitions.clone();
         let closed = broker.fetch_sessions().finish(broker.now(), context, &reading.outcomes(), new_session_id);
         let (session_id, included) = match closed {

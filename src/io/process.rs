@@ -1,0 +1,73 @@
+//! What the system says of this process: its memory, files, and processor time. Linux; elsewhere there is nothing to read.
+
+use std::fs;
+use std::time::Duration;
+
+use rustix::process::{Resource, getrlimit};
+use rustix::time::{ClockId, clock_gettime};
+
+/// This process, as of now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Of all its threads, since it was started.
+    pub cpu: Duration,
+    /// Memory that is really there, in bytes.
+    pub resident_bytes: u64,
+    /// Files and sockets that are open.
+    pub open_files: usize,
+    /// How many may be; `None` without a limit.
+    pub open_files_max: Option<u64>,
+}
+
+impl Usage {
+    pub fn now() -> Usage {
+        Usage {
+            cpu: process_cpu(),
+            resident_bytes: resident_bytes().unwrap_or(0),
+            open_files: fs::read_dir("/proc/self/fd").map_or(0, Iterator::count),
+            open_files_max: getrlimit(Resource::Nofile).current,
+        }
+    }
+}
+
+fn process_cpu() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::try_from(time).unwrap_or_default()
+}
+
+/// The second number of `statm`, which counts pages.
+fn resident_bytes() -> Option<u64> {
+    let text = fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = text.split(' ').nth(1)?.parse().ok()?;
+    pages.checked_mul(u64::try_from(rustix::param::page_size()).ok()?)
+}
+
+/// The processor time of this process's threads whose names begin so, since each was started.
+pub fn threads_cpu(prefix: &str) -> Duration {
+    let tasks = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let of_thread = |task: fs::DirEntry| {
+        let name = fs::read_to_string(task.path().join("comm")).ok()?;
+        // The first number of `schedstat`: time on a processor, in ns.
+        let stat = fs::read_to_string(task.path().join("schedstat")).ok()?;
+        let ns = stat.split(' ').next()?.parse().ok()?;
+        name.starts_with(prefix).then(|| Duration::from_nanos(ns))
+    };
+    tasks.filter_map(of_thread).sum()
+}
+
+#[cfg(all(test, not(feature = "sim")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_is_seen_to_work() {
+        let before = Usage::now();
+        assert!(before.resident_bytes > 1 << 20, "{before:?}");
+        assert!(before.open_files >= 3 && before.open_files_max.is_none_or(|max| max >= 3), "{before:?}");
+        let file = fs::File::open("/proc/self/stat").expect("a file");
+        let sum: u64 = (0..10_000_000_u64).map(std::hint::black_box).sum();
+        let after = Usage::now();
+        assert!(after.cpu > before.cpu, "{sum}");
+        drop(file);
+    }
+}
