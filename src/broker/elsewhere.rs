@@ -1,5 +1,5 @@
-//! What this broker itself wants of a controller that is another node, and that travels as a client's request would: topics
-//! that it creates for its clients.
+//! What this broker itself wants of the controller, and that travels as a client's request would: topics that it creates for
+//! its clients, and what is to be there at the start.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -10,15 +10,13 @@ use bytes::BytesMut;
 use super::Broker;
 use crate::controller::{CreateTopic, Refusal};
 use crate::model::{ErrorCode, TopicId};
-use crate::protocol::api_key::ApiKey;
 use crate::protocol::header::RequestHeader;
 use crate::protocol::message::create_topics_request::{CreatableTopic, CreatableTopicConfig};
-use crate::protocol::message::{self, CreateTopicsRequest, CreateTopicsResponse, RequestMessage, StrBytes, TopicName};
+use crate::protocol::message::{self, CreateTopicsRequest, RequestMessage, StrBytes, TopicName};
 use crate::security::Principal;
 
-/// The version of CreateTopics that travels, and the bytes of the header of its answer.
+/// The version of CreateTopics that travels.
 const VERSION: i16 = 7;
-const HEADER_BYTES: usize = 5;
 
 impl Broker {
     /// Has the active controller create topics; returns when this node's image holds them. Error for the whole request:
@@ -31,21 +29,8 @@ impl Broker {
         let asked = CreateTopicsRequest::default()
             .with_topics(topics.iter().map(|topic| self.creatable(topic)).collect())
             .with_timeout_ms(timeout_ms);
-        let client_id = Some(StrBytes::from_string(format!("broker-{}", self.node_id())));
-        let mut request = BytesMut::new();
-        let header =
-            RequestHeader { api_key: ApiKey::CreateTopics, api_version: VERSION, correlation_id: 0, client_id };
-        header.write(&mut request);
-        asked.write(&mut request, VERSION).map_err(|error| server_error(error.to_string()))?;
         let timeout = Duration::from_millis(u64::try_from(timeout_ms).unwrap_or_default());
-        let own = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let answered = self.forward(request.freeze(), &Principal::anonymous(), own, timeout).await;
-        let answer = answered.map_err(|code| Refusal { code, message: None })?;
-        if answer.len() < HEADER_BYTES {
-            return Err(server_error("the controller's answer breaks off".to_owned()));
-        }
-        let response = message::decode_response::<CreateTopicsResponse>(VERSION, answer.slice(HEADER_BYTES..));
-        let response = response.map_err(|error| server_error(error.to_string()))?;
+        let response = self.ask_as_client(&asked, VERSION, timeout).await?;
         let created = response.topics.into_iter().map(|topic| {
             let result = match ErrorCode::from(topic.error_code) {
                 ErrorCode::None => Ok(TopicId(topic.topic_id)),
@@ -54,6 +39,29 @@ impl Broker {
             (topic.name.to_string(), result)
         });
         Ok(created.collect())
+    }
+
+    /// Asks the active controller, this node or another, as if a client had asked this broker for something that is forwarded.
+    /// When the answer comes, this node's image holds what was done. Error for the whole request: REQUEST_TIMED_OUT.
+    pub(super) async fn ask_as_client<R: RequestMessage>(
+        self: &Arc<Broker>,
+        request: &R,
+        version: i16,
+        timeout: Duration,
+    ) -> Result<R::Response, Refusal> {
+        let client_id = Some(StrBytes::from_string(format!("broker-{}", self.node_id())));
+        let mut frame = BytesMut::new();
+        RequestHeader { api_key: R::KEY, api_version: version, correlation_id: 0, client_id }.write(&mut frame);
+        request.write(&mut frame, version).map_err(|error| server_error(error.to_string()))?;
+        let own = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let answered = self.forward(frame.freeze(), &Principal::anonymous(), own, timeout).await;
+        let answer = answered.map_err(|code| Refusal { code, message: None })?;
+        let header_bytes = if R::KEY.response_header_version(version) >= 1 { 5 } else { 4 };
+        if answer.len() < header_bytes {
+            return Err(server_error("the controller's answer breaks off".to_owned()));
+        }
+        let response = message::decode_response::<R::Response>(version, answer.slice(header_bytes..));
+        response.map_err(|error| server_error(error.to_string()))
     }
 
     fn creatable(&self, topic: &CreateTopic) -> CreatableTopic {

@@ -25,6 +25,7 @@ pub mod flusher;
 mod formation;
 pub mod groups;
 mod housekeeping;
+mod initial;
 pub mod isr;
 mod leaving;
 mod lifecycle;

@@ -22,10 +22,11 @@ use super::flusher::Flusher;
 use super::formation;
 use super::groups::GroupCoordinators;
 use super::housekeeping::{Checkpoints, Housekeeper};
+use super::initial;
 use super::lifecycle::Lifecycle;
 use super::opening::{Found, Offline};
 use super::replicas::Replicas;
-use crate::config::{ClusterConfig, Settings};
+use crate::config::{ClusterConfig, Initial, Settings};
 use crate::io::clock::Clock;
 use crate::io::disk::Disk;
 use crate::io::{random, threads};
@@ -50,6 +51,7 @@ pub struct StartOptions {
 pub struct Opened {
     broker: Arc<Broker>,
     found: Vec<Directory>,
+    initial: Initial,
 }
 
 impl Opened {
@@ -60,8 +62,8 @@ impl Opened {
     /// Joins the cluster; returns when clients can be served. Waits for a controller as long as there is none. Blocks while
     /// logs are opened. After an error the broker has stopped.
     pub async fn join(self) -> Result<(), StartError> {
-        let Opened { broker, mut found } = self;
-        let joined = broker.join_cluster(&mut found).await;
+        let Opened { broker, mut found, initial } = self;
+        let joined = broker.join_cluster(&mut found, &initial).await;
         if joined.is_err() {
             broker.give_up_start().await;
         }
@@ -81,6 +83,8 @@ pub enum StartError {
     Log(#[from] LogError),
     #[error(transparent)]
     Quorum(#[from] quorum::StartError),
+    #[error("{0}")]
+    Initial(String),
     #[error("this broker is not admitted: {0}")]
     Refused(String),
     #[error(
@@ -100,6 +104,7 @@ impl Broker {
     pub async fn open(options: StartOptions) -> Result<Opened, StartError> {
         let StartOptions { settings, clock, disk, endpoints, controller_endpoint } = options;
         let node_id = BrokerId(settings.node_id());
+        let initial = initial::read(&settings, &*disk)?;
         let found = directories::open(&disk, &settings.log_dirs(), node_id)?;
         let quorum = start_quorum(&settings, &disk, node_id, &found, &controller_endpoint).await?;
         check_cluster(&found, &quorum)?;
@@ -148,7 +153,7 @@ impl Broker {
             settings,
         });
         broker.start_controller()?;
-        Ok(Opened { broker, found })
+        Ok(Opened { broker, found, initial })
     }
 
     /// [`Broker::open`] and [`Opened::join`], for a broker that needs no other node.
@@ -220,7 +225,7 @@ impl Broker {
         }
     }
 
-    async fn join_cluster(self: &Arc<Broker>, found: &mut [Directory]) -> Result<(), StartError> {
+    async fn join_cluster(self: &Arc<Broker>, found: &mut [Directory], initial: &Initial) -> Result<(), StartError> {
         tokio::try_join!(biased; self.check_joined_cluster(), async {
             self.wait_for_controller().await;
             Ok(())
@@ -241,6 +246,7 @@ impl Broker {
         self.housekeeper.start(Arc::downgrade(self))?;
         self.logs_are_open();
         self.wait_until_let_in().await;
+        self.create_initial(initial).await?;
         self.set_serving();
         Ok(())
     }

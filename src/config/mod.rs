@@ -7,6 +7,7 @@ mod catalogue;
 mod cluster;
 mod consistency;
 mod describe;
+mod initial;
 mod layers;
 mod listeners;
 mod nodes;
@@ -22,6 +23,7 @@ pub use catalogue::{
 };
 pub use cluster::{ClusterConfig, LivenessConfig, PassesConfig, ReplicationConfig};
 pub use describe::{ConfigSource, Described, Dynamic, Overrides, Synonym};
+pub use initial::{Initial, InitialTopic};
 pub use layers::{Inputs, LoadError, Loaded, Problem, load};
 pub use listeners::{Listener, Roles, SecurityProtocol};
 pub use nodes::{HostPort, Voter};

@@ -15,9 +15,14 @@ use super::value;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {
     Default,
-    File { path: String, line: usize },
+    File {
+        path: String,
+        line: usize,
+    },
     Environment(String),
     Flag(String),
+    /// What another setting's value says.
+    Setting(&'static str),
 }
 
 impl Origin {
@@ -28,7 +33,7 @@ impl Origin {
             Origin::File { .. } => 1,
             Origin::Environment(variable) if variable.starts_with("KAFKA_") => 2,
             Origin::Environment(_) => 3,
-            Origin::Flag(_) => 4,
+            Origin::Flag(_) | Origin::Setting(_) => 4,
         }
     }
 }
@@ -41,6 +46,7 @@ impl fmt::Display for Origin {
             Origin::File { path, line } => write!(f, "{path}:{line}"),
             Origin::Environment(variable) => write!(f, "environment variable {variable}"),
             Origin::Flag(flag) => write!(f, "flag {flag}"),
+            Origin::Setting(name) => f.write_str(name),
         }
     }
 }

@@ -1,11 +1,35 @@
-//! `config.yaml`: dotted keys, flat or grouped under sections, with the line each stands on. The only file that names
-//! `serde_yaml`.
+//! YAML. `config.yaml`: dotted keys, flat or grouped under sections, with the line each stands on; and forms of their own. The only file
+//! that names `serde_yaml`.
 
 use std::collections::BTreeMap;
 
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_yaml::Value;
 
 use super::properties::Entry;
+
+/// A value as a setting is written: a text, a number, or true and false.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Scalar(pub(super) String);
+
+impl<'de> Deserialize<'de> for Scalar {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Scalar, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        scalar(&value)
+            .map(Scalar)
+            .ok_or_else(|| serde::de::Error::custom("expected plain text, a number, true or false"))
+    }
+}
+
+/// A text in a form of its own; an empty one is the form's default.
+pub(super) fn read<T: DeserializeOwned + Default>(text: &str) -> Result<T, Broken> {
+    let read: Result<Option<T>, _> = serde_yaml::from_str(text);
+    read.map(Option::unwrap_or_default).map_err(|error| {
+        let line = error.location().map_or(0, |location| location.line());
+        Broken { line, reason: error.to_string() }
+    })
+}
 
 /// What keeps a text from being read as settings, and the line it stands on (0 when unknown).
 #[derive(Clone, Debug, PartialEq, Eq)]

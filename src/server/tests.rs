@@ -2,6 +2,7 @@
 
 mod cluster;
 mod controllers;
+mod initial;
 mod replication;
 
 use std::io::{Read, Write};

@@ -1,7 +1,7 @@
 //! What is Ottla's own: settings that Kafka does not know, in Kafka's style of names.
 
 use super::Importance::{High, Low, Medium};
-use super::ValueType::{Int, Long, String};
+use super::ValueType::{Int, List, Long, String};
 use super::{Key, key};
 
 const VALIDATION: &[&str] = &["header", "full"];
@@ -14,6 +14,10 @@ pub(super) const BROKER: &[Key] = &[
         .effective("What an acknowledged record has survived: flushed counts stable storage only, page-cache is Kafka's rule."),
     key("records.validation", String, Some("header"), Medium).one_of(VALIDATION).cluster_wide().ours()
         .effective("What a producer's records are checked by: header looks at headers and CRCs only, full reads every record, as Kafka does."),
+    key("create.topics", List, Some(""), Medium).list().ours()
+        .effective("Topics that are there before clients are served, as name:partitions:replication.factor:cleanup.policy; all but the name may be left out."),
+    key("init.dir", String, None, Medium).ours()
+        .effective("Directory of YAML files that describe topics and settings which are there before clients are served."),
     key("server.threads", Int, Some("0"), High).between(0, 1024).ours()
         .effective("Threads that read and answer requests; 0 is one for each core."),
     key("http.listener", String, Some("localhost:9404"), Medium).ours()
