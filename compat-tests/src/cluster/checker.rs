@@ -9,8 +9,11 @@ use super::history::{Fact, History, Manner, Observation, Outcome, Poll};
 use crate::kill::batch::Batch;
 use crate::kill::history::{self as single, Value, values};
 
+mod lag;
 #[cfg(test)]
 mod tests;
+
+pub use lag::{Limits, worst};
 
 /// A promise that was broken.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,6 +26,8 @@ pub enum Anomaly {
     OutOfRange { member: u32, partition: i32, position: i64 },
     /// A group never saw an acknowledged record.
     Unseen { group: u32, partition: i32, value: Value, offset: i64 },
+    /// While no fault was on, a group (or those in none) went without an acknowledged record for so long.
+    Stale { group: u32, partition: i32, value: Value, offset: i64, waited_ms: u64 },
     /// A producer's later batch has a lower offset.
     SentBackwards { partition: i32, producer: u32, earlier: i64, later: i64 },
     /// An end of a partition is under one seen before.
@@ -48,10 +53,11 @@ pub enum Anomaly {
 }
 
 /// Every broken promise, each named once.
-pub fn check(history: &History) -> Vec<Anomaly> {
+pub fn check(history: &History, limits: &Limits) -> Vec<Anomaly> {
     let mut anomalies: Vec<Anomaly> = single::check(&for_single(history)).into_iter().map(Anomaly::Single).collect();
     check_polls(history, &mut anomalies);
     check_unseen(history, &mut anomalies);
+    lag::check(history, limits, &mut anomalies);
     check_sends(history, &mut anomalies);
     check_refused(history, &mut anomalies);
     check_ends(history, &mut anomalies);
@@ -145,6 +151,12 @@ fn check_polls(history: &History, anomalies: &mut Vec<Anomaly>) {
 /// In the end every group has seen every acknowledged record.
 fn check_unseen(history: &History, anomalies: &mut Vec<Anomaly>) {
     let mut seen: BTreeMap<u32, HashSet<(i32, Value)>> = BTreeMap::new();
+    for observation in &history.observations {
+        // A group that saw nothing at all must not be overlooked.
+        if let Fact::Assigned { group, .. } = observation.fact {
+            seen.entry(group).or_default();
+        }
+    }
     for (_, poll) in polls(history) {
         let seen = seen.entry(poll.group).or_default();
         let read = poll.batches.iter().flat_map(|(base_offset, batch)| values(*base_offset, batch));
@@ -161,8 +173,15 @@ fn check_unseen(history: &History, anomalies: &mut Vec<Anomaly>) {
 }
 
 fn acknowledged(history: &History) -> impl Iterator<Item = (i64, Batch)> {
+    acknowledged_at(history).map(|(_, base_offset, batch)| (base_offset, batch))
+}
+
+/// When each batch was acknowledged, and at which offset.
+fn acknowledged_at(history: &History) -> impl Iterator<Item = (u64, i64, Batch)> {
     history.observations.iter().filter_map(|observation| match observation.fact {
-        Fact::Sent { batch, outcome: Outcome::Acknowledged { base_offset }, .. } => Some((base_offset, batch)),
+        Fact::Sent { batch, outcome: Outcome::Acknowledged { base_offset }, .. } => {
+            Some((observation.completed, base_offset, batch))
+        }
         _ => None,
     })
 }

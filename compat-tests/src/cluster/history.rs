@@ -46,7 +46,7 @@ pub enum Outcome {
 pub enum Fact {
     /// Produce with acks=all.
     Sent { batch: Batch, manner: Manner, outcome: Outcome },
-    /// A member of a group fetched one partition from `position`, and got these batches there.
+    /// A reader fetched one partition from `position`, and got these batches there.
     Polled(Poll),
     /// A position that was read before is outside of the log.
     OutOfRange { member: u32, partition: i32, position: i64 },
@@ -70,18 +70,24 @@ pub enum Fact {
     Created { name: String, id: String },
     /// A topic was deleted by its id.
     Deleted { name: String, id: String },
+    /// A fault was on from the one time to the other, at which everything was healed and every node ran.
+    Fault { name: String },
     /// After all faults were healed, a node knows this topic.
     Exists { node: usize, name: String, id: String },
     /// After all faults were healed, a partition holds this batch here.
     Stored { batch: Batch, base_offset: i64 },
 }
 
+/// The group of readers that are in none.
+pub const NO_GROUP: u32 = u32::MAX;
+
 /// One partition's part of a Fetch answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Poll {
+    /// [`NO_GROUP`] for a reader on its own.
     pub group: u32,
     pub member: u32,
-    /// Counts the assignments of this member: within one, positions go on from poll to poll.
+    /// Counts the assignments of this reader: within one, positions go on from poll to poll.
     pub assignment: u32,
     pub partition: i32,
     pub leader_epoch: i32,
@@ -144,6 +150,7 @@ impl Fact {
             Fact::Controller { .. } => "controllers seen",
             Fact::Created { .. } => "topics created",
             Fact::Deleted { .. } => "topics deleted",
+            Fact::Fault { .. } => "faults",
             Fact::Exists { .. } => "topics at the end",
             Fact::Stored { .. } => "batches stored",
         }

@@ -28,9 +28,9 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use crate::random::Random;
 use crate::report::Report;
 use crate::server::Against;
-use checker::Anomaly;
-use history::{Fact, History, Observation};
-use load::{Clerk, Member, Once, Run, Sender, TOPIC, Watcher};
+use checker::{Anomaly, Limits};
+use history::{Fact, History, NO_GROUP, Observation};
+use load::{Clerk, Member, Once, Run, Sender, TOPIC, Tail, Watcher};
 use nemesis::{FAULTS, Fault, Nemesis, Recovery};
 use network::Network;
 use nodes::Cluster;
@@ -48,6 +48,14 @@ const DISK_BYTES_AT_FIRST: u64 = 160 << 20;
 /// After the last fault is healed, groups have read everything.
 const UNSEEN_LIMIT: Duration = Duration::from_secs(60);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// While no fault is on, an acknowledged record is read within this time by whoever reads on his own.
+const LAG_LIMIT: Duration = Duration::from_secs(5);
+/// Members that a fault cut off are waited for by a rebalance, and may be thrown out by another.
+const GROUP_LAG_LIMIT: Duration = Duration::from_secs(5 + 2 * load::SESSION_TIMEOUT_MS as u64 / 1_000);
+/// Apache Kafka elects no other leader before a session of 9 s has run out, and starts slowly.
+const KAFKA_LAG_LIMIT: Duration = Duration::from_secs(90);
+/// The runner's own clock is looked at so often.
+const TICK: Duration = Duration::from_millis(10);
 /// Anomalies of a kind that are printed.
 const SHOWN_MAX: usize = 5;
 
@@ -197,16 +205,22 @@ fn under_load(
             let member = Member::new(run, number % GROUPS, number, random.next());
             readers.push(scope.spawn(move || -> Seen { member.read() }));
         }
+        for partition in 0..PARTITIONS {
+            let tail = Tail::new(run, partition, GROUPS * MEMBERS_A_GROUP + partition.unsigned_abs());
+            readers.push(scope.spawn(move || -> Seen { tail.read() }));
+        }
+        let longest_stall = scope.spawn(move || longest_stall(|| is_over.load(Ordering::SeqCst)));
         for address in &run.addresses {
             let watcher = Watcher::new(run, address);
             readers.push(scope.spawn(move || -> Seen { watcher.watch(|| is_over.load(Ordering::SeqCst)) }));
         }
         let time = Duration::from_secs_f64(arguments.minutes * 60.0);
-        let raged = Nemesis::new(cluster, run, faults, arguments.seed).rage(time);
+        let mut nemesis = Nemesis::new(cluster, run, faults, arguments.seed);
+        let raged = nemesis.rage(time);
         run.stop();
         let name = "after each fault every partition takes writes and every replica catches up";
         let recoveries = report.check(name, raged);
-        let mut history = History::default();
+        let mut history = History { observations: nemesis.observations };
         let written = gather(&mut history, writers);
         let read = if recoveries.is_some() && written.is_ok() { read_to_the_end(run) } else { Ok(()) };
         if read.is_err() || recoveries.is_none() || written.is_err() {
@@ -224,6 +238,8 @@ fn under_load(
         ];
         let went_on = recoveries.is_some() && checks.iter().all(Option::is_some);
         print_recoveries(&recoveries.unwrap_or_default());
+        let stall = longest_stall.join().map_err(|_| anyhow!("the clock's thread panicked"))?;
+        println!("      the machine kept the runner itself waiting for at most {:.1} s", stall.as_secs_f64());
         Ok((history, went_on))
     })
 }
@@ -241,11 +257,22 @@ fn gather(history: &mut History, threads: Vec<std::thread::ScopedJoinHandle<'_, 
     outcome
 }
 
-/// Tells the groups where the log ends, and waits until they are there.
+/// How late this thread was woken at worst: what the machine, and no server, has to answer for.
+fn longest_stall(is_over: impl Fn() -> bool) -> Duration {
+    let mut longest = Duration::ZERO;
+    while !is_over() {
+        let slept = Instant::now();
+        std::thread::sleep(TICK);
+        longest = longest.max(slept.elapsed().saturating_sub(TICK));
+    }
+    longest
+}
+
+/// Tells all readers where the log ends, and waits until they are there.
 fn read_to_the_end(run: &Run) -> Result<()> {
     run.finish_at(load::high_watermarks(run)?);
     let until = Instant::now() + UNSEEN_LIMIT;
-    while (0..run.groups).any(|group| !run.has_finished(group)) {
+    while (0..run.groups).chain([NO_GROUP]).any(|group| !run.has_finished(group)) {
         if Instant::now() > until {
             bail!("groups are behind: {}", run.progress());
         }
@@ -265,7 +292,11 @@ fn print_recoveries(recoveries: &[Recovery]) {
         let to_write = seconds(longest(|recovery| recovery.to_write));
         let to_whole = seconds(longest(|recovery| recovery.to_whole));
         let count = recoveries.len();
-        println!("      {kind}: {count} times, at most {to_write:.1} s to a write and {to_whole:.1} s to all in sync");
+        let to_seen = seconds(longest(|recovery| recovery.to_seen));
+        println!(
+            "      {kind}: {count} times, at most {to_write:.1} s to a write, {to_whole:.1} s to all in sync, {to_seen:.1} s to \
+             all seen"
+        );
     }
 }
 
@@ -319,7 +350,8 @@ fn check_load(history: &History, minutes: f64) -> Result<()> {
 fn judge(history: &History, against: Against, report: &Report) -> bool {
     let mut broken: BTreeMap<&str, Vec<Anomaly>> = PROMISES.iter().map(|promise| (*promise, Vec::new())).collect();
     let is_known = |anomaly: &Anomaly| against == Against::Kafka && is_known_of_kafka(anomaly);
-    for anomaly in checker::check(history).into_iter().filter(|anomaly| !is_known(anomaly)) {
+    print_lags(history);
+    for anomaly in checker::check(history, &limits(against)).into_iter().filter(|anomaly| !is_known(anomaly)) {
         broken.entry(promise(&anomaly)).or_default().push(anomaly);
     }
     for promise in PROMISES {
@@ -331,6 +363,23 @@ fn judge(history: &History, against: Against, report: &Report) -> bool {
     broken.values().all(Vec::is_empty)
 }
 
+fn limits(against: Against) -> Limits {
+    match against {
+        Against::Ottla => Limits { alone: LAG_LIMIT, groups: GROUP_LAG_LIMIT },
+        Against::Kafka => Limits { alone: KAFKA_LAG_LIMIT, groups: KAFKA_LAG_LIMIT },
+    }
+}
+
+fn print_lags(history: &History) {
+    for (group, worst) in checker::worst(history) {
+        let name = if group == NO_GROUP { "readers without a group".to_string() } else { format!("group {group}") };
+        let (ever, calm) = (worst.ever.as_secs_f64(), worst.calm.as_secs_f64());
+        println!(
+            "      {name}: an acknowledged record was unseen for at most {ever:.1} s, {calm:.1} s without a fault"
+        );
+    }
+}
+
 /// Apache Kafka reads the last stable offset after the high watermark, which may move in between: `Partition.readRecords`.
 fn is_known_of_kafka(anomaly: &Anomaly) -> bool {
     matches!(anomaly, Anomaly::EndsCrossed { last_stable_offset, high_watermark, .. } if last_stable_offset > high_watermark)
@@ -338,6 +387,7 @@ fn is_known_of_kafka(anomaly: &Anomaly) -> bool {
 
 const POLL: &str = "a member's polls follow on each other without gaps";
 const UNSEEN: &str = "every group saw every acknowledged record";
+const LAG: &str = "while no fault is on, what is acknowledged is read within 5 s, and by groups after their rebalances";
 const SENDS: &str = "a producer's acknowledged offsets rise";
 const ENDS: &str = "no high watermark, stable offset, log start or listed end goes back, and they are in order";
 const OWNERS: &str = "a partition has one owner in a generation, and an old generation commits nothing";
@@ -355,6 +405,7 @@ const PROMISES: &[&str] = &[
     crate::kill::REFUSED,
     POLL,
     UNSEEN,
+    LAG,
     SENDS,
     ENDS,
     OWNERS,
@@ -369,6 +420,7 @@ fn promise(anomaly: &Anomaly) -> &'static str {
         Anomaly::Single(single) => crate::kill::promise(single),
         Anomaly::PollGap { .. } | Anomaly::OutOfRange { .. } => POLL,
         Anomaly::Unseen { .. } => UNSEEN,
+        Anomaly::Stale { .. } => LAG,
         Anomaly::SentBackwards { .. } => SENDS,
         Anomaly::EndWentBack { .. } | Anomaly::EndsCrossed { .. } => ENDS,
         Anomaly::TwoOwners { .. } | Anomaly::ZombieCommit { .. } => OWNERS,

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
+use super::history::{Fact, Observation};
 use super::load::{Run, TOPIC};
 use super::nodes::Cluster;
 use super::{admin, load};
@@ -64,6 +65,8 @@ const WRITE_LIMIT: Duration = Duration::from_secs(15);
 /// Apache Kafka's session timeout is 9 s, and a start takes it some more.
 const KAFKA_WRITE_LIMIT: Duration = Duration::from_secs(90);
 const IN_SYNC_LIMIT: Duration = Duration::from_secs(60);
+/// Longer than readers may lag: the next fault leaves them the time to break their limit.
+const SEEN_LIMIT: Duration = Duration::from_secs(8);
 
 pub struct Nemesis<'a> {
     cluster: &'a mut Cluster,
@@ -71,6 +74,8 @@ pub struct Nemesis<'a> {
     random: Random,
     faults: Vec<Fault>,
     start: Instant,
+    /// When each fault was on.
+    pub observations: Vec<Observation>,
 }
 
 /// How long it took after a fault was healed.
@@ -81,11 +86,14 @@ pub struct Recovery {
     pub to_write: Duration,
     /// Until all replicas were in sync.
     pub to_whole: Duration,
+    /// Until readers without a group had seen all that was acknowledged before all were in sync.
+    pub to_seen: Duration,
 }
 
 impl<'a> Nemesis<'a> {
     pub fn new(cluster: &'a mut Cluster, run: &'a Run, faults: &[Fault], seed: u64) -> Nemesis<'a> {
-        Nemesis { cluster, run, random: Random::new(seed), faults: faults.to_vec(), start: Instant::now() }
+        let (random, observations) = (Random::new(seed), Vec::new());
+        Nemesis { cluster, run, random, faults: faults.to_vec(), start: Instant::now(), observations }
     }
 
     /// Faults until the time is up, each healed and recovered from.
@@ -119,22 +127,28 @@ impl<'a> Nemesis<'a> {
         let at = self.start.elapsed().as_secs_f64();
         let nodes = self.nodes(fault);
         println!("      {at:6.1} s  {fault:?} {:?}", nodes.iter().map(|node| node + 1).collect::<Vec<_>>());
+        let began = self.run.now();
         self.hurt(fault, &nodes)?;
         self.heal(fault)?;
         let healed = self.run.now();
         let is_kafka = self.cluster.against() == Against::Kafka;
         // Apache Kafka gives up when its only log directory fails, Ottla goes on when there is room again.
-        self.cluster.restore(is_kafka && fault == Fault::FillDisk)?;
+        let has_started_some = self.cluster.restore(is_kafka && fault == Fault::FillDisk)?;
+        let completed = if has_started_some { self.run.now() } else { healed };
+        let fact = Fact::Fault { name: format!("{fault:?} {nodes:?}") };
+        self.observations.push(Observation { invoked: began, completed, fact });
         let to_write =
             self.run.await_acknowledgements(healed, if is_kafka { KAFKA_WRITE_LIMIT } else { WRITE_LIMIT })?;
         admin::await_in_sync(&self.cluster.addresses(), TOPIC, IN_SYNC_LIMIT)?;
         let to_whole = Duration::from_nanos(self.run.now() - healed);
+        let to_seen = self.run.await_seen(healed, SEEN_LIMIT.max(to_whole));
         println!(
-            "                writes again after {:.1} s, whole after {:.1} s",
+            "                writes again after {:.1} s, whole after {:.1} s, all seen after {:.1} s",
             to_write.as_secs_f64(),
-            to_whole.as_secs_f64()
+            to_whole.as_secs_f64(),
+            to_seen.as_secs_f64()
         );
-        Ok(Recovery { fault, to_write, to_whole })
+        Ok(Recovery { fault, to_write, to_whole, to_seen })
     }
 
     /// Whom this fault hits, the first one first.

@@ -213,12 +213,14 @@ impl Cluster {
         }
     }
 
-    /// Starts again what does not run, and waits until all nodes are ready. A node that ended by itself is an error, unless
-    /// it `may_end`.
-    pub fn restore(&mut self, may_end: bool) -> Result<()> {
+    /// Starts again what does not run, and waits until all nodes are ready; whether any had to be started. A node that ended by
+    /// itself is an error, unless it `may_end`.
+    pub fn restore(&mut self, may_end: bool) -> Result<bool> {
+        let mut has_started_some = false;
         for node in 0..self.nodes.len() {
             if self.nodes[node].process.is_none() {
                 self.spawn(node)?;
+                has_started_some = true;
             }
         }
         loop {
@@ -230,8 +232,9 @@ impl Cluster {
                 }
             }
             if ended.is_empty() || !may_end {
-                return ready;
+                return ready.map(|()| has_started_some);
             }
+            has_started_some = true;
             for node in ended {
                 println!("                node {} had ended by itself", node + 1);
                 self.nodes[node].process = None;

@@ -1,7 +1,12 @@
 //! A good history has no anomaly; each way to break it is found, and nothing else with it.
 
+use std::time::Duration;
+
 use super::Anomaly::*;
 use super::*;
+use crate::cluster::history::NO_GROUP;
+
+const LIMITS: Limits = Limits { alone: Duration::from_secs(5), groups: Duration::from_secs(17) };
 
 fn batch(producer: u32, first: u64, count: u32) -> Batch {
     Batch { producer, partition: 0, first, count }
@@ -42,7 +47,7 @@ fn id(number: u32) -> String {
 fn found(facts: Vec<Fact>) -> Vec<Anomaly> {
     let stamped = facts.into_iter().zip((0..).step_by(2));
     let observation = |(fact, stamp)| Observation { invoked: stamp, completed: stamp + 1, fact };
-    check(&History { observations: stamped.map(observation).collect() })
+    check(&History { observations: stamped.map(observation).collect() }, &LIMITS)
 }
 
 /// Producer 0 on partition 0, one group of one member, a producer without retries, a topic made and deleted.
@@ -75,6 +80,7 @@ fn good() -> Vec<Fact> {
         Fact::Created { name: "a".into(), id: id(1) },
         Fact::Deleted { name: "a".into(), id: id(1) },
         Fact::Created { name: "a".into(), id: id(2) },
+        Fact::Fault { name: "Roll [0]".into() },
         Fact::Exists { node: 0, name: "a".into(), id: id(2) },
         Fact::Stored { batch: first, base_offset: 0 },
         Fact::Stored { batch: second, base_offset: 3 },
@@ -147,9 +153,16 @@ fn a_record_that_a_group_never_saw_is_unseen() {
 }
 
 #[test]
+fn a_group_that_saw_nothing_at_all_is_not_overlooked() {
+    let assigned = Fact::Assigned { group: 2, member: 5, generation: 1, partitions: vec![0] };
+    let unseen = |(number, offset)| Unseen { group: 2, partition: 0, value: (0, number), offset };
+    assert_eq!(with(assigned), (0..5).zip(0..).map(unseen).collect::<Vec<_>>());
+}
+
+#[test]
 fn acknowledged_offsets_that_fall_are_found() {
     let mut facts = good();
-    facts.retain(|fact| !matches!(fact, Fact::Stored { .. } | Fact::Polled(_)));
+    facts.retain(|fact| !matches!(fact, Fact::Stored { .. } | Fact::Polled(_) | Fact::Assigned { .. }));
     let early = ok(batch(0, 5, 1), 2);
     facts.retain(|fact| *fact != ok(batch(0, 0, 3), 0));
     facts.push(early);
@@ -181,7 +194,7 @@ fn high_watermark_and_log_start_only_grow_within_an_epoch() {
 fn an_end_asked_for_before_the_higher_one_was_known_may_be_lower() {
     let observation = |invoked, completed, offset| Observation { invoked, completed, fact: end(0, offset) };
     let history = History { observations: vec![observation(0, 10, 1), observation(1, 2, 5)] };
-    assert_eq!(check(&history), vec![]);
+    assert_eq!(check(&history, &LIMITS), vec![]);
 }
 
 #[test]
@@ -225,4 +238,73 @@ fn topic_ids_come_once_and_deleted_topics_stay_away() {
     assert_eq!(reused, vec![TopicIdReused { id: id(2) }]);
     let back = with(Fact::Exists { node: 2, name: "a".into(), id: id(1) });
     assert_eq!(back, vec![TopicResurrected { node: 2, name: "a".into(), id: id(1) }]);
+}
+
+/// What happened from one second to another.
+fn at(from_s: u64, to_s: u64, fact: Fact) -> Observation {
+    Observation { invoked: from_s * 1_000_000_000, completed: to_s * 1_000_000_000, fact }
+}
+
+fn fault(from_s: u64, to_s: u64) -> Observation {
+    at(from_s, to_s, Fact::Fault { name: "KillLeader [1]".into() })
+}
+
+/// A batch of one record, acknowledged at this time.
+fn acknowledged_at_s(second: u64) -> Observation {
+    at(0, second, ok(batch(0, 0, 1), 0))
+}
+
+/// What is wrong when a reader of this group gets the batch at this time; whatever else is not asked for.
+fn stale(group: u32, seen_s: u64, others: Vec<Observation>) -> Vec<Anomaly> {
+    let poll = Poll { group, ..poll(0, vec![(0, batch(0, 0, 1))], 1) };
+    let stored = at(99, 99, Fact::Stored { batch: batch(0, 0, 1), base_offset: 0 });
+    let own = [at(0, seen_s, Fact::Polled(poll)), stored];
+    check(&History { observations: own.into_iter().chain(others).collect() }, &LIMITS)
+}
+
+fn waited(group: u32, seconds: u64) -> Vec<Anomaly> {
+    vec![Stale { group, partition: 0, value: (0, 0), offset: 0, waited_ms: seconds * 1_000 }]
+}
+
+#[test]
+fn an_acknowledged_record_is_seen_soon_when_no_fault_is_on() {
+    assert_eq!(stale(NO_GROUP, 7, vec![acknowledged_at_s(2)]), vec![]);
+    assert_eq!(stale(NO_GROUP, 8, vec![acknowledged_at_s(2)]), waited(NO_GROUP, 6));
+    assert_eq!(stale(1, 19, vec![acknowledged_at_s(2)]), vec![]);
+    assert_eq!(stale(1, 20, vec![acknowledged_at_s(2)]), waited(1, 18));
+    // A read may be complete before the acknowledgement is.
+    assert_eq!(stale(NO_GROUP, 1, vec![acknowledged_at_s(2)]), vec![]);
+}
+
+#[test]
+fn time_counts_from_the_healing_to_the_next_fault() {
+    let between = |faults: &[(u64, u64)]| {
+        let faults = faults.iter().map(|(from, to)| fault(*from, *to));
+        faults.chain([acknowledged_at_s(10)]).collect::<Vec<_>>()
+    };
+    assert_eq!(stale(NO_GROUP, 45, between(&[(11, 40)])), vec![]);
+    assert_eq!(stale(NO_GROUP, 46, between(&[(11, 40)])), waited(NO_GROUP, 6));
+    assert_eq!(stale(NO_GROUP, 16, between(&[(5, 8)])), waited(NO_GROUP, 6));
+    // The longest calm counts, not the sum, and not what was before the acknowledgement or after the poll.
+    assert_eq!(stale(NO_GROUP, 29, between(&[(2, 3), (14, 20), (24, 25), (28, 40)])), vec![]);
+    assert_eq!(stale(NO_GROUP, 30, between(&[(11, 20), (27, 40)])), waited(NO_GROUP, 7));
+    // A fault within another's time changes nothing.
+    assert_eq!(stale(NO_GROUP, 45, between(&[(11, 40), (12, 13)])), vec![]);
+}
+
+#[test]
+fn a_record_that_is_never_seen_was_unseen_to_the_end() {
+    let mut observations = vec![at(0, 1, Fact::Polled(Poll { group: NO_GROUP, ..poll(0, vec![], 0) }))];
+    observations.extend([acknowledged_at_s(2), at(9, 9, Fact::Stored { batch: batch(0, 0, 1), base_offset: 0 })]);
+    let unseen = Unseen { group: NO_GROUP, partition: 0, value: (0, 0), offset: 0 };
+    assert_eq!(check(&History { observations }, &LIMITS), [vec![unseen], waited(NO_GROUP, 7)].concat());
+}
+
+#[test]
+fn the_worst_is_told_of_every_group_with_faults_and_without() {
+    let poll = |group, seen_s| at(0, seen_s, Fact::Polled(Poll { group, ..poll(0, vec![(0, batch(0, 0, 1))], 1) }));
+    let observations = vec![acknowledged_at_s(2), fault(3, 12), poll(1, 4), poll(NO_GROUP, 13)];
+    let worst_of = |ever, calm| lag::Worst { ever: Duration::from_secs(ever), calm: Duration::from_secs(calm) };
+    let expected = BTreeMap::from([(1, worst_of(2, 1)), (NO_GROUP, worst_of(11, 1))]);
+    assert_eq!(worst(&History { observations }), expected);
 }

@@ -1,38 +1,35 @@
 //! A member of a consumer group (the classic protocol): joins, reads what it is given, commits, and joins again whenever the
 //! group or its coordinator changes. Now and then it leaves, or tries to commit for a generation that is over.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, ensure};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use kafka_protocol::messages::leave_group_request::MemberIdentity;
 use kafka_protocol::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
 use kafka_protocol::messages::offset_fetch_request::OffsetFetchRequestTopic;
 use kafka_protocol::messages::sync_group_request::SyncGroupRequestAssignment;
 use kafka_protocol::messages::{
-    BrokerId, FetchRequest, FindCoordinatorRequest, GroupId, HeartbeatRequest, JoinGroupRequest, JoinGroupResponse,
-    LeaveGroupRequest, OffsetCommitRequest, OffsetFetchRequest, SyncGroupRequest,
+    FindCoordinatorRequest, GroupId, HeartbeatRequest, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest,
+    OffsetCommitRequest, OffsetFetchRequest, SyncGroupRequest,
 };
 
+use super::poller::Poller;
 use super::{ANSWER_LIMIT, Ended, Patience, Run, TOPIC};
 use crate::cluster::admin::LIMIT;
-use crate::cluster::history::{Fact, Observation, Poll};
+use crate::cluster::history::{Fact, Observation};
 use crate::connection::{Connection, text, topic_name};
 use crate::random::Random;
 
-const SESSION_TIMEOUT_MS: i32 = 6_000;
+pub const SESSION_TIMEOUT_MS: i32 = 6_000;
 /// A join waits for the other members, at most so long and a little more.
 const JOIN_LIMIT: Duration = Duration::from_secs(10);
 const HEARTBEAT_EVERY: Duration = Duration::from_millis(500);
 const COMMIT_EVERY: Duration = Duration::from_millis(200);
-const FETCH_WAIT_MS: i32 = 50;
-const FETCH_BYTES_MAX: i32 = 1 << 18;
 /// A member leaves once in so many rounds of fetches.
 const LEAVE_ONE_IN: u64 = 400;
-const OFFSET_OUT_OF_RANGE: i16 = 1;
 const UNKNOWN_MEMBER_ID: i16 = 25;
 const MEMBER_ID_REQUIRED: i16 = 79;
 const PROTOCOL: &str = "campaign";
@@ -45,10 +42,9 @@ pub struct Member<'a> {
     random: Random,
     id: String,
     generation: i32,
-    assignments: u32,
+    poller: Poller<'a>,
     positions: BTreeMap<i32, i64>,
     committed: BTreeMap<i32, i64>,
-    connections: HashMap<String, Connection>,
     observations: Vec<Observation>,
 }
 
@@ -61,10 +57,9 @@ impl<'a> Member<'a> {
             random: Random::new(seed),
             id: String::new(),
             generation: -1,
-            assignments: 0,
+            poller: Poller::new(run, group, number, ANSWER_LIMIT),
             positions: BTreeMap::new(),
             committed: BTreeMap::new(),
-            connections: HashMap::new(),
             observations: Vec::new(),
         }
     }
@@ -80,6 +75,7 @@ impl<'a> Member<'a> {
                 Err(Ended::Wrong(error)) => return Err(error.context(name)),
             }
         }
+        self.observations.extend(self.poller.observations);
         Ok(self.observations)
     }
 
@@ -102,7 +98,8 @@ impl<'a> Member<'a> {
                     self.heartbeat(&mut coordinator)?;
                     heartbeat_at = Instant::now() + HEARTBEAT_EVERY;
                 }
-                self.poll(*partition, patience)?;
+                let position = self.positions.get_mut(partition).expect("it was resumed");
+                *position = self.poller.poll(*partition, *position, patience).map_err(Ended::Wrong)?;
             }
             if partitions.is_empty() {
                 std::thread::sleep(HEARTBEAT_EVERY);
@@ -193,7 +190,7 @@ impl<'a> Member<'a> {
 
     /// Positions are what is committed.
     fn resume(&mut self, coordinator: &mut Connection, partitions: &[i32]) -> Result<(), Ended> {
-        self.assignments += 1;
+        self.poller.begin_assignment();
         self.positions.clear();
         self.committed.clear();
         let topic =
@@ -231,62 +228,6 @@ impl<'a> Member<'a> {
         self.generation = -1;
         let answer = coordinator.ask(3, &request)?;
         self.judge("LeaveGroup", answer.error_code)
-    }
-
-    /// Fetches one partition once. Trouble with its leader is no trouble of the group: the next round asks whoever leads then.
-    fn poll(&mut self, partition: i32, patience: &mut Patience) -> Result<(), Ended> {
-        let position = self.positions[&partition];
-        let Some((_, address, leader_epoch)) = self.run.leader(partition) else {
-            return patience.after(anyhow!("no leader")).map_err(Ended::Wrong);
-        };
-        if !self.connections.contains_key(&address) {
-            match Connection::open_within(&address, ANSWER_LIMIT) {
-                Ok(connection) => drop(self.connections.insert(address.clone(), connection)),
-                Err(error) => return patience.after(error).map_err(Ended::Wrong),
-            }
-        }
-        let connection = self.connections.get_mut(&address).expect("it is there now");
-        let invoked = self.run.now();
-        let answer = match connection.ask(12, &fetch(partition, position, leader_epoch)) {
-            Ok(answer) => answer,
-            Err(error) => {
-                self.connections.remove(&address);
-                return patience.after(error).map_err(Ended::Wrong);
-            }
-        };
-        let found = answer.responses.first().and_then(|topic| topic.partitions.first());
-        let Some(found) = found.filter(|_| answer.error_code == 0) else {
-            return patience.after(anyhow!("Fetch answers error {}", answer.error_code)).map_err(Ended::Wrong);
-        };
-        if found.error_code == OFFSET_OUT_OF_RANGE {
-            let fact = Fact::OutOfRange { member: self.number, partition, position };
-            self.observations.push(self.run.observe(invoked, fact));
-        }
-        if found.error_code != 0 {
-            let error = anyhow!("Fetch of partition {partition} answers error {}", found.error_code);
-            return patience.after(error).map_err(Ended::Wrong);
-        }
-        let records = found.records.as_deref().unwrap_or_default();
-        let batches = self.run.decode(records, partition).map_err(Ended::Wrong)?;
-        if let Some((base_offset, batch)) = batches.last() {
-            self.positions.insert(partition, base_offset + i64::from(batch.count));
-            self.run.has_read(self.group, partition, base_offset + i64::from(batch.count));
-        }
-        patience.renew();
-        let poll = Poll {
-            group: self.group,
-            member: self.number,
-            assignment: self.assignments,
-            partition,
-            leader_epoch,
-            position,
-            batches,
-            log_start_offset: found.log_start_offset,
-            last_stable_offset: found.last_stable_offset,
-            high_watermark: found.high_watermark,
-        };
-        self.observations.push(self.run.observe(invoked, Fact::Polled(poll)));
-        Ok(())
     }
 
     /// Commits what was read since the last commit.
@@ -342,24 +283,6 @@ impl<'a> Member<'a> {
             .with_group_instance_id(None)
             .with_topics(vec![topic])
     }
-}
-
-/// A Fetch of one partition, as a consumer without a session sends it.
-pub fn fetch(partition: i32, position: i64, leader_epoch: i32) -> FetchRequest {
-    let wanted = FetchPartition::default()
-        .with_partition(partition)
-        .with_current_leader_epoch(leader_epoch)
-        .with_fetch_offset(position)
-        .with_last_fetched_epoch(-1)
-        .with_partition_max_bytes(FETCH_BYTES_MAX);
-    let topic = FetchTopic::default().with_topic(topic_name(TOPIC)).with_partitions(vec![wanted]);
-    FetchRequest::default()
-        .with_replica_id(BrokerId(-1))
-        .with_max_wait_ms(FETCH_WAIT_MS)
-        .with_min_bytes(1)
-        .with_max_bytes(i32::MAX)
-        .with_session_epoch(-1)
-        .with_topics(vec![topic])
 }
 
 /// A ConsumerProtocolSubscription: version 0, one topic, no user data.

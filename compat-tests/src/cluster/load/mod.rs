@@ -1,26 +1,30 @@
 //! The clients of a run: each is a thread that goes on over every fault and hands back what it saw.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
 use super::admin::{Partition, View};
-use super::history::{Fact, Observation};
+use super::history::{Fact, NO_GROUP, Observation};
 use crate::kill::batch::{Batch, Producer, decode_of};
 
 mod clerk;
 mod member;
 mod once;
+mod poller;
 mod sender;
+mod tail;
 mod watcher;
 
 pub use clerk::Clerk;
-pub use member::{Member, fetch};
+pub use member::{Member, SESSION_TIMEOUT_MS};
 pub use once::Once;
+pub use poller::fetch;
 pub use sender::Sender;
+pub use tail::Tail;
 pub use watcher::{Watcher, high_watermarks};
 
 pub const TOPIC: &str = "campaign";
@@ -45,6 +49,8 @@ pub struct Run {
     shared: Mutex<Shared>,
     /// When each partition last acknowledged a batch, in ns since the start.
     last_acknowledged: Vec<AtomicU64>,
+    /// The offset after the last record that each partition acknowledged.
+    acknowledged_ends: Vec<AtomicI64>,
 }
 
 #[derive(Default)]
@@ -53,7 +59,7 @@ struct Shared {
     partitions: BTreeMap<i32, Partition>,
     brokers: BTreeMap<i32, String>,
     producers: Vec<Producer>,
-    /// How far each group has read each partition.
+    /// How far each group has read each partition, and those in no group.
     read: BTreeMap<(u32, i32), i64>,
     /// Where reading ends, once it is known.
     ends: Option<Vec<i64>>,
@@ -70,6 +76,7 @@ impl Run {
             stopping: AtomicBool::new(false),
             shared: Mutex::default(),
             last_acknowledged: (0..partitions).map(|_| AtomicU64::new(0)).collect(),
+            acknowledged_ends: (0..partitions).map(|_| AtomicI64::new(0)).collect(),
         }
     }
 
@@ -170,9 +177,25 @@ impl Run {
         decode_of(bytes, partition, |index| self.producer(index))
     }
 
-    fn acknowledged(&self, partition: i32) {
+    /// A partition acknowledged a batch that ends before this offset.
+    fn acknowledged(&self, partition: i32, end: i64) {
         let at = usize::try_from(partition).expect("partitions are counted from 0");
+        self.acknowledged_ends[at].fetch_max(end, Ordering::Relaxed);
         self.last_acknowledged[at].store(self.now(), Ordering::Relaxed);
+    }
+
+    /// Waits, but not beyond `limit` after `since`, until readers without a group have all that is acknowledged by now; how
+    /// long after `since` that was.
+    pub fn await_seen(&self, since: u64, limit: Duration) -> Duration {
+        let ends: Vec<i64> = self.acknowledged_ends.iter().map(|end| end.load(Ordering::Relaxed)).collect();
+        loop {
+            let waited = Duration::from_nanos(self.now() - since);
+            let read = |partition| self.shared().read.get(&(NO_GROUP, partition)).copied().unwrap_or(0);
+            if waited > limit || (0..).zip(&ends).all(|(partition, end)| read(partition) >= *end) {
+                return waited;
+            }
+            std::thread::sleep(PAUSE);
+        }
     }
 
     /// Waits until every partition has acknowledged a batch after `since`, in ns since the start; how long that took.

@@ -161,7 +161,7 @@ impl<'a> Sender<'a> {
         if let Outcome::Refused { error } = outcome {
             return Err(Ended::Wrong(anyhow!("Produce answers error {error} to {batch:?}")));
         }
-        self.run.acknowledged(self.partition);
+        self.run.acknowledged(self.partition, answer.base_offset + i64::from(batch.count));
         self.pending.pop_front();
         Ok(())
     }
