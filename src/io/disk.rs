@@ -38,10 +38,17 @@ pub trait Disk: Send + Sync {
         let mut temporary = path.as_os_str().to_owned();
         temporary.push(".tmp");
         let temporary = PathBuf::from(temporary);
-        let file = self.open(&temporary, true)?;
-        file.truncate(0)?;
-        file.write_all_at(&mut [IoSlice::new(content)], 0)?;
-        file.sync_data()?;
+        let write = || {
+            let file = self.open(&temporary, true)?;
+            file.truncate(0)?;
+            file.write_all_at(&mut [IoSlice::new(content)], 0)?;
+            file.sync_data()
+        };
+        if let Err(error) = write() {
+            // What a full disk took of it must not keep the last room from others. Best effort: the next one begins with it.
+            let _ = self.remove_file(&temporary);
+            return Err(error);
+        }
         self.rename(&temporary, path)?;
         match path.parent() {
             Some(parent) => self.sync_dir(parent),

@@ -291,7 +291,9 @@ impl Journal {
         Ok(())
     }
 
-    /// Forgets the entries up to this one, included: the file is replaced by one without them.
+    /// Forgets the entries up to this one, included: the file is replaced by one without them. On a full disk the file keeps
+    /// them until the next purge, and so may a restart: that costs room and nothing else. Only when a snapshot took the place of
+    /// entries that never came there would be a hole: then a full disk is an error, and nothing has changed.
     pub fn purge(&mut self, upto: LogId) -> io::Result<()> {
         if self.failed {
             return Err(io::Error::other("the metadata journal has failed before"));
@@ -299,18 +301,31 @@ impl Journal {
         let mut state = self.state.clone();
         state.purge(upto);
         let frames = state.frames();
-        let replaced = self.disk.write_atomically(&self.path, &frames).and_then(|()| self.disk.open(&self.path, false));
-        match replaced {
-            Ok(file) => self.file = file,
-            Err(error) => {
+        let leaves_hole = self.state.entries.last_key_value().is_none_or(|(last, _)| *last < upto.index);
+        let replaced = self.disk.write_atomically(&self.path, &frames);
+        // Which of the two files is there now is asked of the disk: an error can come before the change of names, or after it.
+        let file = self.disk.open(&self.path, false).and_then(|file| Ok((file.len()?, file)));
+        match (replaced, file) {
+            (Ok(()), Ok((_, file))) => {
+                self.file = file;
+                self.state = state;
+                self.end = frames.len() as u64;
+                self.durable = self.end;
+                Ok(())
+            }
+            (Err(error), Ok((len, _))) if is_disk_full(&error) && len == self.end => {
+                if leaves_hole {
+                    return Err(error);
+                }
+                tracing::warn!(path = %self.path.display(), "the disk is full: the metadata log is shortened later");
+                self.state = state;
+                Ok(())
+            }
+            (Err(error), _) | (Ok(()), Err(error)) => {
                 self.failed = true;
-                return Err(error);
+                Err(error)
             }
         }
-        self.state = state;
-        self.end = frames.len() as u64;
-        self.durable = self.end;
-        Ok(())
     }
 
     fn write(&mut self, frames: &Frames) -> io::Result<()> {
@@ -327,9 +342,12 @@ impl Journal {
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        let synced = self.file.sync_data();
-        self.failed = synced.is_err();
-        synced?;
+        if let Err(error) = self.file.sync_data() {
+            // Some disks find room only now. What was written since the last sync is written anew, and never taken for synced.
+            self.failed = !is_disk_full(&error) || self.file.truncate(self.durable).is_err();
+            self.end = self.durable;
+            return Err(error);
+        }
         self.durable = self.end;
         Ok(())
     }

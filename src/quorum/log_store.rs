@@ -59,23 +59,29 @@ impl LogStore {
 /// How long a write waits that found the disk full.
 const ROOM_WAIT: Duration = Duration::from_millis(100);
 
-impl LogStore {
-    /// Writes, again and again while the disk is full.
-    async fn write(&self, mut write: impl FnMut(&mut Journal) -> std::io::Result<()> + Send) -> std::io::Result<()> {
-        let mut is_told = false;
-        loop {
-            let written = write(&mut self.journal.lock());
-            match written {
-                Err(error) if is_disk_full(&error) => {
-                    if !is_told {
-                        tracing::error!("the disk is full: this node agrees on no metadata until there is room");
-                    }
-                    is_told = true;
-                    tokio::time::sleep(ROOM_WAIT).await;
+/// Writes, again and again while the disk is full.
+pub async fn write_when_there_is_room(
+    what: &'static str,
+    mut write: impl FnMut() -> std::io::Result<()> + Send,
+) -> std::io::Result<()> {
+    let mut is_told = false;
+    loop {
+        match write() {
+            Err(error) if is_disk_full(&error) => {
+                if !is_told {
+                    tracing::error!(what, "the disk is full: this node goes on with its metadata when there is room");
                 }
-                written => return written,
+                is_told = true;
+                tokio::time::sleep(ROOM_WAIT).await;
             }
+            written => return written,
         }
+    }
+}
+
+impl LogStore {
+    async fn write(&self, mut write: impl FnMut(&mut Journal) -> std::io::Result<()> + Send) -> std::io::Result<()> {
+        write_when_there_is_room("the metadata log", || write(&mut self.journal.lock())).await
     }
 }
 
@@ -154,6 +160,6 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 
     async fn purge(&mut self, log_id: LogId) -> Result<(), StorageError> {
-        self.journal.lock().purge(log_id).map_err(write_logs)
+        self.write(|journal| journal.purge(log_id)).await.map_err(write_logs)
     }
 }

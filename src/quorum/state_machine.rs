@@ -12,6 +12,7 @@ use std::sync::Arc;
 use openraft::storage::{RaftSnapshotBuilder, RaftStateMachine, Snapshot};
 use openraft::{AnyError, EntryPayload, OptionalSend, SnapshotMeta, StorageIOError};
 
+use super::log_store::write_when_there_is_room;
 use super::published::Published;
 use super::types::{Bytes, Entry, LogId, StorageError, StoredMembership, TypeConfig, Voter};
 use crate::io::disk::Disk;
@@ -174,7 +175,8 @@ pub struct SnapshotBuilder {
 impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
     async fn build_snapshot(&mut self) -> Result<Snapshot<TypeConfig>, StorageError> {
         let content = write_snapshot(&self.applied, &self.image);
-        let written = self.storage.replace(&content);
+        // Entries are applied meanwhile; only the log cannot be shortened.
+        let written = write_when_there_is_room("a metadata snapshot", || self.storage.replace(&content)).await;
         written.map_err(|error| StorageIOError::write_snapshot(None, AnyError::new(&error)))?;
         Ok(Snapshot { meta: meta_of(&self.applied), snapshot: Box::new(content) })
     }
@@ -212,7 +214,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         let content = read_snapshot(&snapshot);
         let (applied, records) =
             content.map_err(|error| StorageIOError::read_snapshot(Some(meta.signature()), AnyError::new(&error)))?;
-        let written = self.storage.replace(&snapshot);
+        let written = write_when_there_is_room("a metadata snapshot", || self.storage.replace(&snapshot)).await;
         written.map_err(|error| StorageIOError::write_snapshot(Some(meta.signature()), AnyError::new(&error)))?;
         self.restore(applied, &records);
         Ok(())

@@ -153,3 +153,57 @@ fn a_full_disk_takes_nothing_and_ends_nothing() {
     assert_eq!(reopened.state(), journal.state());
     assert_eq!(reopened.state().entries.len(), 1);
 }
+
+/// A journal on a disk in memory, with entries 0 to 8.
+fn on_small_disk() -> (crate::io::sim_disk::SimDisk, Journal) {
+    let disk = crate::io::sim_disk::SimDisk::new();
+    let state = State { identity: Some(voter()), ..State::default() };
+    let mut journal = Journal::create(Arc::new(disk.clone()), Path::new("/metadata"), state).expect("a fresh journal");
+    journal.append((0..9).map(|index| entry(1, index)).collect()).expect("there is room");
+    (disk, journal)
+}
+
+#[test]
+fn a_purge_on_a_full_disk_forgets_and_leaves_the_file_for_the_next() {
+    let (disk, mut journal) = on_small_disk();
+    let end = journal.end;
+    disk.set_capacity_bytes(usize::try_from(end).expect("a small file") + 30);
+    journal.purge(log_id(1, 3)).expect("a full disk is no failure");
+    assert_eq!((journal.end, journal.state().purged), (end, Some(log_id(1, 3))));
+    assert_eq!(journal.state().entries.keys().copied().collect::<Vec<_>>(), [4, 5, 6, 7, 8]);
+    assert!(!disk.exists(Path::new("/metadata/journal.tmp")), "the last room is for others");
+    let reopened = Journal::open(Arc::new(disk.clone()), Path::new("/metadata")).expect("the file before");
+    assert_eq!(reopened.state().entries.len(), 9);
+    // What comes later is behind it, and with room the next purge takes all.
+    disk.set_capacity_bytes(usize::MAX / 2);
+    journal.append(vec![entry(2, 9)]).expect("there is room again");
+    journal.purge(log_id(1, 7)).expect("there is room again");
+    let reopened = Journal::open(Arc::new(disk.clone()), Path::new("/metadata")).expect("a whole journal");
+    assert_eq!(reopened.state(), journal.state());
+    assert_eq!(reopened.state().entries.keys().copied().collect::<Vec<_>>(), [8, 9]);
+}
+
+#[test]
+fn a_purge_beyond_the_log_waits_for_room() {
+    let (disk, mut journal) = on_small_disk();
+    let before = journal.state().clone();
+    disk.set_capacity_bytes(usize::try_from(journal.end).expect("a small file") + 30);
+    let error = journal.purge(log_id(3, 100)).expect_err("entries behind it would leave a hole");
+    assert!(is_disk_full(&error));
+    assert_eq!(*journal.state(), before);
+    disk.set_capacity_bytes(usize::MAX / 2);
+    journal.purge(log_id(3, 100)).expect("there is room again");
+    journal.append(vec![entry(3, 101)]).expect("there is room again");
+    let reopened = Journal::open(Arc::new(disk.clone()), Path::new("/metadata")).expect("a whole journal");
+    assert_eq!(reopened.state().entries.keys().copied().collect::<Vec<_>>(), [101]);
+}
+
+#[test]
+fn a_purge_that_fails_otherwise_ends_the_journal() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let (mut journal, _) = busy(dir.path());
+    // A directory in the place of the temporary file.
+    std::fs::create_dir(dir.path().join("journal.tmp")).expect("a directory");
+    journal.purge(log_id(1, 0)).expect_err("it cannot be written");
+    assert!(journal.append(vec![entry(3, 2)]).is_err());
+}
