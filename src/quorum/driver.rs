@@ -14,10 +14,11 @@ use tokio::time::Instant;
 use super::core::{Core, NOBODY, ServerMetrics, is_static, leads, others, voters};
 use super::elections::{Forming, Verdict, View, judge, judge_forming};
 use super::members;
+use super::mistakes::{self, on_refusal};
 use super::network::is_refused;
 use super::options::{Endpoint, Formation};
 use super::peers::{AskError, Purpose, endpoint_of, node_of};
-use super::rpc::{Answer, Outlook, Question, Refusal};
+use super::rpc::{Answer, Outlook, Question};
 use super::types::Voter;
 use crate::io::{clock, random};
 use crate::peer::Address;
@@ -70,6 +71,10 @@ impl Driver {
     async fn drive(&mut self) {
         let core = Arc::clone(&self.core);
         let (mut server, mut data) = (core.raft.server_metrics(), core.raft.data_metrics());
+        if server.borrow().membership_config.log_id().is_some() {
+            tokio::spawn(mistakes::check_configured(Arc::clone(&core)));
+        }
+        mistakes::check_own_addresses(&core, &core.metrics()).await;
         loop {
             let metrics = server.borrow_and_update().clone();
             data.mark_unchanged();
@@ -233,7 +238,9 @@ impl Driver {
         if has_resigned && now - last_heard <= core.timing.lease {
             return Some(last_heard + core.timing.lease + Duration::from_millis(1));
         }
-        let (answers, refused) = survey(&core, &others_voting(metrics)).await;
+        let (answers, failures) = survey(&core, &others_voting(metrics)).await;
+        mistakes::on_voters_refusals(&core, metrics, &failures);
+        let refused = failures.iter().filter(|(_, error)| is_refused(error)).map(|(voter, _)| *voter).collect();
         let now = clock::instant();
         if core.log.vote() != metrics.vote {
             // Somebody stands, or leads, since the others were asked: what they said is of yesterday.
@@ -269,11 +276,18 @@ impl Driver {
                     // The leader speaks to an address that is ours no more.
                     self.join(addresses(&core, metrics)).await;
                 }
+                if self.has_to_remind() {
+                    mistakes::check_own_addresses(&core, metrics).await;
+                    tracing::warn!(
+                        "a leader lives, and does not speak to this node: have the others its right address?"
+                    );
+                }
                 Some(self.rest(core.timing.heartbeat / 2))
             }
             Verdict::NoMajority { missing } => {
                 if self.has_to_remind() {
-                    let missing: Vec<String> = missing.iter().map(|voter| name(metrics, voter)).collect();
+                    mistakes::check_own_addresses(&core, metrics).await;
+                    let missing = mistakes::unanswered(metrics, &failures, &missing);
                     tracing::warn!(
                         ?missing,
                         "no controller: a majority of the voters must be in reach, and these are not"
@@ -309,7 +323,8 @@ impl Driver {
         }
         self.told = None;
         if self.has_to_remind() {
-            let asked: Vec<String> = addresses(&core, metrics).iter().map(Address::to_string).collect();
+            mistakes::check_own_addresses(&core, metrics).await;
+            let asked = mistakes::asked(&core, &addresses(&core, metrics)).await;
             tracing::warn!(?asked, "no leader of the metadata quorum has been found: this node waits for one");
         }
         // A fixed voter is in the quorum already: its leader comes by itself.
@@ -413,23 +428,6 @@ impl Driver {
     }
 }
 
-/// What a refusal means for a node that wants to join: it may be one that lasts.
-fn on_refusal(core: &Core, address: &Address, error: &AskError) {
-    let AskError::Refused(refusal) = error else { return };
-    match refusal {
-        Refusal::OtherCluster(theirs) => core.peers.die(format!(
-            "the quorum at {address} is of cluster {theirs}, and the directory of this node of cluster {}: \
-             correct the address, or start with an empty directory",
-            core.peers.cluster_id()
-        )),
-        Refusal::DuplicateNode => core.peers.die(format!(
-            "the quorum at {address} has another live node {}: give this one another node.id",
-            core.peers.me.node_id
-        )),
-        Refusal::WrongNode | Refusal::Busy(_) | Refusal::Malformed(_) => {}
-    }
-}
-
 /// Stops leading in an orderly way: nobody is left with a lease for longer than it lasts.
 async fn hand_over(core: &Arc<Core>, metrics: &ServerMetrics) {
     if !core.resign(metrics).await {
@@ -450,9 +448,9 @@ async fn hand_over(core: &Arc<Core>, metrics: &ServerMetrics) {
     while told.join_next().await.is_some() {}
 }
 
-type Surveyed = (BTreeMap<Voter, Outlook>, BTreeSet<Voter>);
+type Surveyed = (BTreeMap<Voter, Outlook>, BTreeMap<Voter, AskError>);
 
-/// Asks voters how they see the quorum. Also says at whose address nobody listens.
+/// Asks voters how they see the quorum. Also says why others did not answer.
 async fn survey(core: &Arc<Core>, voters: &BTreeMap<Voter, Address>) -> Surveyed {
     let mut asked = JoinSet::new();
     for (voter, address) in voters.clone() {
@@ -469,15 +467,15 @@ async fn survey(core: &Arc<Core>, voters: &BTreeMap<Voter, Address>) -> Surveyed
                     surveyed.0.insert(voter, outlook);
                 }
             }
-            Ok((voter, Err(error))) if is_refused(&error) => drop(surveyed.1.insert(voter)),
-            Ok((_, Err(_))) | Err(_) => {}
+            Ok((voter, Err(error))) => drop(surveyed.1.insert(voter, error)),
+            Err(_) => {}
         }
     }
     surveyed
 }
 
 /// Asks addresses, of which no more is known. An answer of this node itself does not count.
-async fn survey_addresses(core: &Arc<Core>, addresses: &[Address]) -> Vec<(Address, Result<Outlook, AskError>)> {
+pub async fn survey_addresses(core: &Arc<Core>, addresses: &[Address]) -> Vec<(Address, Result<Outlook, AskError>)> {
     let mut asked = JoinSet::new();
     for address in addresses.iter().cloned() {
         let core = Arc::clone(core);
@@ -519,11 +517,6 @@ fn addresses(core: &Core, metrics: &ServerMetrics) -> BTreeSet<Address> {
     };
     let own = &core.peers.endpoint.address;
     members.chain(configured).filter(|address| address != own).collect()
-}
-
-fn name(metrics: &ServerMetrics, voter: &Voter) -> String {
-    let node = metrics.membership_config.membership().get_node(voter);
-    format!("{}@{}", voter.node_id, node.map_or("", |node| &node.addr))
 }
 
 fn random_part(of: Duration) -> Duration {

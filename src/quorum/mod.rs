@@ -22,6 +22,7 @@ mod elections;
 mod journal;
 mod log_store;
 mod members;
+mod mistakes;
 mod network;
 mod options;
 mod peers;

@@ -53,6 +53,7 @@ impl Route {
             return Err(Unreachable::new(&std::io::Error::from(std::io::ErrorKind::AddrNotAvailable)));
         };
         let asked = self.peers.ask(address, Some(self.target), purpose, question).await;
+        self.peers.on_asked(self.target, address, asked.as_ref().err());
         asked.map(|response| response.answer).map_err(|error| Unreachable::new(&error))
     }
 }

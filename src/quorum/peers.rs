@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -32,6 +33,10 @@ pub const ALIVE: Duration = Duration::from_secs(3);
 /// The pause between two lines of the log about nodes that are refused.
 const COMPLAIN: Duration = Duration::from_secs(10);
 
+/// A member that has answered nothing for the first time is worth a line of the log, and again after the second.
+const UNHEARD: Duration = Duration::from_secs(3);
+const UNHEARD_AGAIN: Duration = Duration::from_secs(60);
+
 /// Connections that are kept beside those to members, for addresses of the configuration.
 const LINKS_MAX: usize = 64;
 
@@ -50,7 +55,7 @@ pub enum AskError {
     Link(#[from] LinkError),
     #[error("an answer cannot be read: {0}")]
     Malformed(#[from] DecodeError),
-    #[error("refused: {0:?}")]
+    #[error("refused: {0}")]
     Refused(Refusal),
     #[error("an answer to another question")]
     Unexpected,
@@ -102,6 +107,15 @@ pub struct Peers {
     heard: Mutex<Option<Heard>>,
     seen: Mutex<BTreeMap<Voter, Seen>>,
     complained_at: Mutex<Option<Instant>>,
+    /// Questions that came from this node itself.
+    to_itself: AtomicU64,
+    unheard: Mutex<BTreeMap<Voter, Unheard>>,
+}
+
+/// A member that answers nothing.
+struct Unheard {
+    since: Instant,
+    told_at: Option<Instant>,
 }
 
 impl Peers {
@@ -127,6 +141,8 @@ impl Peers {
             heard: Mutex::default(),
             seen: Mutex::default(),
             complained_at: Mutex::default(),
+            to_itself: AtomicU64::new(0),
+            unheard: Mutex::default(),
         }
     }
 
@@ -287,6 +303,34 @@ impl Peers {
             *complained_at = Some(now);
         }
         may
+    }
+
+    /// Notes whether a question came from this node itself, by a detour.
+    pub fn on_question(&self, from: Voter, directory_id: Uuid) {
+        if from.node_id == self.me.node_id && directory_id == self.identity.directory_id {
+            self.to_itself.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How many questions of its own this node was asked.
+    pub fn questions_to_itself(&self) -> u64 {
+        self.to_itself.load(Ordering::Relaxed)
+    }
+
+    /// Notes how asking a member went, and tells of one that never answers.
+    pub fn on_asked(&self, member: Voter, address: &Address, error: Option<&AskError>) {
+        let mut unheard = self.unheard.lock();
+        let Some(error) = error else {
+            unheard.remove(&member);
+            return;
+        };
+        let now = clock::instant();
+        let of_member = unheard.entry(member).or_insert(Unheard { since: now, told_at: None });
+        let is_due = of_member.told_at.is_none_or(|at| now - at >= UNHEARD_AGAIN);
+        if now - of_member.since >= UNHEARD && is_due {
+            of_member.told_at = Some(now);
+            tracing::warn!(node = %member.node_id, %address, %error, "a member of the metadata quorum does not answer");
+        }
     }
 
     /// Whether a member has acknowledged lately.

@@ -107,17 +107,22 @@ pub struct Outlook {
 }
 
 /// Why a request is not listened to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// The node belongs to this cluster.
+    #[error("it is of cluster {0}")]
     OtherCluster(String),
     /// Another live node has the sender's id.
+    #[error("another live node has the id of this one")]
     DuplicateNode,
     /// The node is not the one that was asked for.
+    #[error("another node is there")]
     WrongNode,
     /// Not now; the reason is for the log.
+    #[error("not now: {0}")]
     Busy(String),
     /// The bytes are no request of this version.
+    #[error("it cannot read the question: {0}")]
     Malformed(String),
 }
 

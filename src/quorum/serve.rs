@@ -51,6 +51,7 @@ async fn answer_request(core: &Core, request: Request) -> Answer {
         }
         return Answer::Refused(Refusal::OtherCluster(ours));
     }
+    core.peers.on_question(from, from_directory);
     if core.peers.is_duplicate(from, from_directory) {
         if core.peers.may_complain() {
             let node_id = from.node_id;

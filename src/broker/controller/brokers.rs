@@ -14,8 +14,18 @@ impl Broker {
     pub async fn register_broker(self: &Arc<Broker>, registration: Registration) -> Result<i64, Refusal> {
         let options = options(self.settings());
         let id = registration.broker_id;
-        let decide = move |broker: &Broker, image: &_| {
+        let previous_epoch = registration.previous_broker_epoch;
+        let decide = move |broker: &Broker, image: &Image| {
             let has_session = broker.is_heard_of(image, registration.broker_id);
+            // A clean stop marks directories with the epoch of that life; a crash leaves no mark.
+            let last = image.broker(id).map_or(previous_epoch, |known| known.epoch);
+            if 0 <= previous_epoch && previous_epoch < last {
+                tracing::warn!(
+                    broker_id = %id, previous_epoch, last,
+                    "the directories of this broker are of an earlier life than its last, as copies are that were put back: \
+                     what they lack comes from the other replicas, and is lost where there are none"
+                );
+            }
             controller::register_broker(image, &options, registration, has_session)
         };
         self.decide_or_refuse(PEER_TIMEOUT_MS, decide, move |broker, epoch, image| {

@@ -503,6 +503,69 @@ fn a_second_node_under_one_id_is_refused_with_what_to_do() {
 }
 
 #[test]
+fn a_voter_with_the_directory_of_another_cluster_is_told_so_and_ends() {
+    run(async {
+        let (mut ours, mut theirs) = (Cluster::new(1..=3), Cluster::new(1..=3));
+        for (cluster, id) in [(&mut ours, "ours"), (&mut theirs, "theirs")] {
+            cluster.start_all(&cluster.voters()).await;
+            let leader = cluster.leader().await;
+            let created = Record::ClusterCreated { cluster_id: id.into() };
+            cluster.quorum(leader).submit(vec![created]).await.expect("committed");
+            until(|| (1..=3).all(|node| **cluster.quorum(node).image().cluster_id() == *id)).await;
+            cluster.kill(3).await;
+        }
+        std::mem::swap(
+            &mut ours.nodes.get_mut(&3).expect("a node").dir,
+            &mut theirs.nodes.get_mut(&3).expect("a node").dir,
+        );
+        ours.start(3, ours.voters()).await;
+        let reason = ours.quorum(3).died().await;
+        assert!(reason.contains("of cluster ours") && reason.contains("own directory back"), "{reason}");
+        // The others know that one stranger proves nothing against them.
+        ours.leader_of(&[1, 2]).await;
+        ours.stop_all().await;
+        theirs.stop_all().await;
+    });
+}
+
+#[test]
+fn a_process_with_a_copy_of_a_directory_does_not_vote_beside_its_owner() {
+    run(async {
+        let mut cluster = Cluster::new(1..=3);
+        cluster.start_all(&cluster.voters()).await;
+        cluster.leader().await;
+        cluster.kill(3).await;
+        let copy = tempfile::tempdir().expect("a directory");
+        std::fs::create_dir(copy.path().join(DIRECTORY)).expect("a directory");
+        for file in std::fs::read_dir(cluster.nodes[&3].dir.path().join(DIRECTORY)).expect("files") {
+            let file = file.expect("a file");
+            std::fs::copy(file.path(), copy.path().join(DIRECTORY).join(file.file_name())).expect("a copy");
+        }
+        cluster.start(3, cluster.voters()).await;
+        cluster.leader().await;
+        cluster.add(9);
+        let elsewhere = cluster.nodes.remove(&9).expect("a node").address;
+        let options = QuorumOptions {
+            dir: copy.path().join(DIRECTORY),
+            node_id: BrokerId(3),
+            directory_id: crate::io::random::uuid(),
+            cluster_id: None,
+            formation: cluster.voters(),
+            endpoint: Endpoint { listener: "CONTROLLER".to_owned(), address: elsewhere },
+            disk: Arc::new(SystemDisk),
+            snapshot_entries: SNAPSHOT_ENTRIES,
+            timing: Timing::default(),
+        };
+        let second = Quorum::start(options).await.expect("it starts, and asks");
+        let reason = second.died().await;
+        let there = cluster.nodes[&3].address.to_string();
+        assert!(reason.contains(&there) && reason.contains("stop one of the two"), "{reason}");
+        second.stop().await;
+        cluster.stop_all().await;
+    });
+}
+
+#[test]
 fn fixed_voters_stay() {
     run(async {
         let (cluster, _) = Cluster::of_three(steady()).await;
