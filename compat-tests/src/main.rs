@@ -59,6 +59,8 @@ enum Suite {
     Kill(kill::Arguments),
     /// Three nodes under load, killed, paused, cut off and filled up, and everything that clients saw judged.
     Cluster(cluster::Arguments),
+    /// Clusters that are set up wrongly: two nodes with one id, swapped directories, clocks that are off.
+    Mistakes,
     /// How long three nodes keep clients waiting, and what replication costs.
     Failover(failover::Arguments),
     /// Kafka's command-line tools, their output compared with what they print against Apache Kafka.
@@ -81,6 +83,7 @@ impl Suite {
             Suite::Floor(arguments) => bench::run_floor(arguments),
             Suite::Kill(arguments) => kill::run(arguments, report),
             Suite::Cluster(arguments) => cluster::run(arguments, report),
+            Suite::Mistakes => cluster::mistakes::run(report),
             Suite::Failover(arguments) => failover::run(arguments, report),
             Suite::Tools(arguments) => tools::run(arguments, report),
             Suite::Simulation(arguments) => simulation::run(arguments, report),

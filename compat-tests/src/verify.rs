@@ -16,6 +16,7 @@ pub const SUITES: &[&[&str]] = &[
     &["hostile"],
     &["simulation"],
     &["kill"],
+    &["mistakes"],
     &["tools"],
     &["differential"],
     &["clients"],

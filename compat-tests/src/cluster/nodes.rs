@@ -34,6 +34,8 @@ struct Node {
     is_paused: bool,
     /// Whether its data lie on a small disk of their own.
     has_disk: bool,
+    /// Of its environment.
+    variables: Vec<(String, String)>,
 }
 
 pub struct Cluster {
@@ -61,6 +63,7 @@ impl Cluster {
                 process: None,
                 is_paused: false,
                 has_disk: false,
+                variables: Vec::new(),
             });
         }
         let cluster = Cluster { against, folder, network, nodes };
@@ -156,6 +159,21 @@ impl Cluster {
         lines.join("\n") + "\n"
     }
 
+    /// Before its start: a line of a node's server.properties, in place of the one with this key; `None` takes that away.
+    pub fn set(&self, node: usize, key: &str, value: Option<&str>) -> Result<()> {
+        let file = self.nodes[node].properties();
+        let properties = std::fs::read_to_string(&file)?;
+        let begins = |line: &&str| line.starts_with(&format!("{key}="));
+        let mut lines: Vec<String> = properties.lines().filter(|line| !begins(line)).map(str::to_string).collect();
+        lines.extend(value.map(|value| format!("{key}={value}")));
+        Ok(std::fs::write(file, lines.join("\n") + "\n")?)
+    }
+
+    /// For the next starts of a node: a variable of its environment.
+    pub fn set_variable(&mut self, node: usize, name: &str, value: &str) {
+        self.nodes[node].variables.push((name.to_string(), value.to_string()));
+    }
+
     /// Starts a node's process and does not wait for it to be ready.
     pub fn spawn(&mut self, node: usize) -> Result<()> {
         ensure!(self.nodes[node].process.is_none(), "node {} runs already", node + 1);
@@ -175,7 +193,7 @@ impl Cluster {
                 command.env_remove(name);
             }
         }
-        command.current_dir(&self.nodes[node].folder);
+        command.envs(self.nodes[node].variables.iter().cloned()).current_dir(&self.nodes[node].folder);
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         self.nodes[node].process = Some(Process::spawn(&format!("node {}", node + 1), &mut command)?);
         Ok(())
@@ -257,6 +275,30 @@ impl Cluster {
         let is_good = status.success() || self.against == Against::Kafka;
         ensure!(is_good, "node {} ended with {status} on SIGTERM; its log ends:\n{}", node + 1, self.tail(node));
         Ok(())
+    }
+
+    /// Waits until a node has ended by itself.
+    pub fn await_end(&mut self, node: usize, limit: Duration) -> Result<std::process::ExitStatus> {
+        let process = self.nodes[node].process.as_mut();
+        let status = process.with_context(|| format!("node {} does not run", node + 1))?.wait(limit);
+        let status = status.with_context(|| format!("its log ends:\n{}", self.tail(node)))?;
+        self.nodes[node].process = None;
+        Ok(status)
+    }
+
+    /// Everything that a node wrote to its log, over all its starts.
+    pub fn log(&self, node: usize) -> String {
+        String::from_utf8_lossy(&std::fs::read(self.log_file(node)).unwrap_or_default()).into_owned()
+    }
+
+    /// The file with that log.
+    pub fn log_file(&self, node: usize) -> PathBuf {
+        self.nodes[node].log()
+    }
+
+    /// Where other controllers reach each node.
+    pub fn controller_addresses(&self) -> Vec<String> {
+        self.nodes.iter().map(|node| node.controller_address.clone()).collect()
     }
 
     /// SIGTERM to all at once, and waits for their end.

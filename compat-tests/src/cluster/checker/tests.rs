@@ -137,12 +137,32 @@ fn a_poll_that_skips_is_found_within_an_answer_and_between_answers() {
     assert_eq!(with(Fact::Polled(poll(3, vec![], 5))), vec![gap(5, 3)]);
     let torn = Poll { assignment: 3, ..poll(0, vec![(0, batch(0, 0, 3)), (5, batch(100, 1, 1))], 5) };
     assert_eq!(with(Fact::Polled(torn)), vec![gap(3, 5)]);
+    let again = Poll { assignment: 3, ..poll(0, vec![(0, batch(0, 0, 3)), (2, batch(0, 2, 2))], 5) };
+    assert_eq!(with(Fact::Polled(again)), vec![gap(3, 2)]);
     let late = Poll { assignment: 3, ..poll(1, vec![(3, batch(0, 3, 2))], 5) };
     assert_eq!(with(Fact::Polled(late)), vec![gap(1, 3)]);
     let early = Poll { assignment: 3, ..poll(3, vec![(0, batch(0, 0, 3))], 5) };
     assert_eq!(with(Fact::Polled(early)), vec![gap(3, 0)]);
     let outside = Fact::OutOfRange { member: 1, partition: 0, position: 5 };
     assert_eq!(with(outside), vec![OutOfRange { member: 1, partition: 0, position: 5 }]);
+}
+
+#[test]
+fn polls_are_judged_in_the_order_of_their_times() {
+    let stamped = good().into_iter().zip((0..).step_by(2));
+    let observation = |(fact, stamp)| Observation { invoked: stamp, completed: stamp + 1, fact };
+    let is_stored = |observation: &Observation| matches!(observation.fact, Fact::Stored { .. });
+    let (stored, mut others): (Vec<_>, Vec<_>) = stamped.map(observation).partition(is_stored);
+    others.reverse();
+    assert_eq!(check(&History { observations: [others, stored].concat() }, &LIMITS), vec![]);
+}
+
+#[test]
+fn a_record_of_another_partition_does_not_stand_for_one_that_was_not_seen() {
+    let once = Batch { partition: 1, ..batch(0, 0, 3) };
+    let unseen = with(ok(once, 0)).into_iter().filter(|anomaly| matches!(anomaly, Unseen { .. }));
+    let one = |(number, offset)| Unseen { group: 1, partition: 1, value: (0, number), offset };
+    assert_eq!(unseen.collect::<Vec<_>>(), [(0, 0), (1, 1), (2, 2)].map(one));
 }
 
 #[test]
@@ -168,6 +188,11 @@ fn acknowledged_offsets_that_fall_are_found() {
     facts.push(early);
     let backwards = SentBackwards { partition: 0, producer: 0, earlier: 3, later: 2 };
     assert_eq!(found(facts), vec![backwards]);
+    let mut anomalies = Vec::new();
+    let acknowledged = [ok(batch(0, 0, 1), 3), ok(batch(0, 1, 1), 3)];
+    let observation = |fact| Observation { invoked: 0, completed: 1, fact };
+    check_sends(&History { observations: acknowledged.map(observation).into() }, &mut anomalies);
+    assert_eq!(anomalies, vec![SentBackwards { partition: 0, producer: 0, earlier: 3, later: 3 }]);
 }
 
 #[test]
@@ -182,6 +207,13 @@ fn high_watermark_and_log_start_only_grow_within_an_epoch() {
     let mut facts = good();
     facts.insert(0, Fact::Polled(Poll { assignment: 9, log_start_offset: 1, ..poll(1, vec![], 1) }));
     assert_eq!(found(facts), vec![back("log start offset", 1, 0)]);
+    let log_start = |leader_epoch, log_start_offset| {
+        Fact::Polled(Poll { leader_epoch, assignment: 9, log_start_offset, ..poll(2, vec![], 5) })
+    };
+    assert_eq!(found(vec![log_start(5, 2), log_start(6, 1)]), vec![back("log start offset", 2, 1)]);
+    let behind = Poll { leader_epoch: 8, assignment: 3, log_start_offset: 6, ..poll(5, vec![], 5) };
+    let ends = EndsCrossed { partition: 0, log_start_offset: 6, last_stable_offset: 5, high_watermark: 5 };
+    assert_eq!(with(Fact::Polled(behind)), vec![ends]);
     let crossed = Poll { leader_epoch: 8, assignment: 3, last_stable_offset: 7, ..poll(5, vec![], 6) };
     let crossed = with(Fact::Polled(crossed));
     assert_eq!(
@@ -288,6 +320,15 @@ fn time_counts_from_the_healing_to_the_next_fault() {
     // The longest calm counts, not the sum, and not what was before the acknowledgement or after the poll.
     assert_eq!(stale(NO_GROUP, 29, between(&[(2, 3), (14, 20), (24, 25), (28, 40)])), vec![]);
     assert_eq!(stale(NO_GROUP, 30, between(&[(11, 20), (27, 40)])), waited(NO_GROUP, 7));
+    // Whoever polls first has seen it, and the order in which all this was written down does not count.
+    let mut polled_before = between(&[(20, 22), (11, 13)]);
+    polled_before.push(at(
+        0,
+        14,
+        Fact::Polled(Poll { group: NO_GROUP, assignment: 2, ..poll(0, vec![(0, batch(0, 0, 1))], 1) }),
+    ));
+    assert_eq!(stale(NO_GROUP, 30, polled_before), vec![]);
+    assert_eq!(stale(NO_GROUP, 19, between(&[(20, 22), (11, 13)])), waited(NO_GROUP, 6));
     // A fault within another's time changes nothing.
     assert_eq!(stale(NO_GROUP, 45, between(&[(11, 40), (12, 13)])), vec![]);
 }

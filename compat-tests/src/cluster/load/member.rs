@@ -23,7 +23,7 @@ use crate::cluster::history::{Fact, Observation};
 use crate::connection::{Connection, text, topic_name};
 use crate::random::Random;
 
-pub const SESSION_TIMEOUT_MS: i32 = 6_000;
+const SESSION_TIMEOUT_MS: i32 = 6_000;
 /// A join waits for the other members, at most so long and a little more.
 const JOIN_LIMIT: Duration = Duration::from_secs(10);
 const HEARTBEAT_EVERY: Duration = Duration::from_millis(500);

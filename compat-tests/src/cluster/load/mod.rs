@@ -20,10 +20,10 @@ mod tail;
 mod watcher;
 
 pub use clerk::Clerk;
-pub use member::{Member, SESSION_TIMEOUT_MS};
+pub use member::Member;
 pub use once::Once;
 pub use poller::fetch;
-pub use sender::Sender;
+pub use sender::{Sender, receive, request};
 pub use tail::Tail;
 pub use watcher::{Watcher, high_watermarks};
 
