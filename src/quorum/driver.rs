@@ -72,7 +72,7 @@ impl Driver {
         let core = Arc::clone(&self.core);
         let (mut server, mut data) = (core.raft.server_metrics(), core.raft.data_metrics());
         if server.borrow().membership_config.log_id().is_some() {
-            tokio::spawn(mistakes::check_configured(Arc::clone(&core)));
+            tokio::spawn(mistakes::check_listed(Arc::clone(&core)));
         }
         mistakes::check_own_addresses(&core, &core.metrics()).await;
         loop {

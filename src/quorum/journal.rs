@@ -236,6 +236,14 @@ impl Journal {
         &self.state
     }
 
+    /// Makes a vote for this node one that was given, and not one that won: who led goes on as a follower. Not written: the
+    /// next vote is of a later term in any case.
+    pub fn forget_leading(&mut self, me: Voter) {
+        if let Some(vote) = self.state.vote.as_mut().filter(|vote| vote.leader_id.node_id == me) {
+            vote.committed = false;
+        }
+    }
+
     /// Puts a vote on stable storage.
     pub fn save_vote(&mut self, vote: Vote) -> io::Result<()> {
         let mut frames = Frames::new(self.durable);

@@ -61,22 +61,13 @@ fn on_strangers<'a>(core: &Core, failures: impl Iterator<Item = &'a AskError>, v
     }
 }
 
-/// Asks those whom the configuration names, when the directory is part of a quorum already, whether that is theirs.
-pub async fn check_configured(core: Arc<Core>) {
-    let configured: Vec<Address> = match &core.formation {
-        Formation::Standalone => return,
-        Formation::Voters(listed) => listed.iter().map(|(_, address)| address.clone()).collect(),
-        Formation::Join { addresses, .. } => addresses.clone(),
-    };
-    let count = configured.len();
-    let own = &core.peers.endpoint.address;
-    let others: Vec<Address> = configured.into_iter().filter(|address| address != own).collect();
+/// Asks those who are listed as voters, when the directory is part of a quorum already, whether that is theirs.
+pub async fn check_listed(core: Arc<Core>) {
+    let Formation::Voters(listed) = &core.formation else { return };
+    let others = listed.iter().filter(|(id, _)| *id != core.peers.me.node_id);
+    let others: Vec<Address> = others.map(|(_, address)| address.clone()).collect();
     let answers = super::driver::survey_addresses(&core, &others).await;
-    let failures = answers.iter().filter_map(|(address, answer)| Some((address, answer.as_ref().err()?)));
-    match &core.formation {
-        Formation::Join { .. } => failures.for_each(|(address, error)| on_refusal(&core, address, error)),
-        _ => on_strangers(&core, failures.map(|(_, error)| error), count),
-    }
+    on_strangers(&core, answers.iter().filter_map(|(_, answer)| answer.as_ref().err()), listed.len());
 }
 
 /// Asks at the addresses under which others know this node who is there, where they are not what it listens on itself: a

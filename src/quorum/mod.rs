@@ -360,7 +360,7 @@ struct Prepared {
 }
 
 fn prepare(options: QuorumOptions) -> Result<Prepared, StartError> {
-    let journal = open_or_format(&options)?;
+    let mut journal = open_or_format(&options)?;
     let identity = journal.state().identity.expect("a journal has an identity");
     let published = Arc::new(Published::default());
     let machine = StateMachine::open(Arc::clone(&options.disk), &options.dir, Arc::clone(&published))?;
@@ -374,7 +374,13 @@ fn prepare(options: QuorumOptions) -> Result<Prepared, StartError> {
     {
         return Err(StartError::OtherCluster { dir: options.dir, found, expected: expected.clone() });
     }
-    let me = name(&options.formation, identity, journal.state(), machine.membership());
+    let membership = membership(journal.state(), machine.membership()).clone();
+    let me = name(&options.formation, identity, &membership);
+    // openraft has a node that led lead on in its term after a restart. If its directory is a copy that was put back, it would
+    // give entries that others have another content. With other voters it has to be elected, which wants the longest log.
+    if !membership.voter_ids().eq([me]) {
+        journal.forget_leading(me);
+    }
     Ok(Prepared { options, identity, me, log: LogStore::new(journal), machine, published })
 }
 
@@ -402,13 +408,8 @@ fn open_or_format(options: &QuorumOptions) -> Result<Journal, StartError> {
 }
 
 /// Under which name this node votes: that which the quorum knows it by, and before there is one, that which it will.
-fn name(formation: &Formation, identity: Voter, state: &State, applied: &StoredMembership) -> Voter {
+fn name(formation: &Formation, identity: Voter, membership: &Membership) -> Voter {
     let fixed = members::fixed(identity.node_id);
-    let in_log = state.entries.values().rev().find_map(|entry| match &entry.payload {
-        openraft::EntryPayload::Membership(membership) => Some(membership),
-        _ => None,
-    });
-    let membership = in_log.unwrap_or(applied.membership());
     let is_listed = matches!(formation, Formation::Voters(listed) if listed.iter().any(|(id, _)| *id == fixed.node_id));
     if membership.nodes().next().is_none() {
         return if is_listed { fixed } else { identity };
@@ -418,6 +419,15 @@ fn name(formation: &Formation, identity: Voter, state: &State, applied: &StoredM
         tracing::warn!("controller.quorum.voters has no effect: the quorum has been formed otherwise");
     }
     if is_fixed { fixed } else { identity }
+}
+
+/// The last membership in the log, or else the one that is applied.
+fn membership<'a>(state: &'a State, applied: &'a StoredMembership) -> &'a Membership {
+    let in_log = state.entries.values().rev().find_map(|entry| match &entry.payload {
+        openraft::EntryPayload::Membership(membership) => Some(membership),
+        _ => None,
+    });
+    in_log.unwrap_or(applied.membership())
 }
 
 /// What an election among one voter leaves behind. A fixed voter's name is not its identity: it has no directory.

@@ -92,6 +92,24 @@ fn a_quorum_remembers_after_all_were_killed() {
 }
 
 #[test]
+fn a_leader_is_elected_anew_after_a_restart() {
+    run(async {
+        let (mut cluster, voters) = Cluster::of_three(steady()).await;
+        cluster.create("a", 1).await;
+        let leader = cluster.leader().await;
+        let before = term(&cluster, leader);
+        for id in 1..=3 {
+            cluster.kill(id).await;
+        }
+        // The directory of the leader may be an old copy by now: leading on in its term, it would contradict the others.
+        cluster.start_all(&voters).await;
+        let leader = cluster.leader().await;
+        assert!(term(&cluster, leader) > before, "term {before} is led again");
+        cluster.stop_all().await;
+    });
+}
+
+#[test]
 fn a_leader_that_stops_hands_over() {
     run(async {
         // Whoever waited for the leader's silence would wait longer than this test may.
