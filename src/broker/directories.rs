@@ -11,7 +11,8 @@ use std::sync::Arc;
 use crate::io::disk::Disk;
 use crate::io::random;
 use crate::log::{
-    HIGH_WATERMARK_CHECKPOINT, LOG_START_OFFSET_CHECKPOINT, LogDir, LogError, MetaProperties, RECOVERY_POINT_CHECKPOINT,
+    CLEANER_OFFSET_CHECKPOINT, HIGH_WATERMARK_CHECKPOINT, LOG_START_OFFSET_CHECKPOINT, LogDir, LogError,
+    MetaProperties, RECOVERY_POINT_CHECKPOINT,
 };
 use crate::model::{BrokerId, Offset, PartitionIndex, TopicId, TopicPartition};
 
@@ -26,6 +27,7 @@ pub struct Directory {
     pub recovery_points: BTreeMap<TopicPartition, Offset>,
     pub log_starts: BTreeMap<TopicPartition, Offset>,
     pub high_watermarks: BTreeMap<TopicPartition, Offset>,
+    pub cleaned_to: BTreeMap<TopicPartition, Offset>,
 }
 
 /// Why the directories cannot be used.
@@ -105,7 +107,9 @@ fn inspect(disk: &Arc<dyn Disk>, log_dir: Arc<LogDir>, node_id: BrokerId) -> Res
     let recovery_points = checkpoint_or_none(&log_dir, RECOVERY_POINT_CHECKPOINT);
     let log_starts = checkpoint_or_none(&log_dir, LOG_START_OFFSET_CHECKPOINT);
     let high_watermarks = checkpoint_or_none(&log_dir, HIGH_WATERMARK_CHECKPOINT);
-    Ok(Directory { log_dir, was_clean: false, meta, partitions, recovery_points, log_starts, high_watermarks })
+    let cleaned_to = checkpoint_or_none(&log_dir, CLEANER_OFFSET_CHECKPOINT);
+    let was_clean = false;
+    Ok(Directory { log_dir, was_clean, meta, partitions, recovery_points, log_starts, high_watermarks, cleaned_to })
 }
 
 /// What a first start that was cut short may have left, and what file systems put into every new volume.

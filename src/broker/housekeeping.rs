@@ -24,11 +24,10 @@ use tokio::sync::Notify;
 use super::Broker;
 use super::delayed_produce::SWEEP_MS;
 use super::replica::{Cut, FollowError, Replica};
-use crate::config::Durability;
 use crate::io::threads::{self, Service};
 use crate::log::{
-    DeletedSegments, HIGH_WATERMARK_CHECKPOINT, LOG_START_OFFSET_CHECKPOINT, LogDir, LogError,
-    RECOVERY_POINT_CHECKPOINT,
+    CLEANER_OFFSET_CHECKPOINT, DeletedSegments, HIGH_WATERMARK_CHECKPOINT, LOG_START_OFFSET_CHECKPOINT, LogDir,
+    LogError, RECOVERY_POINT_CHECKPOINT,
 };
 use crate::model::{LeaderEpoch, Now, Offset, TopicId, TopicPartition};
 
@@ -167,6 +166,7 @@ pub(super) struct Checkpoints {
     recovery_points: BTreeMap<TopicPartition, Offset>,
     log_starts: BTreeMap<TopicPartition, Offset>,
     high_watermarks: BTreeMap<TopicPartition, Offset>,
+    cleaned_to: BTreeMap<TopicPartition, Offset>,
 }
 
 impl Checkpoints {
@@ -175,6 +175,7 @@ impl Checkpoints {
             (RECOVERY_POINT_CHECKPOINT, &self.recovery_points, &written.recovery_points),
             (LOG_START_OFFSET_CHECKPOINT, &self.log_starts, &written.log_starts),
             (HIGH_WATERMARK_CHECKPOINT, &self.high_watermarks, &written.high_watermarks),
+            (CLEANER_OFFSET_CHECKPOINT, &self.cleaned_to, &written.cleaned_to),
         ];
         for (name, offsets, before) in files {
             if offsets != before {
@@ -193,14 +194,15 @@ impl Broker {
 
     fn write_checkpoints_held(&self, all_written: &mut [Checkpoints]) {
         // Listed under the lock: an older list could bring back what a deleted topic's name has lost.
-        let replicas = self.replicas.all();
+        let (replicas, now) = (self.replicas.all(), self.now());
         for (directory, written) in self.directories.iter().zip(all_written.iter_mut()) {
             let mut found = Checkpoints::default();
             for replica in replicas.iter().filter(|replica| Arc::ptr_eq(replica.directory(), directory)) {
-                let (durable_end, published, needs_flush) =
-                    replica.with_log(|log, published| (log.durable_end().offset(), published, log.needs_flush()));
-                // A flush that found no room is tried again here, also when nobody appends.
-                if needs_flush && replica.settings().topic.acks_durability == Durability::Flushed {
+                let (durable_end, published, cleaned_to, must_flush) = replica.with_log(|log, published| {
+                    let must_flush = log.needs_flush() && replica.must_flush_by_now(log, now);
+                    (log.durable_end().offset(), published, log.cleaned_to(), must_flush)
+                });
+                if must_flush {
                     self.flusher.submit(replica);
                 }
                 let partition = replica.topic_partition();
@@ -209,11 +211,17 @@ impl Broker {
                 if published.log_start > Offset::ZERO {
                     found.log_starts.insert(partition.clone(), published.log_start);
                 }
+                if cleaned_to > Offset::ZERO {
+                    found.cleaned_to.insert(partition.clone(), cleaned_to);
+                }
             }
             for log in self.offline.lock().iter().filter(|log| Arc::ptr_eq(&log.directory, directory)) {
                 found.recovery_points.insert(log.topic_partition.clone(), log.found.recovery_point);
                 if log.found.log_start > Offset::ZERO {
                     found.log_starts.insert(log.topic_partition.clone(), log.found.log_start);
+                }
+                if log.found.cleaned_to > Offset::ZERO {
+                    found.cleaned_to.insert(log.topic_partition.clone(), log.found.cleaned_to);
                 }
             }
             if found == *written || directory.is_poisoned() {
@@ -238,7 +246,7 @@ impl Broker {
         }
         if let Some(written) = place.and_then(|place| all_written.get_mut(place)) {
             let mut lowered = written.clone();
-            for offsets in [&mut lowered.recovery_points, &mut lowered.high_watermarks] {
+            for offsets in [&mut lowered.recovery_points, &mut lowered.high_watermarks, &mut lowered.cleaned_to] {
                 if let Some(offset) = offsets.get_mut(replica.topic_partition()) {
                     *offset = cut.offset.min(*offset);
                 }
@@ -269,7 +277,7 @@ impl Broker {
     fn apply_retention(&self, now: Now) {
         for replica in self.replicas.all() {
             // Asked under the lock: a log that was put out of use has lost its directory's name, perhaps to a new topic.
-            let deleted = replica.with_log(|log, published| {
+            let deleted = replica.with_files(|log, published| {
                 let is_in_use = replica.check_readable(LeaderEpoch(-1)).is_ok();
                 is_in_use.then(|| log.delete_old_segments(now, published.high_watermark))
             });

@@ -5,6 +5,7 @@
 //! - A log is opened when the topic is created, in the background, or by the first request that needs it, whichever is first;
 //!   so a new topic costs its creator one metadata record, and no files.
 //! - [`flusher::Flusher`] is the group commit; [`housekeeping`] does what is due by the clock.
+//! - [`cleaner`] compacts.
 //! - `fetchers` follow other leaders, [`isr`] asks the controller for other in-sync sets, [`throttle`] holds both back on request.
 //!
 //! Locks, in this order: the moving of logs that leave, `opening` (which logs exist), a coordinator's, `checkpoints`, a replica's
@@ -12,6 +13,7 @@
 //! that was deleted meanwhile.
 
 mod changes;
+pub mod cleaner;
 mod controller;
 pub mod controller_channel;
 pub mod delayed_produce;
@@ -95,6 +97,7 @@ pub struct Broker {
     groups: Arc<GroupCoordinators>,
     metrics: Arc<BrokerMetrics>,
     housekeeper: Housekeeper,
+    cleaner: Arc<cleaner::Cleaner>,
     controller: Arc<controller::Controller>,
     /// Logs of deleted topics that have yet to be moved out of the way.
     leaving: LeavingLogs,

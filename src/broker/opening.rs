@@ -15,13 +15,19 @@ pub(super) struct Found {
     pub recovery_point: Offset,
     pub log_start: Offset,
     pub high_watermark: Offset,
+    pub cleaned_to: Offset,
     pub was_clean: bool,
 }
 
 impl Found {
     /// Nothing: the log is new.
-    pub(super) const NEW: Found =
-        Found { recovery_point: Offset::ZERO, log_start: Offset::ZERO, high_watermark: Offset::ZERO, was_clean: false };
+    pub(super) const NEW: Found = Found {
+        recovery_point: Offset::ZERO,
+        log_start: Offset::ZERO,
+        high_watermark: Offset::ZERO,
+        cleaned_to: Offset::ZERO,
+        was_clean: false,
+    };
 }
 
 /// A log that is there and could not be opened. Its records were acknowledged, so that nothing may be made in its place, and
@@ -79,7 +85,8 @@ impl Broker {
             clean_shutdown: found.was_clean,
             now: self.now(),
         };
-        let (log, recovered) = Log::open(directory, &open)?;
+        let (mut log, recovered) = Log::open(directory, &open)?;
+        log.set_cleaned_to(found.cleaned_to);
         report(&topic_partition, found.was_clean, recovered);
         let parts = ReplicaParts {
             broker_id: self.node_id,

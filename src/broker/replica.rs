@@ -26,8 +26,8 @@ use crate::broker::waiter::{Completions, Waiter};
 use crate::config::{Durability, TopicConfig};
 use crate::io::clock;
 use crate::log::{
-    AppendError, AppendInfo, FlushOutcome, FlushTicket, Log, LogDir, LogError, LogOptions, LogReader, Origin,
-    ValidatedBatches, validate,
+    AppendError, AppendInfo, CleanedSegment, FlushOutcome, FlushTicket, Log, LogDir, LogError, LogOptions, LogReader,
+    Origin, ValidatedBatches, validate,
 };
 use crate::metrics::{BrokerMetrics, TopicMetrics};
 use crate::model::{BrokerId, ErrorCode, LeaderEpoch, Now, Offset, TopicId, TopicPartition};
@@ -59,7 +59,8 @@ pub struct Replica {
     metrics: Arc<BrokerMetrics>,
     /// Its topic's, of all partitions here.
     traffic: Arc<TopicMetrics>,
-    /// Held while flushing, one flush at a time; true when the log's directory is no longer in its place.
+    /// Held while flushing, one flush at a time, and while files of the log are exchanged or removed; true when the log's directory
+    /// is no longer in its place.
     flushing: Mutex<bool>,
 }
 
@@ -369,7 +370,9 @@ impl Replica {
         self.traffic.messages_in.add_u64(records);
         self.traffic.bytes_in.add_u64(bytes);
         self.step(held, Event::Appended { log_end, bytes });
-        if held.machine.durability() == Durability::Flushed {
+        let unflushed = || held.log.log_end_offset() - held.log.durable_end().offset();
+        let is_flushed = held.machine.durability() == Durability::Flushed;
+        if is_flushed || unflushed() >= self.settings.load().topic.flush_messages {
             self.flusher.submit(self);
         }
     }
@@ -472,6 +475,43 @@ impl Replica {
         self.finish(held);
         self.run_completions();
         result
+    }
+
+    /// As [`Replica::with_log`], for work that renames or removes files of the log: nothing else does so meanwhile. Waits for a
+    /// flush that is running.
+    pub fn with_files<R>(&self, work: impl FnOnce(&mut Log, Published) -> R) -> R {
+        let _flushing = self.flushing.lock();
+        self.with_log(work)
+    }
+
+    /// Puts a new segment in the place of those that it was made from; false when the log has changed meanwhile, or serves no
+    /// more. Blocks for the disk, without the mutex: readers and producers go on.
+    pub fn exchange(&self, cleaned: &CleanedSegment) -> Result<bool, LogError> {
+        let is_retired = self.flushing.lock();
+        let serves = !*is_retired && self.offsets.fenced().is_none();
+        if !serves || !self.held.lock().log.can_exchange(cleaned) {
+            cleaned.discard();
+            return Ok(false);
+        }
+        if let Err(error) = cleaned.commit() {
+            cleaned.discard();
+            return Err(error);
+        }
+        let mut held = self.held.lock();
+        let exchanged = self.contained(&mut held, |held| held.log.exchange(cleaned));
+        self.finish(held);
+        Ok(exchanged.is_some())
+    }
+
+    /// Whether what the log holds beyond its last flush is to be flushed although nobody waits for it. Where flushed records count, a
+    /// flush that found no room is tried again. Otherwise, as in Kafka, finished segments are flushed, so that the recovery
+    /// point follows, and the rest when `flush.ms` is over.
+    pub fn must_flush_by_now(&self, log: &mut Log, now: Now) -> bool {
+        let settings = self.settings.load();
+        match settings.topic.acks_durability {
+            Durability::Flushed => true,
+            Durability::PageCache => log.has_unflushed_segment() || log.is_flush_due(now, settings.topic.flush_ms),
+        }
     }
 
     /// Runs work under the mutex. A panic in it takes the partition offline and is answered by `None`: the log may hold half of

@@ -143,6 +143,7 @@ impl Broker {
             groups,
             metrics: Arc::default(),
             housekeeper,
+            cleaner: Arc::default(),
             controller: Arc::new(super::controller::Controller::new(&settings, new_cluster_id)),
             leaving: super::LeavingLogs::default(),
             removals: Mutex::default(),
@@ -189,6 +190,7 @@ impl Broker {
         self.groups.close().await;
         self.fetchers.close().await;
         self.proposals.close().await;
+        self.cleaner.close().await;
         self.housekeeper.close().await;
         self.flusher.close().await;
     }
@@ -244,6 +246,7 @@ impl Broker {
         self.listen_from_opening(found)?;
         self.groups.load_all(self);
         self.housekeeper.start(Arc::downgrade(self))?;
+        self.start_cleaner()?;
         self.logs_are_open();
         self.wait_until_let_in().await;
         self.create_initial(initial).await?;
@@ -299,6 +302,7 @@ impl Broker {
                 recovery_point: known(&directory.recovery_points).unwrap_or(Offset::ZERO),
                 log_start: known(&directory.log_starts).unwrap_or(Offset::ZERO),
                 high_watermark: known(&directory.high_watermarks).unwrap_or(Offset::ZERO),
+                cleaned_to: known(&directory.cleaned_to).unwrap_or(Offset::ZERO),
                 was_clean: directory.was_clean,
             };
             if let Err(error) = self.open_log(&image, topic, *partition, &directory.log_dir, found) {

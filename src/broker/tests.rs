@@ -1,5 +1,6 @@
 //! A broker on a real directory: started, written to, stopped or dropped, and started again.
 
+mod compaction;
 mod controller;
 mod directories;
 mod leaving;

@@ -13,7 +13,7 @@ use crate::log::partition_log::{DurableEnd, Log};
 use crate::log::place::Place;
 use crate::log::segment::Segment;
 use crate::log::snapshots::{self, Snapshot};
-use crate::model::Offset;
+use crate::model::{Now, Offset};
 
 pub(crate) const LEADER_EPOCH_CHECKPOINT: &str = "leader-epoch-checkpoint";
 pub(crate) const PARTITION_METADATA: &str = "partition.metadata";
@@ -124,6 +124,21 @@ impl Log {
             || !unflushed.parent_synced
             || !unflushed.snapshots.is_empty()
             || unflushed.indexes_from.is_some()
+    }
+
+    /// Whether records of a segment that gets no more are not on stable storage.
+    pub fn has_unflushed_segment(&self) -> bool {
+        self.unflushed.durable_end < self.active().base_offset
+    }
+
+    /// Whether the same records have been waiting for a flush since a look that was `flush_ms` ago. Counts from the first look.
+    pub fn is_flush_due(&mut self, now: Now, flush_ms: i64) -> bool {
+        let durable_end = self.unflushed.durable_end;
+        let seen = self.unflushed.waiting_since.filter(|(end, _)| *end == durable_end && end < &self.log_end_offset);
+        let since_ms = seen.map_or(now.monotonic_ms, |(_, since_ms)| since_ms);
+        self.unflushed.waiting_since = Some((durable_end, since_ms));
+        let waited_ms = i64::try_from(now.monotonic_ms.saturating_sub(since_ms)).unwrap_or(i64::MAX);
+        durable_end < self.log_end_offset && waited_ms >= flush_ms
     }
 
     /// Captures what is not on stable storage now.

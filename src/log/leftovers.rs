@@ -6,14 +6,13 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use crate::log::compaction::{CLEANED_SUFFIX, SWAP_SUFFIX};
 use crate::log::error::LogError;
 use crate::log::log_dir::LogDir;
 use crate::log::scan::Scan;
 use crate::log::segment::{DELETED_SUFFIX, INDEX_SUFFIX, LOG_SUFFIX, TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX};
 use crate::model::Offset;
 
-const CLEANED_SUFFIX: &str = "cleaned";
-const SWAP_SUFFIX: &str = "swap";
 const SEGMENT_SUFFIXES: [&str; 4] = [LOG_SUFFIX, INDEX_SUFFIX, TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX];
 
 /// A file name split at its dots, when it begins with an offset: base offset, suffix, and what is behind the suffix.
@@ -65,7 +64,8 @@ pub(crate) fn clean(log_dir: &LogDir, dir: &Path) -> Result<Vec<Offset>, LogErro
     Ok(base_offsets.into_iter().collect())
 }
 
-/// Puts the `.swap` files in the place of the segments whose offsets they span.
+/// Puts the `.swap` files in the place of the segments whose offsets they span. An index whose log is not among them is of a
+/// segment that is in its place already, or of one that was given up: nobody can tell, and it is rebuilt.
 fn finish_swap(log_dir: &LogDir, dir: &Path, names: &[String]) -> Result<(), LogError> {
     let disk = log_dir.disk();
     let swaps: Vec<(&String, Offset, &str)> = names
@@ -74,6 +74,13 @@ fn finish_swap(log_dir: &LogDir, dir: &Path, names: &[String]) -> Result<(), Log
         .filter(|file| file.3 == SWAP_SUFFIX)
         .map(|(name, offset, suffix, _)| (name, offset, suffix))
         .collect();
+    let logs: BTreeSet<Offset> =
+        swaps.iter().filter(|swap| swap.2 == LOG_SUFFIX).map(|(_, offset, _)| *offset).collect();
+    let (swaps, stray): (Vec<_>, Vec<_>) = swaps.into_iter().partition(|(_, offset, _)| logs.contains(offset));
+    for (name, ..) in stray {
+        let path = dir.join(name);
+        disk.remove_file(&path).map_err(LogError::io("remove", path))?;
+    }
     let mut span: Option<(Offset, Offset)> = None;
     for (name, offset, _) in swaps.iter().filter(|swap| swap.2 == LOG_SUFFIX) {
         let path = dir.join(name);
@@ -97,6 +104,8 @@ fn finish_swap(log_dir: &LogDir, dir: &Path, names: &[String]) -> Result<(), Log
                 disk.remove_file(&path).map_err(LogError::io("remove", path))?;
             }
         }
+        // An old index must not come back beside a new log.
+        log_dir.sync_dir(dir)?;
     }
     for (name, _, _) in swaps {
         let from = dir.join(name);

@@ -9,12 +9,14 @@
 //! - Read: [`LogReader::read`] without the lock answers a [`Region`] of a file for `sendfile`.
 //! - Flush: [`Log::flush_ticket`] under the lock, [`FlushTicket::run`] on a thread that may block, [`Log::flushed`] under the
 //!   lock: only that makes a [`DurableEnd`].
+//! - Compact: [`Log::cleanable`] under the lock, [`Pass`] without it, [`Log::exchange`] under it.
 //! - Open: [`Log::open`] recovers what a crash left; [`LogDir`] holds what lies beside the logs.
 //!
 //! Invariants: the `.log` files are the truth, everything beside them is a cache that is rebuilt when it is missing or broken;
 //! nothing below a durable end is ever cut because of what a crash did; the first failed flush takes its directory offline.
 
 pub mod checkpoint;
+mod compaction;
 mod error;
 mod flush;
 mod follower;
@@ -43,12 +45,14 @@ mod power_loss;
 #[cfg(test)]
 mod tests;
 
+pub use compaction::{Cleanable, CleanedSegment, CompactionError, CompactionLag, Pass, PassOptions, PassOutcome, Step};
 pub use error::{AppendError, LogError, ReadError};
 pub use flush::{FlushOutcome, FlushTicket};
 pub use follower::ReplicatedBatches;
 pub use leader_epoch::LeaderEpochs;
 pub use log_dir::{
-    HIGH_WATERMARK_CHECKPOINT, LOG_START_OFFSET_CHECKPOINT, LogDir, MetaProperties, RECOVERY_POINT_CHECKPOINT,
+    CLEANER_OFFSET_CHECKPOINT, HIGH_WATERMARK_CHECKPOINT, LOG_START_OFFSET_CHECKPOINT, LogDir, MetaProperties,
+    RECOVERY_POINT_CHECKPOINT,
 };
 pub use options::LogOptions;
 pub use partition_log::{AppendInfo, DurableEnd, Log};

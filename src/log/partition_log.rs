@@ -74,6 +74,8 @@ pub struct Log {
     pub(crate) last_retention: Option<Now>,
     /// What the recovery point checkpoint said when the log was opened.
     pub(crate) opened_recovery_point: Offset,
+    /// Up to where compaction has come.
+    pub(crate) cleaned_to: Offset,
     patched: Vec<[u8; PATCHED_BYTES]>,
     staged: Vec<BatchHeader>,
 }
@@ -89,6 +91,8 @@ pub(crate) struct Unflushed {
     /// Whether the partition's directory itself is on stable storage.
     pub parent_synced: bool,
     pub epochs_synced: u64,
+    /// The durable end that was there at an earlier look, and the first look that found it, by the monotonic clock.
+    pub waiting_since: Option<(Offset, u64)>,
     /// Producer snapshots that no finished flush has written yet.
     pub snapshots: Vec<Snapshot>,
     /// The newest snapshot that is written or waits to be.
@@ -141,6 +145,7 @@ impl Log {
             failed: false,
             last_retention: None,
             opened_recovery_point: parts.opened_recovery_point,
+            cleaned_to: Offset::ZERO,
             patched: Vec::new(),
             staged: Vec::new(),
         };

@@ -28,6 +28,11 @@ impl Place {
         self.is_left.store(true, Ordering::SeqCst);
     }
 
+    /// Whether the log lies here no more.
+    pub fn is_left(&self) -> bool {
+        self.is_left.load(Ordering::SeqCst)
+    }
+
     /// As [`Disk::open`], of a file in this directory. Error: `NotFound` when the place was left.
     pub fn open(&self, disk: &dyn Disk, path: &Path, create: bool) -> io::Result<Arc<dyn DiskFile>> {
         self.check()?;
@@ -38,7 +43,7 @@ impl Place {
     }
 
     fn check(&self) -> io::Result<()> {
-        if self.is_left.load(Ordering::SeqCst) {
+        if self.is_left() {
             return Err(io::Error::new(io::ErrorKind::NotFound, "the log is deleted, its directory has gone"));
         }
         Ok(())

@@ -1,5 +1,7 @@
 //! The records of a batch, decompressed when they must be looked into.
 
+use bytes::Bytes;
+
 use crate::log::error::{AppendError, ReadError};
 use crate::protocol::compression::{DecompressError, decompress};
 use crate::protocol::record_batch::{BatchError, BatchView, Codec};
@@ -38,24 +40,41 @@ impl From<WalkError> for ReadError {
 /// Records are decompressed into at most so much memory.
 pub(crate) const RECORDS_BYTES_MAX: usize = 64 << 20;
 
+/// What follows a batch's header, uncompressed.
+pub(crate) enum Payload<'a> {
+    Borrowed(&'a [u8]),
+    Decompressed(Bytes),
+}
+
+impl Payload<'_> {
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Payload::Borrowed(bytes) => bytes,
+            Payload::Decompressed(bytes) => bytes,
+        }
+    }
+}
+
+/// Decompresses a batch's records if they must be.
+pub(crate) fn payload<'a>(batch: &BatchView<'a>) -> Result<Payload<'a>, WalkError> {
+    let codec = batch.header.codec().map_err(WalkError::Batch)?;
+    // A batch that compaction has emptied says no codec; others without records have no bytes that one could read.
+    if codec == Codec::None || batch.records().is_empty() {
+        return Ok(Payload::Borrowed(batch.records()));
+    }
+    let decompressed = decompress(codec, batch.records(), RECORDS_BYTES_MAX).map_err(|error| match error {
+        DecompressError::OverCap { .. } => WalkError::TooLarge,
+        DecompressError::Corrupt { .. } => WalkError::Decompression,
+    })?;
+    Ok(Payload::Decompressed(decompressed))
+}
+
 /// Calls `visit` with each record until it answers false.
 pub(crate) fn for_each_record(
     batch: &BatchView<'_>,
     mut visit: impl FnMut(Record<'_>) -> bool,
 ) -> Result<(), WalkError> {
-    let codec = batch.header.codec().map_err(WalkError::Batch)?;
-    let decompressed;
-    let records = match codec {
-        Codec::None => batch.records(),
-        _ => {
-            decompressed = decompress(codec, batch.records(), RECORDS_BYTES_MAX).map_err(|error| match error {
-                DecompressError::OverCap { .. } => WalkError::TooLarge,
-                DecompressError::Corrupt { .. } => WalkError::Decompression,
-            })?;
-            &decompressed[..]
-        }
-    };
-    for record in RecordIter::new(batch.header, records) {
+    for record in RecordIter::new(batch.header, payload(batch)?.bytes()) {
         if !visit(record.map_err(WalkError::Record)?) {
             return Ok(());
         }

@@ -384,6 +384,7 @@ impl Loader<'_> {
             dir_synced: u64::from(existed),
             parent_synced: existed,
             epochs_synced: if existed { self.epochs.version() } else { 0 },
+            waiting_since: None,
             snapshots: Vec::new(),
             snapshot_offset,
             snapshot_size_bytes: active.size_bytes(),

@@ -53,9 +53,7 @@ impl Log {
     /// only below the recovery point is such a hole known to be retention's. Renames files, so that it belongs on a thread
     /// that may block a little. If even the active segment is too old, a new one is begun.
     pub fn delete_old_segments(&mut self, now: Now, high_watermark: Offset) -> io::Result<DeletedSegments> {
-        let name = self.dir.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let recovery_point = self.log_dir.recovery_point(name).unwrap_or(self.opened_recovery_point);
-        let high_watermark = high_watermark.min(recovery_point);
+        let high_watermark = high_watermark.min(self.checkpointed_recovery_point());
         let by_time = self.count_older(now, high_watermark);
         let by_size = self.count_oversized(high_watermark);
         let by_start = self.count_below_start(high_watermark);
@@ -64,6 +62,12 @@ impl Log {
             self.roll(now)?;
         }
         self.remove_first(count.min(self.segments.len() - 1))
+    }
+
+    /// The recovery point that a crash would find.
+    pub(crate) fn checkpointed_recovery_point(&self) -> Offset {
+        let name = self.dir.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        self.log_dir.recovery_point(name).unwrap_or(self.opened_recovery_point)
     }
 
     /// Moves the log start, as DeleteRecords does; the segments go with the next pass of retention. Answers the new start.
@@ -77,11 +81,12 @@ impl Log {
         self.log_start_offset
     }
 
-    /// How many segments from the oldest on satisfy a condition, are not empty, and lie below the high watermark.
+    /// How many segments from the oldest on satisfy a condition, hold offsets, and lie below the high watermark. Of one that
+    /// compaction has emptied only the offsets are left.
     fn count_while(&self, high_watermark: Offset, mut is_due: impl FnMut(&Segment) -> bool) -> usize {
         let due = |segment: &&Arc<Segment>| {
-            let (end_offset, size_bytes) = segment.end();
-            size_bytes > 0 && end_offset <= high_watermark && is_due(segment)
+            let end_offset = segment.end_offset();
+            end_offset > segment.base_offset && end_offset <= high_watermark && is_due(segment)
         };
         self.segments.iter().take_while(due).count()
     }

@@ -70,6 +70,14 @@ impl Scan {
         Ok(Some(located))
     }
 
+    /// As [`Scan::next`] of a scan that validates, with the batch's bytes.
+    pub fn next_batch(&mut self) -> Result<Option<BatchView<'_>>, ScanError> {
+        assert!(self.with_crc, "a scan of headers does not read what follows them");
+        let Some(located) = self.next()? else { return Ok(None) };
+        let start = usize::try_from(located.position - self.buffer_position).expect("inside the buffer");
+        BatchView::parse(&self.buffer[start..]).map(Some).map_err(ScanError::Batch)
+    }
+
     /// At least `count` bytes from the position on, unless the file ends before.
     fn buffered(&mut self, count: usize) -> Result<&[u8], ScanError> {
         let buffer_end = self.buffer_position + self.buffer.len() as u64;

@@ -432,6 +432,31 @@ impl Segment {
         *self.state.lock() = state;
     }
 
+    /// Opens every file that somebody may still read: afterwards the segment can be read by whoever holds it, whatever becomes of
+    /// the names.
+    pub fn pin(&self) -> io::Result<()> {
+        self.file()?;
+        let (offset_count, time_count) = {
+            let state = self.state.lock();
+            (state.offset_index.len(), state.time_index.len())
+        };
+        // One without entries is not asked, and not created.
+        if offset_count > 0 {
+            self.index_file()?;
+        }
+        if time_count > 0 {
+            self.time_index_file()?;
+        }
+        Ok(())
+    }
+
+    /// Bytes of the offset index and of the time index.
+    pub fn index_sizes_bytes(&self) -> (u64, u64) {
+        let state = self.state.lock();
+        let bytes = |count: u32, entry_bytes: usize| u64::from(count) * entry_bytes as u64;
+        (bytes(state.offset_index.len(), OffsetEntry::BYTES), bytes(state.time_index.len(), TimeEntry::BYTES))
+    }
+
     /// Renames the segment's files to `.deleted`, so that no crash brings it back; descriptors stay valid.
     pub fn rename_deleted(&self) -> io::Result<Vec<PathBuf>> {
         let mut renamed = Vec::new();

@@ -1,5 +1,6 @@
 //! The log as its users see it, on a directory of its own.
 
+mod compaction;
 mod damage;
 mod disk_errors;
 mod follower;

@@ -76,6 +76,7 @@ impl Log {
         self.active_first_timestamp_ms = first.map(|batch| batch.header.max_timestamp_ms);
         self.active_created_ms = now.wall_ms;
         self.log_start_offset = self.log_start_offset.min(end_offset);
+        self.cleaned_to = self.cleaned_to.min(end_offset);
         self.epochs.truncate_from_end(end_offset);
         let unflushed = &mut self.unflushed;
         unflushed.durable_end = unflushed.durable_end.min(end_offset);

@@ -67,6 +67,8 @@ families! {
     ISR_EXPANDS Counter "kafka_server_replicamanager_isrexpands" [] "In-sync sets that a leader here has made larger.";
     ISR_FAILURES Counter "kafka_server_replicamanager_failedisrupdates" [] "Changes of in-sync sets that the controller has refused.";
     BROKER_STATE Gauge "kafka_server_kafkaserver_brokerstate" [] "1 starting, 3 running, 6 stopping.";
+    UNCLEANABLE Gauge "kafka_log_logcleanermanager_uncleanable_partitions_count" [] "Compacted logs that are set aside, since their bytes are broken.";
+    CLEANER_LAST_RUN Gauge "kafka_log_logcleanermanager_time_since_last_run_ms" [] "Time since compaction last looked for work, in ms: a pause and a pass, or nobody does.";
     HANDLER_IDLE Gauge "kafka_server_kafkarequesthandlerpool_requesthandleravgidle_percent" [] "Part of the time, from 0 to 1, in which the threads of requests had nothing to do, since the last look.";
     FETCH_SESSIONS Gauge "kafka_server_fetchsessioncache_numincrementalfetchsessions" [] "Fetch sessions that are remembered.";
     CONNECTION_COUNT Gauge "kafka_server_socket_server_metrics_connection_count" ["listener"] "Connections that are open.";

@@ -20,6 +20,19 @@ pub use core::CoreMetrics;
 pub use exposition::{Exposition, Format, Samples, Writer};
 pub use handles::{Counter, Distribution, Histogram};
 
+/// What compaction counts.
+#[derive(Debug, Default)]
+pub struct CleanerMetrics {
+    /// Passes over a log that came to their end.
+    pub passes: Counter,
+    /// Bytes read and written.
+    pub bytes: Counter,
+    /// Bytes by which logs have become smaller.
+    pub bytes_saved: Counter,
+    /// Passes that failed; each has set its log aside.
+    pub failures: Counter,
+}
+
 /// What all cores of a server count together, on no hot path.
 #[derive(Debug, Default)]
 pub struct ServerMetrics {

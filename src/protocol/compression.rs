@@ -105,13 +105,35 @@ fn unsnap_block(block: &[u8], cap_bytes: usize, out: &mut BytesMut) -> Result<()
     Ok(())
 }
 
-/// Compresses as Kafka's Java producer does at its default level.
+/// A codec and how hard it tries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compression {
+    pub codec: Codec,
+    /// Of gzip 1 to 9, of zstd −131072 to 22; `None` is the codec's own default. The others have none.
+    pub level: Option<i32>,
+}
+
+impl Compression {
+    /// At the codec's default level, as Kafka's Java producer compresses.
+    pub const fn of(codec: Codec) -> Compression {
+        Compression { codec, level: None }
+    }
+}
+
+/// Compresses at the codec's default level.
 pub fn compress(codec: Codec, data: &[u8]) -> Bytes {
+    compress_with(Compression::of(codec), data)
+}
+
+/// Compresses as Kafka's Java producer does.
+pub fn compress_with(compression: Compression, data: &[u8]) -> Bytes {
     const IN_MEMORY: &str = "writing to memory cannot fail";
-    match codec {
+    match compression.codec {
         Codec::None => Bytes::copy_from_slice(data),
         Codec::Gzip => {
-            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+            let level = compression.level.and_then(|level| u32::try_from(level).ok());
+            let level = level.map_or_else(flate2::Compression::default, |level| flate2::Compression::new(level.min(9)));
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
             encoder.write_all(data).expect(IN_MEMORY);
             encoder.finish().expect(IN_MEMORY).into()
         }
@@ -124,7 +146,10 @@ pub fn compress(codec: Codec, data: &[u8]) -> Bytes {
             encoder.write_all(data).expect(IN_MEMORY);
             encoder.finish().expect(IN_MEMORY).into()
         }
-        Codec::Zstd => zstd::stream::encode_all(data, zstd::DEFAULT_COMPRESSION_LEVEL).expect(IN_MEMORY).into(),
+        Codec::Zstd => {
+            let level = compression.level.unwrap_or(zstd::DEFAULT_COMPRESSION_LEVEL);
+            zstd::stream::encode_all(data, level).expect(IN_MEMORY).into()
+        }
     }
 }
 

@@ -12,6 +12,7 @@ pub mod header;
 pub mod leader;
 pub mod message;
 pub mod produce;
+pub mod rebuild;
 pub mod record_batch;
 pub mod records;
 pub mod topic_ref;

@@ -25,11 +25,11 @@ const MAX_TIMESTAMP_POSITION: usize = 35;
 /// Smallest length field of any magic: a v0 record's overhead (`LegacyRecord.RECORD_OVERHEAD_V0`).
 const LENGTH_MIN: i32 = 14;
 
-const CODEC_MASK: i16 = 0x07;
-const TIMESTAMP_TYPE_MASK: i16 = 0x08;
+pub(crate) const CODEC_MASK: i16 = 0x07;
+pub(crate) const TIMESTAMP_TYPE_MASK: i16 = 0x08;
 const TRANSACTIONAL_MASK: i16 = 0x10;
 const CONTROL_MASK: i16 = 0x20;
-const DELETE_HORIZON_MASK: i16 = 0x40;
+pub(crate) const DELETE_HORIZON_MASK: i16 = 0x40;
 
 /// How the records of a batch are compressed: bits 0–2 of its attributes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

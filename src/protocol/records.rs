@@ -21,6 +21,27 @@ pub struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
+    /// Writes the record as it stands in a batch with this base.
+    ///
+    /// # Panics
+    /// Beyond 2³¹−1 bytes: a record that was read is shorter.
+    pub(crate) fn encode(&self, base_offset: Offset, base_timestamp_ms: i64, batch: &mut Vec<u8>) {
+        let (timestamp_delta, offset_delta) =
+            (self.timestamp_ms.wrapping_sub(base_timestamp_ms), self.offset - base_offset);
+        let header_count = i64::from(self.header_count);
+        let numbers_len = [timestamp_delta, offset_delta, header_count].map(varlong_len).iter().sum::<usize>();
+        // One byte of attributes, which mean nothing yet.
+        let len = 1 + numbers_len + nullable_len(self.key) + nullable_len(self.value) + self.headers.len();
+        put_varlong(batch, length(len));
+        batch.push(0);
+        put_varlong(batch, timestamp_delta);
+        put_varlong(batch, offset_delta);
+        put_nullable_bytes(batch, self.key);
+        put_nullable_bytes(batch, self.value);
+        put_varlong(batch, header_count);
+        batch.extend_from_slice(self.headers);
+    }
+
     /// The record's headers in their order.
     pub fn headers(&self) -> RecordHeaders<'a> {
         RecordHeaders { remaining: self.header_count, reader: Reader { bytes: self.headers } }
@@ -311,6 +332,17 @@ fn put_nullable_bytes(buffer: &mut Vec<u8>, bytes: Option<&[u8]>) {
             buffer.extend_from_slice(bytes);
         }
     }
+}
+
+/// Bytes of [`put_nullable_bytes`].
+fn nullable_len(bytes: Option<&[u8]>) -> usize {
+    bytes.map_or(1, |bytes| varlong_len(length(bytes.len())) + bytes.len())
+}
+
+/// Bytes of [`put_varlong`].
+fn varlong_len(value: i64) -> usize {
+    let bits = 64 - ((value << 1) ^ (value >> 63)).leading_zeros() as usize;
+    bits.div_ceil(7).max(1)
 }
 
 /// A zig-zag varint; for a value in the range of an `i32` the bytes are the same for both widths.

@@ -23,10 +23,15 @@ use crate::protocol::record_batch::BatchIter;
 use crate::protocol::records::RecordBatchBuilder;
 
 fn start(dir: &Path) -> Arc<Broker> {
+    start_with(dir, &[])
+}
+
+fn start_with(dir: &Path, more: &[(&str, &str)]) -> Arc<Broker> {
     let dir = dir.display().to_string();
     let pairs =
         [("log.dirs", dir.as_str()), ("group.initial.rebalance.delay.ms", "0"), ("group.min.session.timeout.ms", "20")];
-    let flags = pairs.map(|(key, value)| ("--set".into(), key.to_owned(), value.to_owned())).to_vec();
+    let flags =
+        pairs.iter().chain(more).map(|(key, value)| ("--set".into(), (*key).to_owned(), (*value).to_owned())).collect();
     let settings = load(&Inputs { flags, ..Inputs::default() }).expect("settings").settings;
     let options = StartOptions {
         settings: Arc::new(settings),
@@ -177,6 +182,46 @@ fn members_and_offsets_are_there_after_a_kill_and_after_a_stop() {
         assert_eq!(fetch(&broker, "g"), 50);
         assert_eq!(heartbeat(&broker, &member_id), Ok(Reply::Heartbeat(ErrorCode::None)));
         assert_eq!(heartbeat(&broker, "other"), Ok(Reply::Heartbeat(ErrorCode::UnknownMemberId)));
+        wait(broker.close());
+    }
+}
+
+#[test]
+fn members_and_offsets_are_there_after_the_log_was_compacted() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let settings = [
+        ("log.cleanup.policy", "compact"),
+        ("log.cleaner.backoff.ms", "5"),
+        ("log.cleaner.min.cleanable.ratio", "0.01"),
+    ];
+    let broker = start_with(dir.path(), &settings);
+    create(&broker, OFFSETS_TOPIC);
+    let topic_id = create(&broker, "t");
+    let member_id = form_group(&broker);
+    for round in 1..=3 {
+        for offset in 1..=20 {
+            let committed = commit(&broker, "g", topic_id, (&member_id, 1), 100 * round + offset);
+            assert!(matches!(committed, Ok(Reply::OffsetCommit(_))));
+            assert!(matches!(commit(&broker, "h", topic_id, ("", -1), offset), Ok(Reply::OffsetCommit(_))));
+        }
+        let before = broker.cleaner().metrics().passes.get();
+        for replica in broker.replicas().all() {
+            replica.with_log(|log, _| log.roll(broker.now())).expect("a new segment");
+            replica.flush().expect("a flush");
+        }
+        broker.write_checkpoints();
+        while broker.cleaner().metrics().passes.get() == before {
+            std::thread::yield_now();
+        }
+    }
+    assert!(broker.cleaner().metrics().bytes_saved.get() > 0);
+    let killed = copy(dir.path());
+    wait(broker.close());
+    drop(broker);
+    for dir in [&killed, &dir] {
+        let broker = start(dir.path());
+        assert_eq!((fetch(&broker, "g"), fetch(&broker, "h")), (320, 20));
+        assert_eq!(heartbeat(&broker, &member_id), Ok(Reply::Heartbeat(ErrorCode::None)));
         wait(broker.close());
     }
 }

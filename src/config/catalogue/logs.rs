@@ -13,13 +13,13 @@ pub(super) const LOGS: &[Key] = &[
     key("auto.create.topics.enable", Boolean, Some("true"), High)
         .effective("Whether asking for an unknown topic creates it."),
     key("compression.gzip.level", Int, Some("-1"), Medium).rule(Rule::GzipLevel).cluster_wide()
-        .stored("Level of gzip when the broker itself compresses."),
+        .effective("Level of gzip when the broker itself compresses."),
     key("compression.lz4.level", Int, Some("9"), Medium).between(1, 17).cluster_wide()
         .stored("Level of lz4 when the broker itself compresses."),
     key("compression.type", String, Some("producer"), High).one_of(&["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"]).cluster_wide()
-        .stored("Codec that topics are stored in; producer keeps what the producer chose."),
+        .effective("Codec that topics are stored in; producer keeps what the producer chose."),
     key("compression.zstd.level", Int, Some("3"), Medium).between(-131072, 22).cluster_wide()
-        .stored("Level of zstd when the broker itself compresses."),
+        .effective("Level of zstd when the broker itself compresses."),
     key("cordoned.log.dirs", List, Some(""), Medium).list().per_broker()
         .stored("Directories that get no new partitions."),
     key("default.replication.factor", Int, Some("1"), Medium)
@@ -29,27 +29,27 @@ pub(super) const LOGS: &[Key] = &[
     key("delete.topic.enable", Boolean, Some("true"), High)
         .effective("Whether topics may be deleted."),
     key("log.cleaner.backoff.ms", Long, Some("15000"), Medium).at_least(0).cluster_wide()
-        .stored("Pause of the cleaner when there is nothing to compact, in ms."),
+        .effective("Pause of the cleaner when there is nothing to compact, in ms."),
     key("log.cleaner.dedupe.buffer.size", Long, Some("134217728"), Medium).cluster_wide()
-        .stored("Memory for deduplication over all cleaner threads, in bytes."),
+        .effective("Memory for deduplication over all cleaner threads, in bytes."),
     key("log.cleaner.delete.retention.ms", Long, Some("86400000"), Medium).at_least(0).cluster_wide()
-        .stored("Time a tombstone stays in a compacted topic, in ms."),
+        .effective("Time a tombstone stays in a compacted topic, in ms."),
     key("log.cleaner.enable", Boolean, Some("true"), Medium)
-        .stored("Whether compaction runs."),
+        .effective("Whether compaction runs."),
     key("log.cleaner.io.buffer.load.factor", Double, Some("0.9"), Medium).cluster_wide()
-        .stored("How full the deduplication buffer may get, from 0 to 1."),
+        .effective("How full the deduplication buffer may get, from 0 to 1."),
     key("log.cleaner.io.buffer.size", Int, Some("524288"), Medium).at_least(0).cluster_wide()
-        .stored("Memory for the cleaner's reads and writes, in bytes."),
+        .effective("Memory for the cleaner's reads and writes, in bytes."),
     key("log.cleaner.io.max.bytes.per.second", Double, Some("1.7976931348623157E308"), Medium).cluster_wide()
-        .stored("Limit on the cleaner's reads and writes, in bytes a second."),
+        .effective("Limit on the cleaner's reads and writes, in bytes a second."),
     key("log.cleaner.max.compaction.lag.ms", Long, Some("9223372036854775807"), Medium).at_least(1).cluster_wide()
-        .stored("Longest time a record may stay uncompacted, in ms."),
+        .effective("Longest time a record may stay uncompacted, in ms."),
     key("log.cleaner.min.cleanable.ratio", Double, Some("0.5"), Medium).between_ratio(0.0, 1.0).cluster_wide()
-        .stored("Share of uncompacted bytes from which a log is compacted."),
+        .effective("Share of uncompacted bytes from which a log is compacted."),
     key("log.cleaner.min.compaction.lag.ms", Long, Some("0"), Medium).at_least(0).cluster_wide()
-        .stored("Shortest time a record stays uncompacted, in ms."),
+        .effective("Shortest time a record stays uncompacted, in ms."),
     key("log.cleaner.threads", Int, Some("1"), Medium).at_least(0).cluster_wide()
-        .stored("Threads that compact."),
+        .effective("Threads that compact."),
     key("log.cleanup.policy", List, Some("delete"), Medium).list_of_or_empty(&["compact", "delete"]).cluster_wide()
         .effective("What happens to old segments: delete, compact, or both."),
     key("log.dir", List, None, High).non_empty_list().instead_of(Some("/tmp/kafka-logs"))
@@ -59,9 +59,9 @@ pub(super) const LOGS: &[Key] = &[
     key("log.dirs", List, Some("./data"), High).non_empty_list().instead_of(None)
         .effective("The directory that holds partitions and metadata."),
     key("log.flush.interval.messages", Long, Some("9223372036854775807"), High).at_least(1).cluster_wide()
-        .stored("Records after which a partition is flushed, beyond what acks.durability asks for."),
+        .effective("Records after which a partition is flushed when acks.durability does not ask for it."),
     key("log.flush.interval.ms", Long, None, High).cluster_wide()
-        .stored("Time after which a partition is flushed, beyond what acks.durability asks for, in ms."),
+        .effective("Time after which a partition is flushed when acks.durability does not ask for it, in ms."),
     key("log.flush.offset.checkpoint.interval.ms", Int, Some("60000"), High).at_least(0)
         .stored("Time between two writes of the recovery checkpoint, in ms."),
     key("log.flush.scheduler.interval.ms", Long, Some("9223372036854775807"), High)

@@ -15,28 +15,28 @@ pub(super) const TOPIC: &[Key] = &[
         .effective("What happens to old segments: delete, compact, or both."),
     key("compression.gzip.level", Int, Some("-1"), Medium).rule(Rule::GzipLevel)
         .synonyms(&[("compression.gzip.level", 1)])
-        .stored("Level of gzip when the broker itself compresses."),
+        .effective("Level of gzip when the broker itself compresses."),
     key("compression.lz4.level", Int, Some("9"), Medium).between(1, 17)
         .synonyms(&[("compression.lz4.level", 1)])
         .stored("Level of lz4 when the broker itself compresses."),
     key("compression.type", String, Some("producer"), Medium).one_of(&["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"])
         .synonyms(&[("compression.type", 1)])
-        .stored("Codec the topic is stored in; producer keeps what the producer chose."),
+        .effective("Codec the topic is stored in; producer keeps what the producer chose."),
     key("compression.zstd.level", Int, Some("3"), Medium).between(-131072, 22)
         .synonyms(&[("compression.zstd.level", 1)])
-        .stored("Level of zstd when the broker itself compresses."),
+        .effective("Level of zstd when the broker itself compresses."),
     key("delete.retention.ms", Long, Some("86400000"), Medium).at_least(0)
         .synonyms(&[("log.cleaner.delete.retention.ms", 1)])
-        .stored("Time a tombstone stays after compaction, in ms."),
+        .effective("Time a tombstone stays after compaction, in ms."),
     key("file.delete.delay.ms", Long, Some("60000"), Medium).at_least(0)
         .synonyms(&[("log.segment.delete.delay.ms", 1)])
         .effective("Time between the removal of a file from the log and from the disk, in ms."),
     key("flush.messages", Long, Some("9223372036854775807"), Medium).at_least(1)
         .synonyms(&[("log.flush.interval.messages", 1)])
-        .stored("Records after which a partition is flushed, beyond what acks.durability asks for."),
+        .effective("Records after which a partition is flushed when acks.durability does not ask for it."),
     key("flush.ms", Long, Some("9223372036854775807"), Medium).at_least(0)
         .synonyms(&[("log.flush.interval.ms", 1), ("log.flush.scheduler.interval.ms", 1)])
-        .stored("Time after which a partition is flushed, beyond what acks.durability asks for, in ms."),
+        .effective("Time after which a partition is flushed when acks.durability does not ask for it, in ms."),
     key("follower.replication.throttled.replicas", List, Some(""), Medium).rule(Rule::ThrottledReplicas)
         .effective("Replicas throttled as followers, as partition:broker pairs, or * for all."),
     key("index.interval.bytes", Int, Some("4096"), Medium).at_least(0)
@@ -54,7 +54,7 @@ pub(super) const TOPIC: &[Key] = &[
         .stored("Time segments of a tiered partition are kept locally, in ms; -2 follows retention.ms."),
     key("max.compaction.lag.ms", Long, Some("9223372036854775807"), Medium).at_least(1)
         .synonyms(&[("log.cleaner.max.compaction.lag.ms", 1)])
-        .stored("Longest time a record may stay uncompacted, in ms."),
+        .effective("Longest time a record may stay uncompacted, in ms."),
     key("max.message.bytes", Int, Some("1048588"), Medium).at_least(0)
         .synonyms(&[("message.max.bytes", 1)])
         .effective("Largest record batch, in bytes."),
@@ -69,10 +69,10 @@ pub(super) const TOPIC: &[Key] = &[
         .effective("Whose time a record carries: CreateTime is the producer's, LogAppendTime the broker's."),
     key("min.cleanable.dirty.ratio", Double, Some("0.5"), Medium).between_ratio(0.0, 1.0)
         .synonyms(&[("log.cleaner.min.cleanable.ratio", 1)])
-        .stored("Share of uncompacted bytes from which a log is compacted."),
+        .effective("Share of uncompacted bytes from which a log is compacted."),
     key("min.compaction.lag.ms", Long, Some("0"), Medium).at_least(0)
         .synonyms(&[("log.cleaner.min.compaction.lag.ms", 1)])
-        .stored("Shortest time a record stays uncompacted, in ms."),
+        .effective("Shortest time a record stays uncompacted, in ms."),
     key("min.insync.replicas", Int, Some("1"), Medium).at_least(1)
         .synonyms(&[("min.insync.replicas", 1)])
         .effective("In-sync replicas that a write with acks=all needs."),

@@ -33,6 +33,9 @@ pub fn write(writer: &mut Writer<'_>, shared: &Shared) -> fmt::Result {
     let poisoned = broker.directories().iter().filter(|directory| directory.is_poisoned()).count();
     writer.level_of(&shown::OFFLINE_DIRECTORIES, poisoned)?;
     writer.level_of(&shown::FETCH_SESSIONS, broker.fetch_sessions().session_count())?;
+    writer.level_of(&shown::UNCLEANABLE, broker.cleaner().set_aside().len())?;
+    let since_ms = broker.now().monotonic_ms.saturating_sub(broker.cleaner().looked_ms());
+    writer.level_of(&shown::CLEANER_LAST_RUN, usize::try_from(since_ms).unwrap_or(usize::MAX))?;
     let state = match (shared.is_stopping(), broker.is_serving()) {
         (true, _) => STOPPING,
         (_, true) => RUNNING,
