@@ -8,7 +8,8 @@ use crate::config::{Dynamic, Settings, TimestampType, TopicConfig};
 use crate::log::LogOptions;
 use crate::metadata::{ConfigResource, Image};
 use crate::model::BrokerId;
-use crate::protocol::record_batch;
+use crate::protocol::compression::Compression;
+use crate::protocol::record_batch::{self, Codec};
 
 /// Resolves all layers: the topic's own settings, those of this broker and of all brokers, the process's, the defaults.
 pub fn resolve(settings: &Settings, image: &Image, broker_id: BrokerId, topic: &str) -> ReplicaSettings {
@@ -28,7 +29,12 @@ fn log_options(settings: &Settings, topic: &TopicConfig) -> LogOptions {
     let unsigned = |value: i32| u32::try_from(value).unwrap_or(0);
     LogOptions {
         segment_bytes: unsigned(topic.segment_bytes),
-        segment_ms: topic.segment_ms,
+        // A record that must be compacted by some time must leave the active segment before (`LogConfig.maxSegmentMs`).
+        segment_ms: if topic.cleanup_compact {
+            topic.segment_ms.min(topic.max_compaction_lag_ms)
+        } else {
+            topic.segment_ms
+        },
         segment_index_bytes: unsigned(topic.segment_index_bytes),
         index_interval_bytes: unsigned(topic.index_interval_bytes),
         retention_ms: topic.retention_ms,
@@ -37,6 +43,7 @@ fn log_options(settings: &Settings, topic: &TopicConfig) -> LogOptions {
         cleanup_compact: topic.cleanup_compact,
         max_message_bytes: unsigned(topic.max_message_bytes),
         records_validation_full: topic.records_validation_full,
+        compression: compression(topic),
         message_timestamp_type: match topic.message_timestamp_type {
             TimestampType::CreateTime => record_batch::TimestampType::CreateTime,
             TimestampType::LogAppendTime => record_batch::TimestampType::LogAppendTime,
@@ -46,4 +53,17 @@ fn log_options(settings: &Settings, topic: &TopicConfig) -> LogOptions {
         file_delete_delay_ms: u64::try_from(topic.file_delete_delay_ms).unwrap_or(0),
         producer_id_expiration_ms: settings.get_i64("producer.id.expiration.ms"),
     }
+}
+
+fn compression(topic: &TopicConfig) -> Option<Compression> {
+    let (codec, level) = match topic.compression_type.as_str() {
+        "uncompressed" => (Codec::None, None),
+        // Kafka's -1 is the codec's own default.
+        "gzip" => (Codec::Gzip, Some(topic.compression_gzip_level).filter(|level| *level > 0)),
+        "snappy" => (Codec::Snappy, None),
+        "lz4" => (Codec::Lz4, None),
+        "zstd" => (Codec::Zstd, Some(topic.compression_zstd_level)),
+        _ => return None,
+    };
+    Some(Compression { codec, level })
 }

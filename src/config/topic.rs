@@ -39,6 +39,9 @@ pub struct TopicConfig {
     pub cleanup_delete: bool,
     /// `producer` keeps what the producer chose.
     pub compression_type: String,
+    /// −1 is the codec's default.
+    pub compression_gzip_level: i32,
+    pub compression_zstd_level: i32,
     pub delete_retention_ms: i64,
     pub file_delete_delay_ms: i64,
     pub flush_messages: i64,
@@ -79,6 +82,8 @@ impl Settings {
             cleanup_compact: policies.contains(&"compact"),
             cleanup_delete: policies.contains(&"delete"),
             compression_type: text("compression.type"),
+            compression_gzip_level: int("compression.gzip.level"),
+            compression_zstd_level: int("compression.zstd.level"),
             delete_retention_ms: long("delete.retention.ms"),
             file_delete_delay_ms: long("file.delete.delay.ms"),
             flush_messages: long("flush.messages"),
@@ -313,6 +318,8 @@ mod tests {
             cleanup_compact: false,
             cleanup_delete: true,
             compression_type: "producer".to_owned(),
+            compression_gzip_level: -1,
+            compression_zstd_level: 3,
             delete_retention_ms: 86_400_000,
             file_delete_delay_ms: 60_000,
             flush_messages: i64::MAX,

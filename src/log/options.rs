@@ -1,11 +1,11 @@
 //! What a log may be told: Kafka's topic settings that reach the disk. Upper floors fill it from the catalogue.
 
+use crate::protocol::compression::Compression;
 use crate::protocol::record_batch::TimestampType;
 
 /// Settings of one partition's log. Defaults are Kafka 4.3.1's.
 ///
-/// `compression.type` other than `producer` is treated as `producer`; `flush.messages` and `flush.ms` have no effect, because
-/// the group commit decides when to flush; `segment.jitter.ms` has none.
+/// `segment.jitter.ms` has no effect; when to flush is not the log's to decide.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogOptions {
     /// `segment.bytes`: a segment is rolled before it would grow beyond this.
@@ -28,6 +28,8 @@ pub struct LogOptions {
     pub max_message_bytes: u32,
     /// `records.validation` is `full`: every record is read before it is stored, for which it is decompressed.
     pub records_validation_full: bool,
+    /// `compression.type`, with the level of its codec: what producers' batches are stored in. `None` is `producer`: as they come.
+    pub compression: Option<Compression>,
     /// `message.timestamp.type`.
     pub message_timestamp_type: TimestampType,
     /// `message.timestamp.before.max.ms`: how far a record's time may lie behind the broker's.
@@ -53,6 +55,7 @@ impl Default for LogOptions {
             cleanup_compact: false,
             max_message_bytes: 1_048_588,
             records_validation_full: false,
+            compression: None,
             message_timestamp_type: TimestampType::CreateTime,
             message_timestamp_before_max_ms: i64::MAX,
             message_timestamp_after_max_ms: 60 * 60 * 1000,

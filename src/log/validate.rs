@@ -3,19 +3,22 @@
 //! Follows `ProduceRequest.validateRecords`, `UnifiedLog.analyzeAndValidateRecords` and `LogValidator` of Apache Kafka 4.3.1.
 //! Laxer than Kafka in one thing: the records of a batch are not walked unless the topic is compacted, so that timestamps are
 //! checked by the header's base and max, and a batch whose header disagrees with its records, or whose records cannot be
-//! decompressed, is stored as it is. With `records.validation: full` they are walked, and checked as Kafka checks them.
+//! decompressed, is stored as it is. With `records.validation: full` they are walked, and checked as Kafka checks them; so they
+//! are where the topic stores another codec than the producer's (`compression.type`), for which every record is read anyway.
 
 use bytes::{Bytes, BytesMut};
 use smallvec::SmallVec;
 
 use crate::log::error::AppendError;
 use crate::log::options::LogOptions;
-use crate::log::records::{WalkError, for_each_record};
+use crate::log::records::{WalkError, for_each_record, payload};
 use crate::model::Now;
+use crate::protocol::compression::Compression;
+use crate::protocol::rebuild::Rebuild;
 use crate::protocol::record_batch::{
     BatchError, BatchHeader, BatchIter, BatchView, Codec, TimestampType, set_log_append_time, set_max_timestamp,
 };
-use crate::protocol::records::Record;
+use crate::protocol::records::{Record, RecordIter};
 
 /// Of how many refused records a producer is told the index; Kafka has no limit, and one batch can hold millions.
 const NAMED_RECORDS_MAX: usize = 1000;
@@ -73,12 +76,17 @@ pub fn validate(
     if headers.is_empty() {
         return Err(AppendError::NoBatch);
     }
-    if records.len() > options.segment_bytes as usize {
-        let (size_bytes, max_bytes) = (records.len(), options.segment_bytes);
+    let mut validated = ValidatedBatches { records, headers, origin, log_append_time_ms: -1 };
+    if let Some(compression) = options.compression
+        && validated.headers.iter().any(|header| must_compress(header, origin, options))
+    {
+        validated = compress_anew(validated, compression, options)?;
+    }
+    if validated.records.len() > options.segment_bytes as usize {
+        let (size_bytes, max_bytes) = (validated.records.len(), options.segment_bytes);
         return Err(AppendError::RequestTooLarge { size_bytes, max_bytes });
     }
-    let is_right = headers.iter().zip(&max_timestamps).all(|(header, max)| header.max_timestamp_ms == *max);
-    let validated = ValidatedBatches { records, headers, origin, log_append_time_ms: -1 };
+    let is_right = validated.headers.iter().zip(&max_timestamps).all(|(header, max)| header.max_timestamp_ms == *max);
     match options.message_timestamp_type {
         TimestampType::CreateTime if is_right => Ok(validated),
         TimestampType::CreateTime => rewrite(validated, |index, batch| set_max_timestamp(batch, max_timestamps[index])),
@@ -108,7 +116,7 @@ fn check_batch(batch: &BatchView<'_>, origin: Origin, options: &LogOptions, now:
         return Ok(header.max_timestamp_ms);
     }
     check_client_batch(header)?;
-    if options.records_validation_full {
+    if options.records_validation_full || must_compress(header, origin, options) {
         return check_records(batch, options, now);
     }
     if options.message_timestamp_type == TimestampType::CreateTime {
@@ -211,6 +219,44 @@ impl Keyless {
         let Keyless { count, indexes, .. } = self;
         if count == 0 { Ok(()) } else { Err(AppendError::NoKey { count, indexes }) }
     }
+}
+
+/// Whether the topic stores another codec than the batch has.
+fn must_compress(header: &BatchHeader, origin: Origin, options: &LogOptions) -> bool {
+    origin == Origin::Client
+        && options.compression.is_some_and(|compression| header.codec().is_ok_and(|codec| codec != compression.codec))
+}
+
+/// Writes the batches in the topic's codec (`LogValidator.buildRecordsAndAssignOffsets`). What has grown beyond
+/// `max.message.bytes` by that is refused.
+fn compress_anew(
+    validated: ValidatedBatches,
+    compression: Compression,
+    options: &LogOptions,
+) -> Result<ValidatedBatches, AppendError> {
+    let mut records = BytesMut::new();
+    let mut headers: SmallVec<[BatchHeader; 1]> = SmallVec::new();
+    for batch in BatchIter::new(&validated.records) {
+        let batch = batch?;
+        if !must_compress(&batch.header, validated.origin, options) {
+            records.extend_from_slice(batch.bytes());
+            headers.push(batch.header);
+            continue;
+        }
+        let mut rebuild = Rebuild::new(&batch.header, None);
+        let payload = payload(&batch).map_err(WalkError::into_append_error)?;
+        for record in RecordIter::new(batch.header, payload.bytes()) {
+            rebuild.push(&record?);
+        }
+        let bytes = rebuild.finish(compression);
+        if bytes.len() > options.max_message_bytes as usize {
+            let (size_bytes, max_bytes) = (bytes.len(), options.max_message_bytes);
+            return Err(AppendError::BatchTooLarge { size_bytes, max_bytes });
+        }
+        headers.push(BatchHeader::parse(&bytes)?);
+        records.extend_from_slice(&bytes);
+    }
+    Ok(ValidatedBatches { records: records.freeze(), headers, ..validated })
 }
 
 /// Copies the batches, changes each of them, and reads their headers again.

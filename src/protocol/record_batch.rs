@@ -26,7 +26,7 @@ const MAX_TIMESTAMP_POSITION: usize = 35;
 const LENGTH_MIN: i32 = 14;
 
 pub(crate) const CODEC_MASK: i16 = 0x07;
-pub(crate) const TIMESTAMP_TYPE_MASK: i16 = 0x08;
+const TIMESTAMP_TYPE_MASK: i16 = 0x08;
 const TRANSACTIONAL_MASK: i16 = 0x10;
 const CONTROL_MASK: i16 = 0x20;
 pub(crate) const DELETE_HORIZON_MASK: i16 = 0x40;

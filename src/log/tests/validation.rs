@@ -1,9 +1,13 @@
 //! `records.validation`: what is refused when every record is read, and what is stored when only headers are.
 
 use super::*;
+use crate::log::records::for_each_record;
 use crate::model::ErrorCode;
-use crate::protocol::compression::compress;
-use crate::protocol::record_batch::{ATTRIBUTES_POSITION, Codec, HEADER_BYTES, seal, set_max_timestamp};
+use crate::protocol::compression::{Compression, compress};
+use crate::protocol::rebuild::Rebuild;
+use crate::protocol::record_batch::{
+    ATTRIBUTES_POSITION, BatchView, Codec, HEADER_BYTES, TimestampType, seal, set_max_timestamp,
+};
 
 fn full() -> LogOptions {
     LogOptions { records_validation_full: true, ..LogOptions::default() }
@@ -92,4 +96,58 @@ fn a_compacted_log_that_reads_its_records_still_wants_keys() {
     let compacted = LogOptions { cleanup_compact: true, ..full() };
     let refused = validate(batch(&["a", "b"]), Origin::Client, &compacted, NOW).unwrap_err();
     assert_eq!(refused, AppendError::NoKey { count: 2, indexes: vec![0, 1] });
+}
+
+/// Two records of different times in a codec.
+fn batch_in(codec: Codec) -> Bytes {
+    let mut builder = RecordBatchBuilder::new(LeaderEpoch(-1), NOW.wall_ms);
+    builder.append(NOW.wall_ms, Some(b"key"), Some(&[b'x'; 500]));
+    builder.append_with_headers(NOW.wall_ms + 5, None, None, &[(b"h", Some(b"v"))]);
+    let batch = builder.build();
+    let view = BatchView::parse(&batch).unwrap();
+    let mut rebuild = Rebuild::new(&view.header, None);
+    RecordIter::new(view.header, view.records()).for_each(|record| rebuild.push(&record.unwrap()));
+    rebuild.finish(Compression::of(codec)).into()
+}
+
+#[test]
+fn a_topic_with_a_codec_of_its_own_stores_every_batch_in_it() {
+    const CODECS: [Codec; 5] = [Codec::None, Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd];
+    let records = |bytes: &[u8]| {
+        let view = BatchView::parse(bytes).unwrap();
+        assert_eq!(view.validate(), Ok(()));
+        let mut found = Vec::new();
+        for_each_record(&view, |record| {
+            let headers = record.headers().count();
+            found.push((record.offset, record.timestamp_ms, record.key.map(<[u8]>::to_vec), headers));
+            true
+        })
+        .unwrap();
+        found
+    };
+    for sent in CODECS {
+        let batch = batch_in(sent);
+        for stored in CODECS {
+            let options = LogOptions { compression: Some(Compression::of(stored)), ..LogOptions::default() };
+            let validated = validate(batch.clone(), Origin::Client, &options, NOW).unwrap();
+            assert_eq!(validated.headers()[0].codec(), Ok(stored));
+            assert_eq!(records(&validated.records), records(&batch));
+            assert_eq!(validated.headers()[0].max_timestamp_ms, NOW.wall_ms + 5);
+            assert!(sent != stored || validated.records == batch, "what has the codec already stays as it is");
+            let by_us = validate(batch.clone(), Origin::Coordinator, &options, NOW).unwrap();
+            assert_eq!(by_us.records, batch, "what the server writes itself stays as it is");
+        }
+    }
+    let small =
+        LogOptions { compression: Some(Compression::of(Codec::None)), max_message_bytes: 400, ..LogOptions::default() };
+    let refused = validate(batch_in(Codec::Gzip), Origin::Client, &small, NOW).unwrap_err();
+    assert!(matches!(refused, AppendError::BatchTooLarge { max_bytes: 400, .. }), "{refused}");
+    let stamped = LogOptions {
+        compression: Some(Compression::of(Codec::Zstd)),
+        message_timestamp_type: TimestampType::LogAppendTime,
+        ..LogOptions::default()
+    };
+    let later = Now { wall_ms: NOW.wall_ms + 100, ..NOW };
+    let validated = validate(batch_in(Codec::None), Origin::Client, &stamped, later).unwrap();
+    assert!(records(&validated.records).iter().all(|record| record.1 == later.wall_ms));
 }
