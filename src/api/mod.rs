@@ -71,7 +71,26 @@ pub trait Api {
 
     /// The answer that fails the whole request with one code.
     fn refuse(request: &Self::Request, code: ErrorCode) -> Self::Response;
+
+    /// Carries out what the broker that was asked does itself, whoever the active controller is. Only called where
+    /// [`Api::FORWARDED`] is true.
+    fn split(_cx: &Context<'_>, request: Self::Request) -> Split<Self::Request, Self::Response> {
+        Split::Whole(request)
+    }
 }
+
+/// What is left of a request for the controller.
+pub enum Split<Q, R> {
+    /// All of it.
+    Whole(Q),
+    /// Something, and how its answer becomes that of the whole request.
+    Part(Q, Joined<R>),
+    /// Nothing: this is the answer.
+    Done(R),
+}
+
+/// Makes the answer to a part that of the whole.
+pub type Joined<R> = Box<dyn FnOnce(R) -> R + Send>;
 
 /// What a handler answers.
 pub enum Reply<R> {

@@ -19,7 +19,7 @@ use crate::security::AccessSummary;
 
 use super::answer::Answer;
 use super::context::{BurstContext, Context};
-use super::{Api, BurstApi, Order, RawApi, RawReply, RawRequest, Reply};
+use super::{Api, BurstApi, Joined, Order, RawApi, RawReply, RawRequest, Reply, Split};
 
 /// One API that is offered.
 pub struct Row {
@@ -96,19 +96,45 @@ fn handle<A: Api>(cx: &Context<'_>, body: Bytes) -> RawReply {
         Ok(request) => request,
         Err(error) => return RawReply::Close(error.to_string().into()),
     };
+    // What another broker has handed on was split by it.
+    if !A::FORWARDED || cx.connection.asked.is_some() {
+        return call::<A>(cx, request, body, None);
+    }
+    match A::split(cx, request) {
+        Split::Done(response) => now_or_close(Answer::encode(&response, version, correlation_id)),
+        Split::Whole(request) => call::<A>(cx, request, body, None),
+        Split::Part(request, joined) => {
+            let mut part = BytesMut::new();
+            match request.write(&mut part, version) {
+                Ok(()) => call::<A>(cx, request, part.freeze(), Some(joined)),
+                Err(error) => RawReply::Close(error.to_string().into()),
+            }
+        }
+    }
+}
+
+/// Has the request carried out, here or by the active controller.
+fn call<A: Api>(cx: &Context<'_>, request: A::Request, body: Bytes, joined: Option<Joined<A::Response>>) -> RawReply {
+    let (version, correlation_id) = (cx.version, cx.correlation_id);
+    let whole = |response, joined: Option<Joined<A::Response>>| match joined {
+        Some(joined) => joined(response),
+        None => response,
+    };
     if A::FORWARDED && !cx.broker.is_active_controller() {
         if cx.connection.roles.meet(Roles::CLIENT) {
             let default = Duration::from_millis(cx.broker.settings().get_u64("request.timeout.ms"));
-            return forward::<A>(cx, body, forward_patience(A::timeout_ms(&request), default));
+            let patience = forward_patience(A::timeout_ms(&request), default);
+            return forward::<A>(cx, body, patience, joined);
         }
         // Whoever asks a controller looks for the active one himself (`ControllerApis`).
-        return now_or_close(Answer::encode(&A::refuse(&request, ErrorCode::NotController), version, correlation_id));
+        let refused = whole(A::refuse(&request, ErrorCode::NotController), joined);
+        return now_or_close(Answer::encode(&refused, version, correlation_id));
     }
     match catch_unwind(AssertUnwindSafe(|| A::handle(cx, request))) {
-        Ok(Reply::Now(response)) => now_or_close(Answer::encode(&response, version, correlation_id)),
+        Ok(Reply::Now(response)) => now_or_close(Answer::encode(&whole(response, joined), version, correlation_id)),
         Ok(Reply::Later(future)) => RawReply::Later(Box::pin(async move {
             let response = match Contained(future).await {
-                Some(response) => Answer::encode(&response, version, correlation_id),
+                Some(response) => Answer::encode(&whole(response, joined), version, correlation_id),
                 None => refuse::<A>(version, correlation_id, body, ErrorCode::UnknownServerError),
             };
             // An empty answer closes the connection: the order of answers must not lose one silently.
@@ -145,7 +171,12 @@ fn forward_patience(asked_ms: Option<i32>, default: Duration) -> Duration {
 }
 
 /// Has the active controller carry a request out, in its client's name; its answer is the client's.
-fn forward<A: Api>(cx: &Context<'_>, body: Bytes, patience: Duration) -> RawReply {
+fn forward<A: Api>(
+    cx: &Context<'_>,
+    body: Bytes,
+    patience: Duration,
+    joined: Option<Joined<A::Response>>,
+) -> RawReply {
     let (api_version, correlation_id) = (cx.version, cx.correlation_id);
     let mut request = BytesMut::new();
     RequestHeader { api_key: A::KEY, api_version, correlation_id, client_id: cx.client_id.cloned() }
@@ -154,11 +185,21 @@ fn forward<A: Api>(cx: &Context<'_>, body: Bytes, patience: Duration) -> RawRepl
     let (broker, principal, client) = (Arc::clone(cx.broker), cx.connection.principal.clone(), cx.connection.peer.ip());
     RawReply::Later(Box::pin(async move {
         let answer = match broker.forward(request.freeze(), &principal, client, patience).await {
-            Ok(answer) => framed(&answer),
+            Ok(answer) => match joined {
+                None => framed(&answer),
+                Some(joined) => read::<A>(&answer, api_version)
+                    .and_then(|response| Answer::encode(&joined(response), api_version, correlation_id)),
+            },
             Err(code) => refuse::<A>(api_version, correlation_id, body, code),
         };
         answer.unwrap_or_default()
     }))
+}
+
+/// The message of an answer that begins with its header.
+fn read<A: Api>(answer: &Bytes, version: i16) -> Option<A::Response> {
+    let header_bytes = if A::KEY.response_header_version(version) >= 1 { 5 } else { 4 };
+    message::decode_response(version, (answer.len() >= header_bytes).then(|| answer.slice(header_bytes..))?).ok()
 }
 
 /// A whole frame of an answer that begins with its header; `None` when it is too long for one.

@@ -47,7 +47,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::config::{ClusterConfig, Settings};
+use crate::config::{ClusterConfig, Loggers, Settings};
 use crate::io::clock::Clock;
 use crate::io::disk::Disk;
 use crate::log::{DeletedSegments, LogDir};
@@ -99,6 +99,8 @@ pub struct Broker {
     housekeeper: Housekeeper,
     cleaner: Arc<cleaner::Cleaner>,
     controller: Arc<controller::Controller>,
+    /// The levels of this process's log lines; without effect until [`Broker::set_loggers`].
+    loggers: std::sync::OnceLock<Arc<Loggers>>,
     /// Logs of deleted topics that have yet to be moved out of the way.
     leaving: LeavingLogs,
     /// Directories out of use, and when they may be removed, by the monotonic clock.
@@ -190,6 +192,16 @@ impl Broker {
 
     pub fn producer_ids(&self) -> &ProducerIds {
         &self.producer_ids
+    }
+
+    /// The loggers of the process. Without any, levels are kept and shown only: several brokers may share a process.
+    pub fn loggers(&self) -> &Loggers {
+        self.loggers.get_or_init(|| Arc::new(Loggers::new(self.settings.get_str("logging.level"), |_| {})))
+    }
+
+    /// Hands the process's loggers over. Without effect when somebody has looked at them already.
+    pub fn set_loggers(&self, loggers: Arc<Loggers>) {
+        let _ = self.loggers.set(loggers);
     }
 
     /// The group coordinators.

@@ -145,6 +145,7 @@ impl Broker {
             housekeeper,
             cleaner: Arc::default(),
             controller: Arc::new(super::controller::Controller::new(&settings, new_cluster_id)),
+            loggers: std::sync::OnceLock::new(),
             leaving: super::LeavingLogs::default(),
             removals: Mutex::default(),
             segment_removals: Mutex::default(),

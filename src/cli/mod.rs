@@ -67,7 +67,7 @@ pub fn main() -> ExitCode {
 
 fn serve(arguments: &SettingArguments) -> Result<(), Failure> {
     let Loaded { settings, warnings } = arguments.load()?;
-    logging::start(&settings)?;
+    let loggers = logging::start(&settings)?;
     for warning in warnings {
         warn!("{warning}");
     }
@@ -75,7 +75,7 @@ fn serve(arguments: &SettingArguments) -> Result<(), Failure> {
         let listeners: Vec<String> = settings.own_listeners().iter().map(ToString::to_string).collect();
         warn!(listeners = listeners.join(","), "anyone who reaches these addresses can read and write everything");
     }
-    crate::server::serve(settings).map_err(|error| Failure::Runtime(format!("{error:#}")))
+    crate::server::serve(settings, loggers).map_err(|error| Failure::Runtime(format!("{error:#}")))
 }
 
 fn print_config(arguments: &SettingArguments, all: bool) -> Result<(), Failure> {

@@ -5,8 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use super::catalogue::{self, Key, UpdateMode};
+use super::catalogue::{self, Key, UpdateMode, ValueType};
+use super::loggers::Loggers;
 use super::settings::Settings;
+use super::value;
 
 /// What was set on one resource, by name.
 pub type Overrides = BTreeMap<String, String>;
@@ -35,6 +37,7 @@ pub enum ConfigSource {
     DynamicDefaultBroker = 3,
     StaticBroker = 4,
     Default = 5,
+    DynamicBrokerLogger = 6,
     ClientMetrics = 7,
     Group = 8,
 }
@@ -61,9 +64,36 @@ pub struct Described {
 }
 
 impl Described {
+    /// Every logger of the process and its level, by name.
+    pub fn loggers(loggers: &Loggers) -> Vec<Described> {
+        let described = loggers.describe().into_iter().map(|(name, level)| Described {
+            name,
+            key: None,
+            value: Some(level.to_owned()),
+            source: ConfigSource::DynamicBrokerLogger,
+            is_read_only: false,
+            synonyms: Vec::new(),
+        });
+        described.collect()
+    }
+
+    /// What the setting is for; `None` for a name that nobody knows, empty for a logger, as Kafka's.
+    pub fn documentation(&self) -> Option<String> {
+        match self.key {
+            Some(key) => Some(key.shown_documentation()),
+            None if self.is_logger() => Some(String::new()),
+            None => None,
+        }
+    }
+
     /// Whether the value is a secret.
     pub fn is_sensitive(&self) -> bool {
-        self.key.is_none_or(Key::is_sensitive)
+        !self.is_logger() && self.key.is_none_or(Key::is_sensitive)
+    }
+
+    /// Whether it is the level of a logger rather than a setting.
+    pub fn is_logger(&self) -> bool {
+        self.source == ConfigSource::DynamicBrokerLogger
     }
 }
 
@@ -196,7 +226,10 @@ fn broker_layer<'a>(settings: &'a Settings, name: &str, dynamic: Dynamic<'a>, la
         ConfigSource::DynamicDefaultBroker => dynamic.cluster.get(name).map(String::as_str),
         ConfigSource::StaticBroker => settings.assigned(name),
         ConfigSource::Default => catalogue::find_broker_key(name).and_then(|key| key.default),
-        ConfigSource::DynamicTopic | ConfigSource::ClientMetrics | ConfigSource::Group => None,
+        ConfigSource::DynamicTopic
+        | ConfigSource::DynamicBrokerLogger
+        | ConfigSource::ClientMetrics
+        | ConfigSource::Group => None,
     }
 }
 
@@ -235,6 +268,13 @@ fn describe(
     is_read_only: bool,
 ) -> Described {
     let source = synonyms.first().map_or(ConfigSource::Default, |synonym| synonym.source);
+    let is_list = key.is_some_and(|key| matches!(key.value_type, ValueType::List));
+    // Kafka shows a list as it has read it.
+    let shown = |text: String| if is_list { value::parse_list(&text).join(",") } else { text };
+    for synonym in &mut synonyms {
+        synonym.value = synonym.value.take().map(shown);
+    }
+    let value = value.map(shown);
     let is_sensitive = key.is_none_or(Key::is_sensitive);
     if is_sensitive {
         synonyms.iter_mut().for_each(|synonym| synonym.value = None);

@@ -7,9 +7,11 @@ mod catalogue;
 mod cluster;
 mod consistency;
 mod describe;
+mod group;
 mod initial;
 mod layers;
 mod listeners;
+mod loggers;
 mod nodes;
 mod properties;
 mod settings;
@@ -23,13 +25,15 @@ pub use catalogue::{
 };
 pub use cluster::{ClusterConfig, LivenessConfig, PassesConfig, ReplicationConfig};
 pub use describe::{ConfigSource, Described, Dynamic, Overrides, Synonym};
+pub use group::{GroupLimits, validate_client_metrics_configs, validate_group_configs};
 pub use initial::{Initial, InitialTopic};
 pub use layers::{Inputs, LoadError, Loaded, Problem, load};
 pub use listeners::{Listener, Roles, SecurityProtocol};
+pub use loggers::{LoggerError, LoggerOp, Loggers};
 pub use nodes::{HostPort, Voter};
 pub use settings::{Origin, Settings};
 pub use topic::{
-    Durability, TimestampType, TopicConfig, validate_broker_configs, validate_client_metrics_configs,
-    validate_group_configs, validate_topic_config, validate_topic_configs,
+    Durability, TimestampType, TopicConfig, check_listener_prefix, validate_broker_configs, validate_topic_config,
+    validate_topic_configs,
 };
 pub use value::ConfigError;

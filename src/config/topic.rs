@@ -150,39 +150,27 @@ pub fn validate_topic_configs(overrides: &Overrides) -> Result<(), ConfigError> 
 /// Checks overrides of a broker. A name that nobody knows is taken, as by Kafka. Errors: a value that its row does not allow, which
 /// a client is told as INVALID_REQUEST; a TLS or SASL setting without the prefix of a listener.
 pub fn validate_broker_configs(overrides: &Overrides) -> Result<(), ConfigError> {
-    let is_per_listener = |name: &str| {
-        let mode = catalogue::find_broker_key(name).map(|key| key.update_mode);
-        mode == Some(UpdateMode::PerBroker) && (name.starts_with("ssl.") || name.starts_with("sasl."))
-    };
-    let per_listener: Vec<&str> = overrides.keys().map(String::as_str).filter(|name| is_per_listener(name)).collect();
-    if !per_listener.is_empty() {
-        return Err(ConfigError::Conflict(format!(
-            "These security configs can be dynamically updated only per-listener using the listener prefix: [{}]",
-            per_listener.join(", ")
-        )));
-    }
+    check_listener_prefix(overrides.keys().map(String::as_str))?;
     overrides.iter().try_for_each(|(name, text)| match catalogue::find_broker_key(name) {
         Some(key) => value::check(key, text),
         None => Ok(()),
     })
 }
 
-/// Checks overrides of a group. Errors: an unknown name, or a value that its row does not allow.
-pub fn validate_group_configs(overrides: &Overrides) -> Result<(), ConfigError> {
-    overrides.iter().try_for_each(|(name, text)| match catalogue::find_group_key(name) {
-        Some(key) => value::check(key, text),
-        None => Err(ConfigError::UnknownGroupConfig(name.clone())),
-    })
-}
-
-/// Checks overrides of a client metrics subscription. Errors: as for a group, told as INVALID_REQUEST.
-pub fn validate_client_metrics_configs(overrides: &Overrides) -> Result<(), ConfigError> {
-    overrides.iter().try_for_each(|(name, text)| {
-        match catalogue::CLIENT_METRICS_KEYS.iter().find(|key| key.name == name) {
-            Some(key) => value::check(key, text),
-            None => Err(ConfigError::Conflict(format!("Unknown client metrics configuration: {name}"))),
-        }
-    })
+/// Errors: TLS and SASL settings of one broker that do not say for which listener they are.
+pub fn check_listener_prefix<'a>(names: impl Iterator<Item = &'a str>) -> Result<(), ConfigError> {
+    let is_per_listener = |name: &&str| {
+        let mode = catalogue::find_broker_key(name).map(|key| key.update_mode);
+        mode == Some(UpdateMode::PerBroker) && (name.starts_with("ssl.") || name.starts_with("sasl."))
+    };
+    let per_listener: Vec<&str> = names.filter(is_per_listener).collect();
+    if per_listener.is_empty() {
+        return Ok(());
+    }
+    Err(ConfigError::Conflict(format!(
+        "These security configs can be dynamically updated only per-listener using the listener prefix: [{}]",
+        per_listener.join(", ")
+    )))
 }
 
 #[cfg(test)]
@@ -288,26 +276,6 @@ mod tests {
         let pair = written.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
         let judged = validate_broker_configs(&pair.into_iter().collect());
         assert_eq!(judged.err().map(|error| error.to_string()).unwrap_or_default(), answer);
-    }
-
-    #[rstest]
-    #[case("foo=1", "Unknown group config name: foo", "Unknown client metrics configuration: foo")]
-    #[case(
-        "consumer.session.timeout.ms=50000",
-        "",
-        "Unknown client metrics configuration: consumer.session.timeout.ms"
-    )]
-    #[case("interval.ms=10000", "Unknown group config name: interval.ms", "")]
-    fn groups_and_client_metrics_know_their_names(
-        #[case] written: &str,
-        #[case] group: &str,
-        #[case] client_metrics: &str,
-    ) {
-        let pair = written.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let overrides: Overrides = pair.into_iter().collect();
-        let text = |judged: Result<(), ConfigError>| judged.err().map(|error| error.to_string()).unwrap_or_default();
-        assert_eq!(text(validate_group_configs(&overrides)), group);
-        assert_eq!(text(validate_client_metrics_configs(&overrides)), client_metrics);
     }
 
     #[test]

@@ -159,7 +159,12 @@ fn check_text(key: &Key, text: &str) -> Result<(), ConfigError> {
         }
         Rule::NonEmpty if text.is_empty() => Err(ConfigError::invalid(key, text, "String must be non-empty")),
         Rule::ShareAutoOffsetReset if !matches!(text, "latest" | "earliest") && !text.starts_with("by_duration:P") => {
-            Err(ConfigError::invalid(key, text, "Invalid share.auto.offset.reset strategy"))
+            let reason = format!(
+                "Invalid value `{text}` for configuration {}. The value must be either 'earliest', 'latest' or of the format \
+                 'by_duration:<PnDTnHnMn.nS>'.",
+                key.name
+            );
+            Err(ConfigError::invalid(key, text, reason))
         }
         _ => Ok(()),
     }

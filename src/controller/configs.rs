@@ -70,7 +70,7 @@ pub fn incremental_alter_configs(
             apply_op(&resource, &mut new, name, op)?;
         }
         let named = request.changes.iter().map(|(name, _)| name.as_str());
-        check_outcome(image, &resource, &new)?;
+        check_outcome(image, options, &resource, &new)?;
         Ok(records_of(&resource, old, &new, named))
     })
 }
@@ -88,7 +88,7 @@ pub fn alter_configs(
         let old = image.configs(&resource);
         let value = |(name, value): &(String, Option<String>)| Some((name.clone(), value.clone()?));
         let new: Overrides = request.changes.iter().filter_map(value).collect();
-        check_outcome(image, &resource, &new)?;
+        check_outcome(image, options, &resource, &new)?;
         let named: BTreeSet<&str> = old.keys().chain(new.keys()).map(String::as_str).collect();
         Ok(records_of(&resource, old, &new, named.into_iter()))
     })
@@ -151,7 +151,8 @@ fn check_request<Change>(request: &AlterConfigs<Change>, is_null: impl Fn(&Chang
     if !nulls.is_empty() {
         return refuse(format!("Null value not supported for : {}", nulls.join(", ")));
     }
-    let names: BTreeSet<&str> = request.changes.iter().map(|(name, _)| name.as_str()).collect();
+    let in_order = request.changes.iter().map(|(name, _)| name.as_str());
+    let names: BTreeSet<&str> = in_order.clone().collect();
     if names.len() < request.changes.len() {
         return refuse("Error due to duplicate config keys".into());
     }
@@ -161,10 +162,13 @@ fn check_request<Change>(request: &AlterConfigs<Change>, is_null: impl Fn(&Chang
     let mode_of = |name: &str| config::find_broker_key(name).map(|key| key.update_mode);
     let of_mode =
         |mode| names.iter().copied().filter(|name| mode_of(name) == Some(mode)).collect::<Vec<_>>().join(", ");
-    let read_only = of_mode(UpdateMode::ReadOnly);
+    let read_only: Vec<&str> = in_order.clone().filter(|name| mode_of(name) == Some(UpdateMode::ReadOnly)).collect();
+    let read_only = read_only.join(", ");
     if !read_only.is_empty() {
         return refuse(format!("Cannot update these configs dynamically: [{read_only}]"));
     }
+    config::check_listener_prefix(names.iter().copied())
+        .map_err(|error| Refusal::new(ErrorCode::InvalidRequest, error.to_string()))?;
     let per_broker = of_mode(UpdateMode::PerBroker);
     if request.resource.name.is_empty() && !per_broker.is_empty() {
         return refuse(format!(
@@ -199,16 +203,10 @@ fn resource_of(asked: BrokerId, resource: &ResourceName) -> Result<ConfigResourc
 }
 
 fn apply_op(resource: &ConfigResource, configs: &mut Overrides, name: &str, op: &ConfigOp) -> Result<(), Refusal> {
-    let list_of = |configs: &Overrides, verb: &str| {
-        list_value(resource, configs, name).ok_or_else(|| {
-            let message = format!("Can't {verb} to key {name} because its type is not LIST.");
-            Refusal::new(ErrorCode::InvalidConfig, message)
-        })
-    };
     match op {
         ConfigOp::Set(Some(value)) => _ = configs.insert(name.to_owned(), value.clone()),
         ConfigOp::Append(Some(added)) => {
-            let mut list = list_of(configs, "APPEND")?;
+            let mut list = list_value(resource, configs, name, "APPEND")?;
             for element in elements(added) {
                 if !list.contains(&element) {
                     list.push(element);
@@ -217,7 +215,7 @@ fn apply_op(resource: &ConfigResource, configs: &mut Overrides, name: &str, op: 
             configs.insert(name.to_owned(), list.join(","));
         }
         ConfigOp::Subtract(Some(removed)) => {
-            let mut list = list_of(configs, "SUBTRACT")?;
+            let mut list = list_value(resource, configs, name, "SUBTRACT")?;
             let removed = elements(removed);
             list.retain(|element| !removed.contains(element));
             configs.insert(name.to_owned(), list.join(","));
@@ -230,24 +228,60 @@ fn apply_op(resource: &ConfigResource, configs: &mut Overrides, name: &str, op: 
     Ok(())
 }
 
-/// The list that a change starts from: what was set, else the default. `None` when the setting is no list.
-fn list_value(resource: &ConfigResource, configs: &Overrides, name: &str) -> Option<Vec<String>> {
+/// The list that a change starts from: what was set, else the default. Errors: the setting is no list, or a broker's that
+/// nobody knows.
+fn list_value(resource: &ConfigResource, configs: &Overrides, name: &str, verb: &str) -> Result<Vec<String>, Refusal> {
+    let refuse = |message: String| Err(Refusal::new(ErrorCode::InvalidConfig, message));
     let key = match resource {
         ConfigResource::Topic(_) => config::find_topic_key(name),
-        ConfigResource::Broker(_) | ConfigResource::BrokerDefault => config::find_broker_key(name),
+        ConfigResource::Broker(_) | ConfigResource::BrokerDefault => match config::find_broker_key(name) {
+            Some(key) => Some(key),
+            None => return refuse(format!("Unknown config name: {name}")),
+        },
         ConfigResource::Group(_) => config::find_group_key(name),
+        // Kafka's controller does not know that some of these are lists.
         ConfigResource::ClientMetrics(_) => None,
     };
-    let key = key.filter(|key| matches!(key.value_type, ValueType::List))?;
-    Some(elements(configs.get(name).map(String::as_str).or(key.default).unwrap_or("")))
+    match key {
+        Some(key) if matches!(key.value_type, ValueType::List) => {
+            Ok(elements(configs.get(name).map(String::as_str).or(key.default).unwrap_or("")))
+        }
+        _ => refuse(format!("Can't {verb} to key {name} because its type is not LIST.")),
+    }
 }
 
+/// The elements of a list as they were written, spaces and all (`ConfigurationControlManager.getParts`).
 fn elements(list: &str) -> Vec<String> {
-    list.split(',').map(str::trim).filter(|element| !element.is_empty()).map(str::to_owned).collect()
+    let mut elements: Vec<String> = list.split(',').map(str::to_owned).collect();
+    // Java's `split` drops what is empty at the end.
+    while elements.last().is_some_and(String::is_empty) {
+        elements.pop();
+    }
+    elements
+}
+
+/// The longest value of a setting, in bytes: what a record of Kafka's can hold (`Short.MAX_VALUE`).
+const VALUE_BYTES_MAX: usize = 32_767;
+
+/// A request can hold no longer value; a list to which more and more is appended can grow beyond.
+fn check_lengths(configs: &Overrides) -> Result<(), Refusal> {
+    if configs.values().all(|value| value.len() <= VALUE_BYTES_MAX) {
+        return Ok(());
+    }
+    let message = format!(
+        "The configuration value cannot be added because it exceeds the maximum value size of {VALUE_BYTES_MAX} bytes."
+    );
+    Err(Refusal::new(ErrorCode::InvalidConfig, message))
 }
 
 /// What the settings of the resource would be, all together. Source: `ControllerConfigurationValidator.validate`.
-fn check_outcome(image: &Image, resource: &ConfigResource, configs: &Overrides) -> Result<(), Refusal> {
+fn check_outcome(
+    image: &Image,
+    options: &Options,
+    resource: &ConfigResource,
+    configs: &Overrides,
+) -> Result<(), Refusal> {
+    check_lengths(configs)?;
     let checked = match resource {
         ConfigResource::Topic(name) if image.topic(name).is_none() => {
             let message = format!("The topic '{name}' does not exist.");
@@ -272,10 +306,10 @@ fn check_outcome(image: &Image, resource: &ConfigResource, configs: &Overrides) 
             return config::validate_broker_configs(configs)
                 .map_err(|error| Refusal::new(ErrorCode::InvalidRequest, error.to_string()));
         }
-        ConfigResource::Group(_) => config::validate_group_configs(configs),
+        ConfigResource::Group(_) => config::validate_group_configs(configs, &options.group_limits),
         ConfigResource::ClientMetrics(_) => {
             return config::validate_client_metrics_configs(configs)
-                .map_err(|error| Refusal::new(ErrorCode::InvalidRequest, error.to_string()));
+                .map_err(|(code, error)| Refusal::new(code, error.to_string()));
         }
     };
     checked.map_err(|error| Refusal::new(error.code(), error.to_string()))

@@ -20,7 +20,7 @@ mod rules;
 mod sessions;
 mod topics;
 
-use crate::config::Durability;
+use crate::config::{Durability, GroupLimits};
 use crate::metadata::Record;
 use crate::model::ErrorCode;
 
@@ -56,6 +56,8 @@ pub struct Options {
     pub durability: Durability,
     /// Brokers that the configuration speaks of, registered or not.
     pub brokers_expected: usize,
+    /// What groups may set.
+    pub group_limits: GroupLimits,
 }
 
 /// A decision: what to commit, and what to answer when it is committed.

@@ -18,6 +18,7 @@ const OPTIONS: Options = Options {
     unclean_election: false,
     durability: Durability::Flushed,
     brokers_expected: 1,
+    group_limits: GroupLimits::NONE,
 };
 
 const CLUSTER: &str = "AAAAAAAAAAAAAAAAAAAAAQ";

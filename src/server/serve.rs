@@ -1,12 +1,13 @@
 //! The process as a server: the line that says it is ready, and the signals that end it.
 
 use std::io::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::config::Settings;
+use crate::config::{Loggers, Settings};
 use crate::io::clock::{Clock, SystemClock};
 use crate::io::threads;
 
@@ -21,8 +22,8 @@ const EXIT_INTERRUPTED: i32 = 130;
 
 /// Serves until SIGTERM or Ctrl-C; a second one, unless it follows at once, ends the process as it is.
 ///
-/// Prints one line on standard output when clients can connect.
-pub fn serve(settings: Settings) -> anyhow::Result<()> {
+/// Prints one line on standard output when clients can connect. `loggers` are what clients may change the levels of.
+pub fn serve(settings: Settings, loggers: Arc<Loggers>) -> anyhow::Result<()> {
     let clock = SystemClock::new();
     if let Some(limit) = threads::raise_open_files_limit() {
         tracing::debug!(limit, "open files");
@@ -38,6 +39,7 @@ pub fn serve(settings: Settings) -> anyhow::Result<()> {
                 return Ok(());
             }
         };
+        running.broker().set_loggers(loggers);
         print_ready(&settings, running.addresses(), clock.now().monotonic_ms)?;
         let name = tokio::select! {
             biased;

@@ -4,6 +4,7 @@
 //! ([`normal`]), so that two servers that behave alike leave equal transcripts. What is known to differ stands with its reason in
 //! `known_differences.txt`; a line there that no longer matches anything fails the run, so that the file can only shrink.
 
+mod alterations;
 mod cluster;
 mod configs;
 mod controllers;
@@ -60,6 +61,7 @@ const SCRIPTS: &[(&str, Script)] = &[
     ("controllers", controllers::play),
     ("configs", configs::play),
     ("directories", directories::play),
+    ("alterations", alterations::play),
     ("records", records::play),
     ("life", life::play),
     ("groups", groups::play),

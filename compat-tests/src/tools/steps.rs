@@ -107,6 +107,26 @@ fn configs(player: &mut Player) -> Result<()> {
         ("broker, --describe", "--broker 1 --describe"),
         ("broker, --alter --delete-config", "--broker 1 --alter --delete-config log.retention.ms"),
         ("broker defaults, --describe", "--broker-defaults --describe"),
+        (
+            "broker logger, --alter --add-config",
+            "--entity-type broker-loggers --entity-name 1 --alter --add-config root=WARN",
+        ),
+        (
+            "broker logger, unknown",
+            "--entity-type broker-loggers --entity-name 1 --alter --add-config no.such.logger=INFO",
+        ),
+        ("broker logger, unknown level", "--entity-type broker-loggers --entity-name 1 --alter --add-config root=LOUD"),
+        ("broker logger, root deleted", "--entity-type broker-loggers --entity-name 1 --alter --delete-config root"),
+        ("group, --alter --add-config", "--group readers --alter --add-config consumer.session.timeout.ms=50000"),
+        ("group, --describe", "--group readers --describe"),
+        ("group, out of range", "--group readers --alter --add-config consumer.session.timeout.ms=1"),
+        (
+            "client metrics, --alter --add-config",
+            "--client-metrics m --alter --add-config interval.ms=10000,metrics=[a,b]",
+        ),
+        ("client metrics, --describe", "--client-metrics m --describe"),
+        ("broker, read-only setting", "--broker 1 --alter --add-config node.id=2"),
+        ("broker, wrong type", "--broker 1 --alter --add-config log.retention.ms=soon"),
     ];
     for (step, arguments) in steps {
         player.tool(&format!("kafka-configs {step}"), Sorted, &format!("{tool} {arguments}"))?;

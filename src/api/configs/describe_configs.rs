@@ -1,7 +1,7 @@
 //! DescribeConfigs (32), v1–4: the settings of topics, brokers, groups and client metrics, and where each comes from.
 //! v1 synonyms (KIP-226) · v3 types and documentation (KIP-569) · v4 flexible
 //!
-//! Behaviour follows Kafka's `ConfigHelper.describeConfigs`. Documentation is in our own words; loggers have no levels here.
+//! Behaviour follows Kafka's `ConfigHelper.describeConfigs`. Documentation is in our own words.
 
 use std::ops::RangeInclusive;
 
@@ -110,7 +110,7 @@ fn describe(
         Some(ResourceType::BrokerLogger) => {
             let own = broker.node_id().0;
             check_broker_id(name, own, &format!("expected {own} but"))?;
-            Ok(Vec::new())
+            Ok(Described::loggers(broker.loggers()))
         }
         Some(ResourceType::ClientMetrics) if name.is_empty() => {
             invalid("Client metrics subscription name must not be empty".to_owned())
@@ -137,7 +137,9 @@ fn check_broker_id(name: &str, own: i32, expected: &str) -> Result<(), (ErrorCod
 
 fn entry(described: Described, request: &DescribeConfigsRequest) -> DescribeConfigsResourceResult {
     let is_sensitive = described.is_sensitive();
-    let documentation = described.key.map(|key| StrBytes::from_static_str(key.documentation));
+    // A logger's is empty and not null, asked for or not, as Kafka's.
+    let is_shown = request.include_documentation || described.is_logger();
+    let documentation = if is_shown { described.documentation() } else { None };
     let synonyms = if request.include_synonyms { described.synonyms } else { Vec::new() };
     DescribeConfigsResourceResult::default()
         .with_name(described.name.into())
@@ -147,7 +149,7 @@ fn entry(described: Described, request: &DescribeConfigsRequest) -> DescribeConf
         .with_is_sensitive(is_sensitive)
         .with_synonyms(synonyms.into_iter().map(synonym_entry).collect())
         .with_config_type(described.key.map_or(0, |key| key.value_type as i8))
-        .with_documentation(documentation.filter(|_| request.include_documentation))
+        .with_documentation(documentation.map(StrBytes::from))
 }
 
 fn synonym_entry(synonym: Synonym) -> DescribeConfigsSynonym {

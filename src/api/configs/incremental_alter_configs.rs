@@ -1,15 +1,15 @@
 //! IncrementalAlterConfigs (44), v0–1: sets, deletes, appends to and subtracts from single settings (KIP-339).
 //! v1 flexible
 //!
-//! The controller decides; here only what cannot be said to it is refused. Source: `ConfigAdminManager.preprocess`.
+//! The controller decides; here only what cannot be said to it is refused, and loggers change at once. Source: `ConfigAdminManager.preprocess`.
 
 use std::ops::RangeInclusive;
 
-use super::ResourceType;
-use crate::api::{Api, Context, Reply};
+use super::{ResourceType, TIMEOUT_MS, resource_name};
+use crate::api::{Api, Context, Reply, Split};
 use crate::broker::Broker;
-use crate::config::Roles;
-use crate::controller::{self, AlterConfigs, ConfigOp, Refusal, ResourceName};
+use crate::config::{LoggerOp, Roles};
+use crate::controller::{self, AlterConfigs, ConfigOp, Refusal};
 use crate::model::{BrokerId, ErrorCode};
 use crate::protocol::api_key::ApiKey;
 use crate::protocol::message::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
@@ -19,9 +19,6 @@ use crate::security::{Access, Operation, ResourceType as Guarded};
 
 /// See the head of this file.
 pub struct IncrementalAlterConfigs;
-
-/// The request names no timeout; Kafka's broker waits for its controller as long as for any other, in ms.
-const TIMEOUT_MS: i32 = 30_000;
 
 impl Api for IncrementalAlterConfigs {
     type Request = IncrementalAlterConfigsRequest;
@@ -41,7 +38,7 @@ impl Api for IncrementalAlterConfigs {
         let asked_broker = cx.asked();
         Reply::later(async move {
             let understood = |resource| {
-                let changes = changes_of(resource, asked_broker.0)?;
+                let changes = changes_of(resource)?;
                 check_directories(&broker, asked_broker, &changes).map(|()| changes)
             };
             let asked: Vec<_> = request.resources.iter().map(understood).collect();
@@ -53,14 +50,40 @@ impl Api for IncrementalAlterConfigs {
                 Err(refusal) => return Self::refuse(&request, refusal.code),
             };
             let responses = request.resources.iter().zip(asked).map(|(resource, asked)| {
-                let result = match asked {
-                    Ok(_) => decided.next().expect("the controller answers each resource"),
-                    Err(refusal) => Err(refusal),
-                };
-                response(resource, result)
+                let decided = asked.and_then(|_| decided.next().expect("the controller answers each resource"));
+                response(resource, decided)
             });
             IncrementalAlterConfigsResponse::default().with_responses(responses.collect())
         })
+    }
+
+    /// Loggers are this process's own, whoever the controller is.
+    fn split(
+        cx: &Context<'_>,
+        mut request: IncrementalAlterConfigsRequest,
+    ) -> Split<IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse> {
+        if !request.resources.iter().any(is_logger) {
+            return Split::Whole(request);
+        }
+        let (loggers, others): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut request.resources).into_iter().partition(is_logger);
+        let times = |name: &str| loggers.iter().filter(|other| &*other.resource_name == name).count();
+        let altered = |resource: &AlterConfigsResource| match times(&resource.resource_name) {
+            1 => alter_loggers(cx.broker, resource, request.validate_only),
+            _ => Err(Refusal::new(ErrorCode::InvalidRequest, "Each resource must appear at most once.")),
+        };
+        let altered: Vec<_> = loggers.iter().map(|resource| response(resource, altered(resource))).collect();
+        if others.is_empty() {
+            return Split::Done(IncrementalAlterConfigsResponse::default().with_responses(altered));
+        }
+        request.resources = others;
+        Split::Part(
+            request,
+            Box::new(move |mut response| {
+                response.responses.extend(altered);
+                response
+            }),
+        )
     }
 
     fn refuse(request: &IncrementalAlterConfigsRequest, code: ErrorCode) -> IncrementalAlterConfigsResponse {
@@ -83,21 +106,10 @@ fn response(resource: &AlterConfigsResource, result: Result<(), Refusal>) -> Alt
 
 /// What the controller is asked. Errors: INVALID_REQUEST for a type that has no settings to change, UNKNOWN_SERVER_ERROR for
 /// an operation that there is not, as Kafka.
-fn changes_of(resource: &AlterConfigsResource, own_id: i32) -> Result<AlterConfigs<ConfigOp>, Refusal> {
-    let name = resource.resource_name.to_string();
-    let resource_type = match ResourceType::of(resource.resource_type) {
-        Some(ResourceType::Topic) => controller::ResourceType::Topic,
-        Some(ResourceType::Broker) => controller::ResourceType::Broker,
-        Some(ResourceType::ClientMetrics) => controller::ResourceType::ClientMetrics,
-        Some(ResourceType::Group) => controller::ResourceType::Group,
-        Some(ResourceType::BrokerLogger) => return Err(logger_refusal(&name, own_id)),
-        None => {
-            let message = format!("Unknown resource type {}", resource.resource_type);
-            return Err(Refusal::new(ErrorCode::InvalidRequest, message));
-        }
-    };
+fn changes_of(resource: &AlterConfigsResource) -> Result<AlterConfigs<ConfigOp>, Refusal> {
+    let name = resource_name(resource.resource_type, &resource.resource_name)?;
     let changes = resource.configs.iter().map(change).collect::<Result<_, _>>()?;
-    Ok(AlterConfigs { resource: ResourceName { resource_type, name }, changes })
+    Ok(AlterConfigs { resource: name, changes })
 }
 
 /// `cordoned.log.dirs` names directories of the broker that is asked. Those of another are not known here: what is none of them
@@ -131,14 +143,38 @@ fn change(config: &AlterableConfig) -> Result<(String, ConfigOp), Refusal> {
     Ok((config.name.to_string(), op))
 }
 
-/// Kafka changes levels of its Java loggers here; ours come from `logging.level` and stay.
-fn logger_refusal(name: &str, own_id: i32) -> Refusal {
-    let message = match name.parse::<i32>() {
-        Err(_) => format!("Node id must be an integer, but it is: {name}"),
-        Ok(id) if id != own_id => format!("Unexpected node id. Expected {own_id}, but received {name}"),
-        Ok(_) => "Log levels cannot be changed while the broker runs; set logging.level".to_owned(),
-    };
-    Refusal::new(ErrorCode::InvalidRequest, message)
+fn is_logger(resource: &AlterConfigsResource) -> bool {
+    resource.resource_type == ResourceType::BrokerLogger as i8
+}
+
+/// Changes levels of this process's loggers. Source: `ConfigAdminManager.preprocess` of a BROKER_LOGGER.
+fn alter_loggers(broker: &Broker, resource: &AlterConfigsResource, validate_only: bool) -> Result<(), Refusal> {
+    let refuse = |message: String| Err(Refusal::new(ErrorCode::InvalidRequest, message));
+    let mut changes = Vec::new();
+    for config in &resource.configs {
+        let (name, op) = change(config)?;
+        let op = match op {
+            ConfigOp::Set(None) | ConfigOp::Append(None) | ConfigOp::Subtract(None) => {
+                return refuse(format!("Null value not supported for : {name}"));
+            }
+            ConfigOp::Set(Some(level)) => LoggerOp::Set(level),
+            ConfigOp::Delete => LoggerOp::Delete,
+            ConfigOp::Append(_) => LoggerOp::List("APPEND"),
+            ConfigOp::Subtract(_) => LoggerOp::List("SUBTRACT"),
+        };
+        if changes.iter().any(|(other, _)| *other == name) {
+            return refuse("Error due to duplicate config keys".to_owned());
+        }
+        changes.push((name, op));
+    }
+    let (name, own) = (&resource.resource_name, broker.node_id().0);
+    match name.parse::<i32>() {
+        Err(_) => return refuse(format!("Node id must be an integer, but it is: {name}")),
+        Ok(id) if id != own => return refuse(format!("Unexpected node id. Expected {own}, but received {id}")),
+        Ok(_) => {}
+    }
+    let altered = broker.loggers().alter(&changes, validate_only);
+    altered.map_err(|error| Refusal::new(error.code(), error.to_string()))
 }
 
 #[cfg(test)]
@@ -148,7 +184,7 @@ mod tests {
     use super::*;
     use crate::protocol::message::StrBytes;
 
-    /// Type, name and operation on the left; what Apache Kafka 4.3.1 answers on the right, but for levels of loggers.
+    /// Type, name and operation on the left; what Apache Kafka 4.3.1 answers on the right.
     #[rstest]
     #[case(2, "t", 0, "Topic Set(Some(\"1\"))")]
     #[case(4, "", 1, "Broker Delete")]
@@ -158,9 +194,6 @@ mod tests {
     #[case(2, "t", -1, "UNKNOWN_SERVER_ERROR ")]
     #[case(99, "t", 0, "INVALID_REQUEST Unknown resource type 99")]
     #[case(0, "t", 0, "INVALID_REQUEST Unknown resource type 0")]
-    #[case(8, "7", 0, "INVALID_REQUEST Unexpected node id. Expected 1, but received 7")]
-    #[case(8, "", 0, "INVALID_REQUEST Node id must be an integer, but it is: ")]
-    #[case(8, "1", 0, "INVALID_REQUEST Log levels cannot be changed while the broker runs; set logging.level")]
     fn a_change_is_translated_or_refused(
         #[case] resource_type: i8,
         #[case] name: &'static str,
@@ -175,7 +208,7 @@ mod tests {
             .with_resource_type(resource_type)
             .with_resource_name(StrBytes::from_static_str(name))
             .with_configs(vec![config]);
-        let shown = match changes_of(&resource, 1) {
+        let shown = match changes_of(&resource) {
             Ok(asked) => format!("{:?} {:?}", asked.resource.resource_type, asked.changes[0].1),
             Err(refusal) => format!("{} {}", refusal.code, refusal.message.unwrap_or_default()),
         };

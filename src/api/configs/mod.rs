@@ -1,13 +1,18 @@
 //! APIs about settings of topics and brokers.
 
+mod alter_configs;
 mod describe_configs;
 mod incremental_alter_configs;
 mod list_config_resources;
+
+use crate::controller::{self, Refusal, ResourceName};
+use crate::model::ErrorCode;
 
 use super::row::{Row, row};
 
 /// The APIs of this family.
 pub const ROWS: &[Row] = &[
+    row::<alter_configs::AlterConfigs>(),
     row::<describe_configs::DescribeConfigs>(),
     row::<incremental_alter_configs::IncrementalAlterConfigs>(),
     row::<list_config_resources::ListConfigResources>(),
@@ -35,4 +40,21 @@ impl ResourceType {
         ];
         all.into_iter().find(|resource| *resource as i8 == code)
     }
+}
+
+/// The request names no timeout; Kafka's broker waits for its controller as long as for any other, in ms.
+const TIMEOUT_MS: i32 = 30_000;
+
+/// A resource whose settings the controller changes. Errors: INVALID_REQUEST for a type that has none.
+fn resource_name(code: i8, name: &str) -> Result<ResourceName, Refusal> {
+    let resource_type = match ResourceType::of(code) {
+        Some(ResourceType::Topic) => controller::ResourceType::Topic,
+        Some(ResourceType::Broker) => controller::ResourceType::Broker,
+        Some(ResourceType::ClientMetrics) => controller::ResourceType::ClientMetrics,
+        Some(ResourceType::Group) => controller::ResourceType::Group,
+        Some(ResourceType::BrokerLogger) | None => {
+            return Err(Refusal::new(ErrorCode::InvalidRequest, format!("Unknown resource type {code}")));
+        }
+    };
+    Ok(ResourceName { resource_type, name: name.to_owned() })
 }

@@ -28,4 +28,23 @@ impl Broker {
         };
         self.decide(timeout_ms, decide).await
     }
+
+    /// As [`Broker::incremental_alter_configs`], for requests that name all that is to be set on a resource.
+    pub async fn alter_configs(
+        self: &Arc<Broker>,
+        asked: BrokerId,
+        requests: Vec<AlterConfigs<Option<String>>>,
+        validate_only: bool,
+        timeout_ms: i32,
+    ) -> Result<Vec<Result<(), Refusal>>, Refusal> {
+        let options = options(self.settings());
+        let decide = move |image: &Image| {
+            let mut decision = controller::alter_configs(image, &options, asked, &requests);
+            if validate_only {
+                decision.records.clear();
+            }
+            decision
+        };
+        self.decide(timeout_ms, decide).await
+    }
 }

@@ -21,7 +21,7 @@ use tokio::sync::{Notify, OwnedMutexGuard};
 use uuid::Uuid;
 
 use super::Broker;
-use crate::config::Settings;
+use crate::config::{GroupLimits, Settings};
 use crate::controller::{Decision, Options, Refusal, SessionOptions, Sessions};
 use crate::io::random;
 use crate::io::threads::Service;
@@ -179,6 +179,7 @@ pub(super) fn options(settings: &Settings) -> Options {
         unclean_election: settings.get_bool("unclean.leader.election.enable"),
         durability: settings.durability(),
         brokers_expected: brokers_expected(settings),
+        group_limits: GroupLimits::of(settings),
     }
 }
 

@@ -7,7 +7,7 @@ use super::{Key, key};
 // A table: the facts of a setting on one line, its meaning on the next.
 #[rustfmt::skip]
 pub(super) const CLIENT_METRICS: &[Key] = &[
-    key("interval.ms", Int, Some("300000"), Medium).between(100, 3_600_000)
+    key("interval.ms", Int, Some("300000"), Medium)
         .stored("Time between two pushes of metrics by a client, in ms."),
     key("match", List, Some(""), Medium).list()
         .stored("Which clients push metrics, as selector=pattern pairs; empty is all."),

@@ -224,6 +224,14 @@ impl Key {
         self.has_effect || self.name == OLD_NAME_OF_NODE_ID
     }
 
+    /// Its documentation, and whether it does anything here.
+    pub fn shown_documentation(&self) -> String {
+        if self.is_heeded() {
+            return self.documentation.to_owned();
+        }
+        format!("{} Stored and shown; without effect in Ottla.", self.documentation)
+    }
+
     /// Whether its value is a secret that is never shown.
     pub const fn is_sensitive(&self) -> bool {
         matches!(self.value_type, ValueType::Password)
