@@ -9,6 +9,7 @@ use crate::io::disk::DiskFile;
 use crate::protocol::api_key::ApiKey;
 use crate::protocol::frame::LENGTH_BYTES;
 use crate::protocol::message::{self, ResponseMessage};
+use crate::protocol::throttle;
 
 /// One response frame, from its length prefix to its last byte.
 ///
@@ -44,7 +45,29 @@ impl Chunk {
     }
 }
 
+/// A time to be held back as answers carry it.
+pub fn throttle_time(throttle_ms: u64) -> i32 {
+    i32::try_from(throttle_ms).unwrap_or(i32::MAX)
+}
+
 impl Answer {
+    /// How long the answer tells its client to wait, in ms.
+    pub fn throttle_ms(&self, api: ApiKey, version: i16) -> u64 {
+        match self.chunks.first() {
+            Some(Chunk::Bytes(bytes)) => throttle::read(api, version, bytes),
+            _ => 0,
+        }
+    }
+
+    /// Has the answer tell its client to wait at least so long, where it has a place for it.
+    pub fn raise_throttle(&mut self, api: ApiKey, version: i16, throttle_ms: u64) {
+        if let Some(Chunk::Bytes(bytes)) = self.chunks.first_mut() {
+            let mut frame = BytesMut::from(std::mem::take(bytes));
+            throttle::raise(api, version, &mut frame, throttle_time(throttle_ms));
+            *bytes = frame.freeze();
+        }
+    }
+
     /// An answer of one piece: a whole frame, as [`message::encode_response`] or [`message::end_frame`] leaves it.
     pub fn of_frame(frame: Bytes) -> Answer {
         let mut chunks = SmallVec::new();

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::broker::Broker;
+use crate::broker::quotas::QuotaClient;
 use crate::config::Roles;
 use crate::model::{BrokerId, Now};
 use crate::protocol::message::StrBytes;
@@ -54,6 +55,15 @@ impl Context<'_> {
     /// The broker that the client asked: some things a broker changes for itself alone.
     pub fn asked(&self) -> BrokerId {
         self.connection.asked.unwrap_or_else(|| self.broker.node_id())
+    }
+
+    /// The client as quotas know it; `strict_from` is the first version that knows THROTTLING_QUOTA_EXCEEDED.
+    pub fn quota_client(&self, strict_from: i16) -> QuotaClient {
+        QuotaClient {
+            user: self.connection.principal.name.to_string(),
+            client_id: self.client_id_text().to_owned(),
+            is_strict: self.version >= strict_from,
+        }
     }
 
     /// The client id as text; empty when it was null.

@@ -132,20 +132,33 @@ fn call<A: Api>(cx: &Context<'_>, request: A::Request, body: Bytes, joined: Opti
     }
     match catch_unwind(AssertUnwindSafe(|| A::handle(cx, request))) {
         Ok(Reply::Now(response)) => now_or_close(Answer::encode(&whole(response, joined), version, correlation_id)),
-        Ok(Reply::Later(future)) => RawReply::Later(Box::pin(async move {
-            let response = match Contained(future).await {
-                Some(response) => Answer::encode(&whole(response, joined), version, correlation_id),
-                None => refuse::<A>(version, correlation_id, body, ErrorCode::UnknownServerError),
-            };
-            // An empty answer closes the connection: the order of answers must not lose one silently.
-            response.unwrap_or_default()
-        })),
+        Ok(Reply::Later(future)) => muting::<A>(
+            cx,
+            Box::pin(async move {
+                let response = match Contained(future).await {
+                    Some(response) => Answer::encode(&whole(response, joined), version, correlation_id),
+                    None => refuse::<A>(version, correlation_id, body, ErrorCode::UnknownServerError),
+                };
+                // An empty answer closes the connection: the order of answers must not lose one silently.
+                response.unwrap_or_default()
+            }),
+        ),
         Ok(Reply::None) => RawReply::None,
         Err(_) => {
             tracing::error!(api = %A::KEY, version, "a handler panicked");
             now_or_close(refuse::<A>(version, correlation_id, body, ErrorCode::UnknownServerError))
         }
     }
+}
+
+/// An answer that may say that its client has used up its quota: the connection is not read for as long.
+fn muting<A: Api>(cx: &Context<'_>, answer: Pin<Box<dyn Future<Output = Answer> + Send>>) -> RawReply {
+    let (version, slots, clock) = (cx.version, Arc::clone(cx.slots), Arc::clone(cx.broker.clock()));
+    RawReply::Later(Box::pin(async move {
+        let answer = answer.await;
+        slots.mute(clock.now().monotonic_ms, answer.throttle_ms(A::KEY, version));
+        answer
+    }))
 }
 
 fn now_or_close(answer: Option<Answer>) -> RawReply {
@@ -171,29 +184,27 @@ fn forward_patience(asked_ms: Option<i32>, default: Duration) -> Duration {
 }
 
 /// Has the active controller carry a request out, in its client's name; its answer is the client's.
-fn forward<A: Api>(
-    cx: &Context<'_>,
-    body: Bytes,
-    patience: Duration,
-    joined: Option<Joined<A::Response>>,
-) -> RawReply {
+fn forward<A: Api>(cx: &Context<'_>, body: Bytes, patience: Duration, joined: Option<Joined<A::Response>>) -> RawReply {
     let (api_version, correlation_id) = (cx.version, cx.correlation_id);
     let mut request = BytesMut::new();
     RequestHeader { api_key: A::KEY, api_version, correlation_id, client_id: cx.client_id.cloned() }
         .write(&mut request);
     request.extend_from_slice(&body);
     let (broker, principal, client) = (Arc::clone(cx.broker), cx.connection.principal.clone(), cx.connection.peer.ip());
-    RawReply::Later(Box::pin(async move {
-        let answer = match broker.forward(request.freeze(), &principal, client, patience).await {
-            Ok(answer) => match joined {
-                None => framed(&answer),
-                Some(joined) => read::<A>(&answer, api_version)
-                    .and_then(|response| Answer::encode(&joined(response), api_version, correlation_id)),
-            },
-            Err(code) => refuse::<A>(api_version, correlation_id, body, code),
-        };
-        answer.unwrap_or_default()
-    }))
+    muting::<A>(
+        cx,
+        Box::pin(async move {
+            let answer = match broker.forward(request.freeze(), &principal, client, patience).await {
+                Ok(answer) => match joined {
+                    None => framed(&answer),
+                    Some(joined) => read::<A>(&answer, api_version)
+                        .and_then(|response| Answer::encode(&joined(response), api_version, correlation_id)),
+                },
+                Err(code) => refuse::<A>(api_version, correlation_id, body, code),
+            };
+            answer.unwrap_or_default()
+        }),
+    )
 }
 
 /// The message of an answer that begins with its header.

@@ -6,7 +6,7 @@
 //! Invariant: every token ends in exactly one outcome; a dropped one closes its connection rather than letting it wait.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context as TaskContext, Waker};
 
 use parking_lot::{Mutex, MutexGuard};
@@ -45,6 +45,10 @@ pub struct SlotHome {
     mailbox: Arc<Mailbox<Completion>>,
     opened: AtomicU64,
     inbox: Mutex<Inbox>,
+    /// Until when, by the monotonic clock, the connection is not read: its client has used more than its quota.
+    muted_until_ms: AtomicU64,
+    /// Whether the request at work is a broker's, which no quota holds back.
+    is_exempt: AtomicBool,
 }
 
 #[derive(Default)]
@@ -58,12 +62,40 @@ struct Inbox {
 impl SlotHome {
     /// The home of a new connection on the core that owns the mailbox.
     pub fn new(mailbox: Arc<Mailbox<Completion>>) -> Arc<SlotHome> {
-        Arc::new(SlotHome { mailbox, opened: AtomicU64::new(0), inbox: Mutex::default() })
+        Arc::new(SlotHome {
+            mailbox,
+            opened: AtomicU64::new(0),
+            inbox: Mutex::default(),
+            muted_until_ms: AtomicU64::new(0),
+            is_exempt: AtomicBool::new(false),
+        })
     }
 
     pub(super) fn open(self: &Arc<SlotHome>) -> SlotToken {
         let id = SlotId(self.opened.fetch_add(1, Ordering::Relaxed));
         SlotToken { home: Some(Arc::clone(self)), id }
+    }
+
+    /// Has the connection not be read for so long from now (KIP-219): clients are told to wait, and not all do.
+    pub fn mute(&self, now_ms: u64, throttle_ms: u64) {
+        if throttle_ms > 0 {
+            self.muted_until_ms.fetch_max(now_ms.saturating_add(throttle_ms), Ordering::Relaxed);
+        }
+    }
+
+    /// Until when the connection is not read, by the monotonic clock.
+    pub fn muted_until_ms(&self) -> u64 {
+        self.muted_until_ms.load(Ordering::Relaxed)
+    }
+
+    /// The request at work is a broker's: no quota holds it back.
+    pub fn exempt(&self) {
+        self.is_exempt.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether [`SlotHome::exempt`] was called since this was asked last.
+    pub fn take_exempt(&self) -> bool {
+        self.is_exempt.swap(false, Ordering::Relaxed)
     }
 
     /// Begins a turn of the connection's task: what arrives until [`SlotHome::sleep`] does not wake it.

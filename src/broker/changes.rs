@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Broker;
+use super::live::LiveSettings;
 use super::replica::Replica;
 use super::topic_settings;
 use crate::metadata::{ConfigResource, Delta, Image, Partition, Topic};
@@ -41,6 +42,9 @@ impl Broker {
         for broker in delta.brokers_changed.iter().filter(|broker| !image.is_active(**broker)) {
             self.replicas.all().iter().for_each(|replica| replica.broker_ineligible(*broker));
         }
+        if delta.quotas_changed {
+            self.quotas.set(image);
+        }
         if !delta.configs_changed.is_empty() {
             self.reconfigure(image, &delta.configs_changed);
         }
@@ -56,7 +60,7 @@ impl Broker {
         if state.leader == Partition::NO_LEADER {
             return self.fetchers.release(replica);
         }
-        self.fetchers.assign(replica, state.leader, state.leader_epoch, self.cluster.replication.fetchers);
+        self.fetchers.assign(replica, state.leader, state.leader_epoch, self.live().replica_fetchers);
     }
 
     /// Leads, follows, opens and gives up as the newest image says; for a start, which hears of no change before its end.
@@ -64,6 +68,8 @@ impl Broker {
         let _opening = self.opening.lock();
         let image = self.image();
         self.set_throttles(&image);
+        self.quotas.set(&image);
+        self.set_live(&image);
         for replica in self.replicas.all() {
             let topic = image.topic_by_id(replica.topic_id());
             match topic.and_then(|topic| topic.partition(replica.topic_partition().partition)) {
@@ -108,11 +114,29 @@ impl Broker {
         let all = changed.iter().any(is_general);
         if all {
             self.set_throttles(image);
+            self.set_live(image);
         }
         for replica in self.replicas.all() {
             let topic = &replica.topic_partition().topic;
             if all || changed.contains(&ConfigResource::Topic(topic.to_string())) {
                 replica.configure(topic_settings::resolve(&self.settings, image, self.node_id, topic));
+            }
+        }
+    }
+
+    /// Followers are shared out anew among another number of fetchers; nothing else needs more than to be looked up again.
+    fn set_live(&self, image: &Image) {
+        let live = LiveSettings::resolve(&self.settings, image, self.node_id);
+        let before = std::mem::replace(&mut *self.live.lock(), Arc::new(live.clone()));
+        if before.replica_fetchers == live.replica_fetchers {
+            return;
+        }
+        for replica in self.replicas.all() {
+            let topic = image.topic_by_id(replica.topic_id());
+            let state = topic.and_then(|topic| topic.partition(replica.topic_partition().partition));
+            if let Some(state) = state.filter(|state| self.hosts(state) && !self.leads(state)) {
+                self.fetchers.release(&replica);
+                self.take_role(&replica, state);
             }
         }
     }

@@ -223,6 +223,15 @@ impl FetchSessions {
         self.cache.lock().resume(now, request, asked, forgotten)
     }
 
+    /// The session id to answer a request with that is told nothing for now: what the session knows stays as it is, and a new one is
+    /// not begun. Error: as [`FetchSessions::finish`].
+    pub fn throttled(&self, context: &FetchContext) -> Result<i32, ErrorCode> {
+        let Kind::Incremental { id, epoch } = context.kind else { return Ok(NO_SESSION) };
+        let cache = self.cache.lock();
+        let is_current = cache.sessions.get(&id).is_some_and(|session| session.epoch == epoch);
+        if is_current { Ok(id) } else { Err(ErrorCode::InvalidFetchSessionEpoch) }
+    }
+
     /// Closes a request: the session id to answer, and for each outcome whether it is part of the answer.
     /// Error: INVALID_FETCH_SESSION_EPOCH, when the session moved on while this request waited.
     pub fn finish(

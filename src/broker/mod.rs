@@ -31,10 +31,12 @@ mod initial;
 pub mod isr;
 mod leaving;
 mod lifecycle;
+pub mod live;
 mod offsets;
 mod opening;
 pub mod producer_ids;
 pub mod purgatory;
+pub mod quotas;
 pub mod replica;
 pub mod replicas;
 mod start;
@@ -101,6 +103,8 @@ pub struct Broker {
     controller: Arc<controller::Controller>,
     /// The levels of this process's log lines; without effect until [`Broker::set_loggers`].
     loggers: std::sync::OnceLock<Arc<Loggers>>,
+    quotas: quotas::ClientQuotas,
+    live: Mutex<Arc<live::LiveSettings>>,
     /// Logs of deleted topics that have yet to be moved out of the way.
     leaving: LeavingLogs,
     /// Directories out of use, and when they may be removed, by the monotonic clock.
@@ -202,6 +206,16 @@ impl Broker {
     /// Hands the process's loggers over. Without effect when somebody has looked at them already.
     pub fn set_loggers(&self, loggers: Arc<Loggers>) {
         let _ = self.loggers.set(loggers);
+    }
+
+    /// What this broker goes by now of the settings that change while it runs.
+    pub fn live(&self) -> Arc<live::LiveSettings> {
+        Arc::clone(&self.live.lock())
+    }
+
+    /// How much clients may use.
+    pub fn quotas(&self) -> &quotas::ClientQuotas {
+        &self.quotas
     }
 
     /// The group coordinators.

@@ -27,6 +27,7 @@ use super::lifecycle::Lifecycle;
 use super::opening::{Found, Offline};
 use super::replicas::Replicas;
 use crate::config::{ClusterConfig, Initial, Settings};
+use crate::controller::SupportedLevels;
 use crate::io::clock::Clock;
 use crate::io::disk::Disk;
 use crate::io::{random, threads};
@@ -73,6 +74,10 @@ impl Opened {
 
 /// Features that work, and the level that is finalised with the first start of a broker that has them.
 pub(super) const FEATURES: &[(&str, i16)] = &[("metadata.version", 30), ("eligible.leader.replicas.version", 1)];
+
+/// The features that this software knows, each with its first and last level.
+pub(super) const SUPPORTED_LEVELS: &[SupportedLevels] =
+    &[("metadata.version", 7, 30), ("eligible.leader.replicas.version", 0, 1)];
 
 /// Why a broker does not start.
 #[derive(Debug, thiserror::Error)]
@@ -146,6 +151,8 @@ impl Broker {
             cleaner: Arc::default(),
             controller: Arc::new(super::controller::Controller::new(&settings, new_cluster_id)),
             loggers: std::sync::OnceLock::new(),
+            quotas: super::quotas::ClientQuotas::new(&settings),
+            live: Mutex::new(Arc::new(super::live::LiveSettings::resolve(&settings, &Image::default(), node_id))),
             leaving: super::LeavingLogs::default(),
             removals: Mutex::default(),
             segment_removals: Mutex::default(),

@@ -20,12 +20,13 @@ pub fn resolve(settings: &Settings, image: &Image, broker_id: BrokerId, topic: &
     let leader_throttled = throttled("leader.replication.throttled.replicas");
     let follower_throttled = throttled("follower.replication.throttled.replicas");
     let topic = settings.topic_config(overrides, Dynamic { broker, cluster });
-    let log = Arc::new(log_options(settings, &topic));
+    let producer_expiration_ms = settings.live_i64("producer.id.expiration.ms", Dynamic { broker, cluster });
+    let log = Arc::new(log_options(&topic, producer_expiration_ms));
     let lag_max_ms = settings.get_u64("replica.lag.time.max.ms");
     ReplicaSettings { topic, log, lag_max_ms, leader_throttled, follower_throttled }
 }
 
-fn log_options(settings: &Settings, topic: &TopicConfig) -> LogOptions {
+fn log_options(topic: &TopicConfig, producer_id_expiration_ms: i64) -> LogOptions {
     let unsigned = |value: i32| u32::try_from(value).unwrap_or(0);
     LogOptions {
         segment_bytes: unsigned(topic.segment_bytes),
@@ -51,7 +52,7 @@ fn log_options(settings: &Settings, topic: &TopicConfig) -> LogOptions {
         message_timestamp_before_max_ms: topic.message_timestamp_before_max_ms,
         message_timestamp_after_max_ms: topic.message_timestamp_after_max_ms,
         file_delete_delay_ms: u64::try_from(topic.file_delete_delay_ms).unwrap_or(0),
-        producer_id_expiration_ms: settings.get_i64("producer.id.expiration.ms"),
+        producer_id_expiration_ms,
     }
 }
 

@@ -98,6 +98,18 @@ impl Described {
 }
 
 impl Settings {
+    /// What a broker goes by now: what was set on it while it runs, on all brokers, on this process, or the default.
+    pub fn live_text(&self, name: &str, dynamic: Dynamic<'_>) -> Option<String> {
+        let key = catalogue::find_broker_key(name).unwrap_or_else(|| panic!("no broker setting is named {name}"));
+        broker_value(self, key, dynamic)
+    }
+
+    /// As [`Settings::live_text`], for a whole number.
+    pub fn live_i64(&self, name: &str, dynamic: Dynamic<'_>) -> i64 {
+        let text = self.live_text(name, dynamic).unwrap_or_else(|| panic!("{name} is null"));
+        text.trim().parse().unwrap_or_else(|_| panic!("{name} holds no number"))
+    }
+
     /// Every setting of a topic that has these overrides, sorted by name.
     pub fn describe_topic(&self, overrides: &Overrides, dynamic: Dynamic<'_>) -> Vec<Described> {
         let keys = catalogue::TOPIC_KEYS.iter().copied().flatten().filter(|key| !key.is_internal);

@@ -90,13 +90,26 @@ fn check_double(key: &Key, text: &str) -> Result<(), ConfigError> {
     if let Rule::BetweenRatio(min, max) = key.rule {
         // Kafka prints the number it has read, `2.0` for `2`.
         if number < min {
-            return Err(ConfigError::invalid(key, &format!("{number:?}"), format!("Value must be at least {min}")));
+            return Err(ConfigError::invalid(key, &java_double(number), format!("Value must be at least {min}")));
         }
         if number > max {
-            return Err(ConfigError::invalid(key, &format!("{number:?}"), format!("Value must be no more than {max}")));
+            return Err(ConfigError::invalid(key, &java_double(number), format!("Value must be no more than {max}")));
         }
     }
     Ok(())
+}
+
+/// A number as `Double.toString` prints it.
+fn java_double(number: f64) -> String {
+    let magnitude = number.abs();
+    if magnitude != 0.0 && !(1e-3..1e7).contains(&magnitude) {
+        let text = format!("{number:E}");
+        return match text.split_once('E') {
+            Some((digits, exponent)) if !digits.contains('.') => format!("{digits}.0E{exponent}"),
+            _ => text,
+        };
+    }
+    format!("{number:?}")
 }
 
 /// A number as `Double.parseDouble` reads it: a trailing `f` or `d` is allowed.
@@ -119,15 +132,15 @@ fn check_list(key: &Key, text: &str) -> Result<(), ConfigError> {
         let message = format!("Configuration '{}' must not be empty. Valid values include: {valid}", key.name);
         return Err(ConfigError::Conflict(message));
     }
-    if elements.contains(&"") {
-        return Err(ConfigError::Conflict(format!("Configuration '{}' values must not be empty.", key.name)));
-    }
-    match elements.iter().find(|element| !allowed.is_empty() && !allowed.contains(element)) {
-        Some(stranger) => {
-            Err(ConfigError::invalid(key, stranger, format!("String must be one of: {}", allowed.join(", "))))
+    for element in elements {
+        if element.is_empty() {
+            return Err(ConfigError::Conflict(format!("Configuration '{}' values must not be empty.", key.name)));
         }
-        None => Ok(()),
+        if !allowed.is_empty() && !allowed.contains(&element) {
+            return Err(ConfigError::invalid(key, element, format!("String must be one of: {}", allowed.join(", "))));
+        }
     }
+    Ok(())
 }
 
 fn check_throttled_replicas(key: &Key, elements: &[&str]) -> Result<(), ConfigError> {

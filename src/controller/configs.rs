@@ -282,6 +282,11 @@ fn check_outcome(
     configs: &Overrides,
 ) -> Result<(), Refusal> {
     check_lengths(configs)?;
+    if matches!(resource, ConfigResource::Broker(_) | ConfigResource::BrokerDefault) {
+        // The broker's own checks answer INVALID_REQUEST (`ConfigAdminManager.validateBrokerConfigChange`).
+        config::validate_broker_configs(configs)
+            .map_err(|error| Refusal::new(ErrorCode::InvalidRequest, error.to_string()))?;
+    }
     let checked = match resource {
         ConfigResource::Topic(name) if image.topic(name).is_none() => {
             let message = format!("The topic '{name}' does not exist.");
@@ -301,11 +306,7 @@ fn check_outcome(
             let message = "Cluster-level min.insync.replicas cannot be removed while ELR is enabled.";
             return Err(Refusal::new(ErrorCode::InvalidConfig, message));
         }
-        ConfigResource::Broker(_) | ConfigResource::BrokerDefault => {
-            // The broker's own checks answer INVALID_REQUEST (`ConfigAdminManager.validateBrokerConfigChange`).
-            return config::validate_broker_configs(configs)
-                .map_err(|error| Refusal::new(ErrorCode::InvalidRequest, error.to_string()));
-        }
+        ConfigResource::Broker(_) | ConfigResource::BrokerDefault => Ok(()),
         ConfigResource::Group(_) => config::validate_group_configs(configs, &options.group_limits),
         ConfigResource::ClientMetrics(_) => {
             return config::validate_client_metrics_configs(configs)

@@ -7,10 +7,13 @@
 //! Invariant: a decision reads nothing but its arguments. The same image, seed and request give the same records.
 
 mod alter_partition;
+mod client_quotas;
 mod configs;
 mod elections;
+mod features;
 mod leadership;
 mod liveness;
+mod mutations;
 mod partition_change;
 mod partitions;
 mod placement;
@@ -25,10 +28,13 @@ use crate::metadata::Record;
 use crate::model::ErrorCode;
 
 pub use alter_partition::{AlterPartition, IsrMember, alter_partition};
+pub use client_quotas::{AlterQuotas, AlteredQuotas, EntityParts, alter_client_quotas};
 pub use configs::{AlterConfigs, ConfigOp, ResourceName, ResourceType, alter_configs, incremental_alter_configs};
 pub use elections::{ElectedTopic, ElectionType, balance, elect_leaders};
+pub use features::{FeatureUpdate, SupportedLevels, UpgradeType, update_features};
 pub use leadership::elect_leaderless;
 pub use liveness::{Heartbeat, HeartbeatAnswer, broker_heartbeat, check_broker_epoch, fence_broker};
+pub use mutations::Mutations;
 pub use partitions::{CreatePartitions, create_partitions};
 pub use reassignment::{
     ReassignedTopic, Reassigning, Target, alter_partition_reassignments, list_partition_reassignments,

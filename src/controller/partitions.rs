@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::placement::place;
 use super::topics::{check_assignment, in_sync};
-use super::{BATCH_PARTITIONS_MAX, Decision, Refusal};
+use super::{BATCH_PARTITIONS_MAX, Decision, Mutations, Refusal};
 use crate::metadata::{Image, Partition, Record, Replicas, Topic};
 use crate::model::{BrokerId, ErrorCode};
 
@@ -25,6 +25,7 @@ pub fn create_partitions(
     image: &Image,
     seed: u64,
     topics: &[CreatePartitions],
+    mutations: &mut Mutations,
 ) -> Decision<Vec<(String, Result<(), Refusal>)>> {
     let mut times: BTreeMap<&str, usize> = BTreeMap::new();
     topics.iter().for_each(|topic| *times.entry(&topic.name).or_default() += 1);
@@ -37,6 +38,7 @@ pub fn create_partitions(
     let mut added_count = 0;
     for topic in topics.iter().filter(|topic| times[topic.name.as_str()] == 1) {
         let added = add_partitions(image, seed, topic, BATCH_PARTITIONS_MAX - added_count);
+        let added = added.and_then(|added| mutations.charge(added.1.len()).map(|()| added));
         answer.push((
             topic.name.clone(),
             added.map(|(topic_id, partitions)| {

@@ -52,7 +52,7 @@ fn image() -> Image {
     replay(&mut image, &decided.records);
     for (name, partitions, seed) in [("plain", 2, 1), ("a.b", 1, 2)] {
         let topic = CreateTopic { partitions, ..topic(name) };
-        let decided = create_topics(&image, &OPTIONS, Uuid::from_u128(seed), &[topic]);
+        let decided = create_topics(&image, &OPTIONS, Uuid::from_u128(seed), &[topic], &mut Mutations::unlimited());
         replay(&mut image, &decided.records);
     }
     image
@@ -119,14 +119,20 @@ fn with_config(name: &str, value: Option<&str>) -> CreateTopic {
 #[case(CreateTopic { partitions: 1, ..assigned(&[(0, &[1])]) }, ErrorCode::InvalidRequest, "A manual partition assignment was specified, but numPartitions was not set to -1.")]
 #[case(CreateTopic { replication_factor: 1, ..assigned(&[(0, &[1])]) }, ErrorCode::InvalidRequest, "A manual partition assignment was specified, but replication factor was not set to -1.")]
 fn a_bad_topic_is_refused_in_kafkas_words(#[case] topic: CreateTopic, #[case] code: ErrorCode, #[case] message: &str) {
-    let decided = create_topics(&image(), &OPTIONS, Uuid::from_u128(9), std::slice::from_ref(&topic));
+    let decided = create_topics(
+        &image(),
+        &OPTIONS,
+        Uuid::from_u128(9),
+        std::slice::from_ref(&topic),
+        &mut Mutations::unlimited(),
+    );
     assert_eq!(decided, Decision { records: vec![], answer: vec![(topic.name, Err(Refusal::new(code, message)))] });
 }
 
 #[test]
 fn a_topic_of_9999_partitions_is_the_largest() {
     let topic = CreateTopic { partitions: 9_999, ..topic("z") };
-    let decided = create_topics(&image(), &OPTIONS, Uuid::from_u128(9), &[topic]);
+    let decided = create_topics(&image(), &OPTIONS, Uuid::from_u128(9), &[topic], &mut Mutations::unlimited());
     assert_eq!(decided.answer[0].1.as_ref().map(|created| created.partitions), Ok(9_999));
     assert_eq!(decided.records.len(), 1);
 }
@@ -134,7 +140,7 @@ fn a_topic_of_9999_partitions_is_the_largest() {
 #[test]
 fn defaults_fill_what_a_request_leaves_open() {
     let topic = CreateTopic { partitions: -1, replication_factor: -1, ..topic("d") };
-    let decided = create_topics(&image(), &OPTIONS, Uuid::from_u128(9), &[topic]);
+    let decided = create_topics(&image(), &OPTIONS, Uuid::from_u128(9), &[topic], &mut Mutations::unlimited());
     let replicas = [BrokerId(1)].into_iter().collect();
     let expected = Partition {
         leader: BrokerId(1),
@@ -152,14 +158,14 @@ fn defaults_fill_what_a_request_leaves_open() {
 #[test]
 fn the_brokers_own_topics_take_what_there_is() {
     let topic = CreateTopic { replication_factor: 3, take_what_there_is: true, ..topic("__consumer_offsets") };
-    let decided = create_topics(&image(), &OPTIONS, Uuid::from_u128(9), &[topic]);
+    let decided = create_topics(&image(), &OPTIONS, Uuid::from_u128(9), &[topic], &mut Mutations::unlimited());
     assert_eq!(decided.answer[0].1.as_ref().map(|created| created.replication_factor), Ok(1));
 }
 
 #[test]
 fn a_name_given_twice_is_refused_once_and_others_are_created_with_ids_of_their_own() {
     let topics = [topic("x"), topic("y"), topic("x"), topic("z")];
-    let decided = create_topics(&image(), &OPTIONS, Uuid::from_u128(9), &topics);
+    let decided = create_topics(&image(), &OPTIONS, Uuid::from_u128(9), &topics, &mut Mutations::unlimited());
     let ids: Vec<_> =
         decided.answer.iter().map(|(name, created)| (&**name, created.as_ref().ok().map(|it| it.id))).collect();
     let id = |number| Some(TopicId(Uuid::from_u128(number)));
@@ -189,7 +195,7 @@ fn topics_are_deleted_by_name_or_id(
     #[case] answers: Vec<&str>,
     #[case] deleted: usize,
 ) {
-    let decided = delete_topics(&image(), &OPTIONS, &topics);
+    let decided = delete_topics(&image(), &OPTIONS, &topics, &mut Mutations::unlimited());
     let line = |topic: &DeletedTopic| match &topic.result {
         Ok(()) => "NONE ".to_owned(),
         Err(refusal) => format!("{} {}", refusal.code, refusal.message.as_deref().unwrap_or("")),
@@ -201,7 +207,7 @@ fn topics_are_deleted_by_name_or_id(
 #[test]
 fn nothing_is_deleted_where_deletion_is_off() {
     let options = Options { delete_topic_enable: false, ..OPTIONS };
-    let decided = delete_topics(&image(), &options, &[named("plain")]);
+    let decided = delete_topics(&image(), &options, &[named("plain")], &mut Mutations::unlimited());
     assert_eq!(decided.records, []);
     assert_eq!(decided.answer[0].result, Err(Refusal { code: ErrorCode::TopicDeletionDisabled, message: None }));
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 use super::placement::place;
-use super::{BATCH_PARTITIONS_MAX, Decision, Options, Refusal};
+use super::{BATCH_PARTITIONS_MAX, Decision, Mutations, Options, Refusal};
 use crate::config::{self, Overrides};
 use crate::metadata::{ConfigResource, Image, Partition, Record, Replicas, Topic};
 use crate::model::{BrokerId, ErrorCode, TopicId, check_topic_name};
@@ -35,6 +35,12 @@ pub struct CreatedTopic {
     pub configs: Overrides,
 }
 
+impl CreatedTopic {
+    fn partition_count(&self) -> usize {
+        usize::try_from(self.partitions).expect("a topic has no negative number of partitions")
+    }
+}
+
 /// The topic of Kafka's own quorum, which nobody may create.
 const METADATA_TOPIC: &str = "__cluster_metadata";
 
@@ -44,7 +50,13 @@ pub(super) const EXCESSIVE_BATCH: &str = "Unable to perform excessively large ba
 pub type Created = (String, Result<CreatedTopic, Refusal>);
 
 /// Decides on a CreateTopics request. `seed` chooses topic ids and places; it must be new for every request.
-pub fn create_topics(image: &Image, options: &Options, seed: Uuid, topics: &[CreateTopic]) -> Decision<Vec<Created>> {
+pub fn create_topics(
+    image: &Image,
+    options: &Options,
+    seed: Uuid,
+    topics: &[CreateTopic],
+    mutations: &mut Mutations,
+) -> Decision<Vec<Created>> {
     let mut answer: Vec<Created> = Vec::new();
     let mut records = Vec::new();
     let duplicates = duplicate_names(topics);
@@ -54,7 +66,15 @@ pub fn create_topics(image: &Image, options: &Options, seed: Uuid, topics: &[Cre
     }
     for (index, topic) in topics.iter().enumerate() {
         if !duplicates.contains(topic.name.as_str()) && topic.name != METADATA_TOPIC {
+            let before = records.len();
             let created = create_topic(image, options, topic_seed(seed, index), topic, &mut records);
+            let created = created.and_then(|created| match mutations.charge(created.partition_count()) {
+                Ok(()) => Ok(created),
+                Err(refusal) => {
+                    records.truncate(before);
+                    Err(refusal)
+                }
+            });
             answer.push((topic.name.clone(), created));
         }
     }
@@ -307,7 +327,12 @@ pub struct DeletedTopic {
 }
 
 /// Decides on a DeleteTopics request. What is named twice is answered once, and not deleted. Source: `ControllerApis`.
-pub fn delete_topics(image: &Image, options: &Options, topics: &[TopicSelector]) -> Decision<Vec<DeletedTopic>> {
+pub fn delete_topics(
+    image: &Image,
+    options: &Options,
+    topics: &[TopicSelector],
+    mutations: &mut Mutations,
+) -> Decision<Vec<DeletedTopic>> {
     let mut records = Vec::new();
     let mut answer: Vec<DeletedTopic> = Vec::new();
     let mut ids = BTreeSet::new();
@@ -326,8 +351,9 @@ pub fn delete_topics(image: &Image, options: &Options, topics: &[TopicSelector])
         };
         let (name, id, result) = match found {
             Ok(topic) if ids.insert(topic.id) => {
-                records.push(Record::TopicDeleted { id: topic.id });
-                (Some(topic.name.to_string()), topic.id, Ok(()))
+                let charged = mutations.charge(topic.partitions.len());
+                records.extend(charged.is_ok().then_some(Record::TopicDeleted { id: topic.id }));
+                (Some(topic.name.to_string()), topic.id, charged)
             }
             Ok(topic) => {
                 let message = "The provided topic name maps to an ID that was already supplied.";

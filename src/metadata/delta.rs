@@ -20,12 +20,14 @@ pub struct Delta {
     pub configs_changed: BTreeSet<ConfigResource>,
     /// Brokers that registered, were fenced or let in, want to stop, or are gone.
     pub brokers_changed: BTreeSet<BrokerId>,
+    /// Whether any quota did.
+    pub quotas_changed: bool,
 }
 
 impl Delta {
     /// What differs between two images, when the second did not come from the first record by record: from a snapshot.
     pub fn between(old: &Image, new: &Image) -> Delta {
-        let mut delta = Delta::default();
+        let mut delta = Delta { quotas_changed: old.quotas() != new.quotas(), ..Delta::default() };
         for topic in old.topics().filter(|topic| new.topic_by_id(topic.id).is_none()) {
             delta.topics_deleted.push(Arc::new(topic.clone()));
         }

@@ -13,6 +13,7 @@ use super::delta::Delta;
 use super::record::{ConfigResource, Endpoint, Partition, Record};
 use super::shared_map::SharedMap;
 use crate::model::{BrokerId, LeaderEpoch, Offset, PartitionIndex, ProducerId, TopicId};
+use crate::quota::{self, Amount, Entity};
 
 /// A registered broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,9 +65,13 @@ pub struct Image {
     topics: SharedMap<Arc<str>, Arc<Topic>>,
     topic_names: SharedMap<TopicId, Arc<str>>,
     configs: SharedMap<ConfigResource, Arc<BTreeMap<String, String>>>,
+    quotas: Arc<Quotas>,
     next_producer_id: ProducerId,
     last_broker_epoch: i64,
 }
+
+/// Quotas by whom they are for.
+pub type Quotas = BTreeMap<Entity, BTreeMap<quota::Key, Amount>>;
 
 static NO_CONFIGS: BTreeMap<String, String> = BTreeMap::new();
 
@@ -81,6 +86,7 @@ impl Default for Image {
             topics: SharedMap::default(),
             topic_names: SharedMap::default(),
             configs: SharedMap::default(),
+            quotas: Arc::default(),
             next_producer_id: ProducerId(0),
             last_broker_epoch: 0,
         }
@@ -207,6 +213,11 @@ impl Image {
         self.configs.iter().map(|(resource, configs)| (resource, &**configs))
     }
 
+    /// Every quota.
+    pub fn quotas(&self) -> &Quotas {
+        &self.quotas
+    }
+
     /// The first producer id that no broker was given.
     pub fn next_producer_id(&self) -> ProducerId {
         self.next_producer_id
@@ -256,6 +267,10 @@ impl Image {
                 delta.configs_changed.insert(resource.clone());
             }
             Record::ProducerIdsAllocated { next_producer_id, .. } => self.next_producer_id = *next_producer_id,
+            Record::QuotaChanged { entity, key, value } => {
+                self.change_quota(entity, *key, *value);
+                delta.quotas_changed = true;
+            }
         }
     }
 
@@ -299,6 +314,14 @@ impl Image {
                 let (name, value) = (name.clone(), Some(value.clone()));
                 records.push(Record::ConfigChanged { resource: resource.clone(), name, value });
             }
+        }
+        for (entity, quotas) in &*self.quotas {
+            let changed = |(key, value): (&quota::Key, &Amount)| Record::QuotaChanged {
+                entity: entity.clone(),
+                key: *key,
+                value: Some(*value),
+            };
+            records.extend(quotas.iter().map(changed));
         }
         records.push(Record::ProducerIdsAllocated {
             broker_id: Partition::NO_LEADER,
@@ -405,6 +428,20 @@ impl Image {
     /// The topic, copied only if an earlier image holds it too: a batch that changes all its partitions copies it once.
     fn topic_mut(&mut self, id: TopicId) -> Option<&mut Topic> {
         Some(Arc::make_mut(self.topics.get_mut(self.topic_names.get(&id)?)?))
+    }
+
+    fn change_quota(&mut self, entity: &Entity, key: quota::Key, value: Option<Amount>) {
+        let quotas = Arc::make_mut(&mut self.quotas);
+        match value {
+            Some(value) => _ = quotas.entry(entity.clone()).or_default().insert(key, value),
+            None => {
+                let Some(of_entity) = quotas.get_mut(entity) else { return };
+                of_entity.remove(&key);
+                if of_entity.is_empty() {
+                    quotas.remove(entity);
+                }
+            }
+        }
     }
 
     fn change_config(&mut self, resource: &ConfigResource, name: &str, value: Option<&str>) {

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::bytes::{DecodeError, Reader, Writer};
 use crate::model::{BrokerId, LeaderEpoch, PartitionIndex, ProducerId, TopicId};
+use crate::quota::{self, Amount, Entity, EntityName};
 
 /// Brokers of one partition, in order of preference; up to four are held without an allocation.
 pub type Replicas = SmallVec<[BrokerId; 4]>;
@@ -192,6 +193,8 @@ pub enum Record {
     ConfigChanged { resource: ConfigResource, name: String, value: Option<String> },
     /// All producer ids below this one belong to some broker (KIP-730).
     ProducerIdsAllocated { broker_id: BrokerId, next_producer_id: ProducerId },
+    /// A quota got a value, or lost it (`None`).
+    QuotaChanged { entity: Entity, key: quota::Key, value: Option<Amount> },
 }
 
 /// The version that is written of a record: it rises where a broker's or a partition's state grows. What was written in earlier
@@ -275,6 +278,13 @@ impl Record {
                 to.topic_id(*topic_id);
                 write_partitions(to, partitions);
             }
+            Record::QuotaChanged { entity, key, value } => {
+                head(to, 12);
+                [&entity.user, &entity.client_id, &entity.ip].into_iter().for_each(|name| write_entity_name(to, name));
+                to.str(key.name());
+                to.bool(value.is_some());
+                to.u64(value.map_or(0, Amount::bits));
+            }
         }
     }
 
@@ -325,6 +335,19 @@ impl Record {
                 topic_id: from.topic_id()?,
                 // This record came when a partition's state was in its version 1.
                 partitions: from.list(|from| Partition::read(from, version + 1))?,
+            },
+            12 => Record::QuotaChanged {
+                entity: Entity {
+                    user: read_entity_name(from)?,
+                    client_id: read_entity_name(from)?,
+                    ip: read_entity_name(from)?,
+                },
+                key: quota::Key::of(from.str()?).ok_or(DecodeError::Unknown { what: "quota key", value: 0 })?,
+                value: {
+                    let is_set = from.bool()?;
+                    let bits = from.u64()?;
+                    is_set.then(|| Amount::of_bits(bits))
+                },
             },
             _ => return Err(DecodeError::Unknown { what: "record tag", value: tag.into() }),
         })
@@ -424,6 +447,26 @@ fn read_resource(from: &mut Reader<'_>) -> Result<ConfigResource, DecodeError> {
         4 => ConfigResource::Group(from.str()?.into()),
         5 => ConfigResource::ClientMetrics(from.str()?.into()),
         tag => return Err(DecodeError::Unknown { what: "config resource", value: tag.into() }),
+    })
+}
+
+fn write_entity_name(to: &mut Writer, name: &Option<EntityName>) {
+    match name {
+        None => to.u8(0),
+        Some(EntityName::Default) => to.u8(1),
+        Some(EntityName::Named(name)) => {
+            to.u8(2);
+            to.str(name);
+        }
+    }
+}
+
+fn read_entity_name(from: &mut Reader<'_>) -> Result<Option<EntityName>, DecodeError> {
+    Ok(match from.u8()? {
+        0 => None,
+        1 => Some(EntityName::Default),
+        2 => Some(EntityName::Named(from.str()?.into())),
+        tag => return Err(DecodeError::Unknown { what: "quota entity", value: tag.into() }),
     })
 }
 

@@ -15,5 +15,6 @@ pub mod produce;
 pub mod rebuild;
 pub mod record_batch;
 pub mod records;
+pub mod throttle;
 pub mod topic_ref;
 pub mod wire;

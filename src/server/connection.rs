@@ -189,11 +189,17 @@ impl Connection {
             self.requests.poll_later(cx);
             self.requests.release(&mut self.output, &core.buffers, finished).map_err(End::Closed)?;
         }
-        let started = if self.stopping_ms.is_none() { self.start(now, &mut scratch)? } else { 0 };
+        let may_start = self.stopping_ms.is_none() && !self.is_muted(now.monotonic_ms);
+        let started = if may_start { self.start(now, &mut scratch)? } else { 0 };
         note_times(&core, &mut scratch.finished);
         drop(scratch);
         self.write(cx, now)?;
         Ok(read + started > 0)
+    }
+
+    /// Whether its client has used more than its quota and is not listened to.
+    fn is_muted(&self, now_ms: u64) -> bool {
+        now_ms < self.peer.home.muted_until_ms()
     }
 
     fn wants_to_read(&self) -> bool {
@@ -207,7 +213,7 @@ impl Connection {
 
     fn read(&mut self, cx: &mut TaskContext<'_>, now: Now) -> Result<usize, End> {
         self.is_starved = false;
-        if !self.wants_to_read() {
+        if !self.wants_to_read() || self.is_muted(now.monotonic_ms) {
             self.input.unwatch();
             return Ok(0);
         }
@@ -309,7 +315,7 @@ impl Connection {
         self.input.rest(&self.core.buffers);
         self.check_end(now_ms)?;
         self.hold_memory()?;
-        if self.wants_to_read() && !self.is_starved {
+        if self.wants_to_read() && !self.is_starved && !self.is_muted(now_ms) {
             self.input.watch(now_ms);
         }
         self.check_clock(now_ms)?;
@@ -394,6 +400,9 @@ impl Connection {
         if let Some(stopping_ms) = self.stopping_ms {
             let grace_ms = if self.requests.is_barred() { STOP_POLL_MS } else { options.stop_grace_ms };
             deadline_ms = deadline_ms.min(stopping_ms.saturating_add(grace_ms));
+        }
+        if self.is_muted(now_ms) {
+            deadline_ms = deadline_ms.min(self.peer.home.muted_until_ms());
         }
         if self.is_idle() {
             deadline_ms = deadline_ms.min(self.active_ms.saturating_add(options.idle_ms));

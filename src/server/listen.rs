@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -10,6 +11,7 @@ use tokio::sync::watch;
 use crate::config::{Listener as ListenerConfig, Roles};
 use crate::io::net;
 
+use super::admission::Refusal;
 use super::core::{Arrival, Core};
 use super::shared::Shared;
 
@@ -114,12 +116,23 @@ impl Bound {
             }
         };
         let mut refusals = Refusals::default();
+        let held = Arc::new(AtomicUsize::new(0));
         loop {
             let accepted = tokio::select! {
                 biased;
                 _ = stop.changed() => return,
                 accepted = listener.accept() => accepted,
             };
+            let live = shared.broker.live();
+            let mut pause_ms = shared.admission.creation_pause_ms(live.connections.creation_rate, now_ms(&shared));
+            while pause_ms > 0 {
+                tokio::select! {
+                    biased;
+                    _ = stop.changed() => return,
+                    () = tokio::time::sleep(Duration::from_millis(pause_ms)) => {}
+                }
+                pause_ms = shared.admission.creation_pause_ms(live.connections.creation_rate, now_ms(&shared));
+            }
             let (accepted, peer) = match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
@@ -128,8 +141,15 @@ impl Bound {
                     continue;
                 }
             };
-            let now_ms = shared.clock.now().monotonic_ms;
-            match shared.admission.admit(peer.ip(), now_ms) {
+            let now_ms = now_ms(&shared);
+            let throttle_ms = shared.broker.quotas().record_connection(net::plain(peer.ip()), now_ms);
+            if throttle_ms > 0 {
+                shared.metrics.connections_refused.add(1);
+                refusals.note(now_ms, peer, Refusal::Quota);
+                hold(accepted, throttle_ms, &held);
+                continue;
+            }
+            match shared.admission.admit(peer.ip(), &live.connections, now_ms) {
                 Err(refusal) => {
                     shared.metrics.connections_refused.add(1);
                     refusals.note(now_ms, peer, refusal);
@@ -144,6 +164,27 @@ impl Bound {
     }
 }
 
+fn now_ms(shared: &Shared) -> u64 {
+    shared.clock.now().monotonic_ms
+}
+
+/// Connections that are held at a time because their addresses come too often; past it they are closed at once.
+const HELD_MAX: usize = 1_000;
+
+/// Closes a connection when its address may come again: a client that is sent away at once comes back at once.
+fn hold(accepted: net::Accepted, throttle_ms: u64, held: &Arc<AtomicUsize>) {
+    if held.fetch_add(1, Ordering::Relaxed) >= HELD_MAX {
+        held.fetch_sub(1, Ordering::Relaxed);
+        return;
+    }
+    let held = Arc::clone(held);
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(throttle_ms)).await;
+        drop(accepted);
+        held.fetch_sub(1, Ordering::Relaxed);
+    });
+}
+
 /// One log line a second at most: a storm of connections must not become a storm of lines.
 #[derive(Default)]
 struct Refusals {
@@ -152,7 +193,7 @@ struct Refusals {
 }
 
 impl Refusals {
-    fn note(&mut self, now_ms: u64, peer: SocketAddr, refusal: super::admission::Refusal) {
+    fn note(&mut self, now_ms: u64, peer: SocketAddr, refusal: Refusal) {
         if self.since_ms.is_some_and(|since_ms| now_ms < since_ms.saturating_add(1_000)) {
             self.silent += 1;
             return;

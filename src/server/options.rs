@@ -23,8 +23,6 @@ const STOP_GRACE: Duration = Duration::from_secs(5);
 pub struct Options {
     pub threads: NonZeroUsize,
     pub backlog: i32,
-    pub connections_max: usize,
-    pub connections_per_ip_max: usize,
     pub new_per_second_per_ip_max: u32,
     /// A connection without a request for so long is closed.
     pub idle_ms: u64,
@@ -50,8 +48,6 @@ impl Options {
         Options {
             threads: threads.or(NonZeroUsize::new(threads::core_count())).unwrap_or(NonZeroUsize::MIN),
             backlog: settings.get_i32("socket.listen.backlog.size"),
-            connections_max: settings.get_usize("max.connections"),
-            connections_per_ip_max: settings.get_usize("max.connections.per.ip"),
             new_per_second_per_ip_max: NEW_PER_SECOND_PER_IP_MAX,
             // Kafka reads a negative number as "never".
             idle_ms: u64::try_from(idle_ms).unwrap_or(u64::MAX),

@@ -19,10 +19,13 @@ use crate::api::slot::SlotOutcome;
 use crate::api::{self, Answer, BurstContext, CloseReason, Context, Handler, Order, RawReply, RawRequest, Row, SlotId};
 use crate::broker::purgatory::Watch;
 use crate::config::Roles;
+use crate::io::clock;
 use crate::metrics::CoreMetrics;
 use crate::protocol::api_key::ApiKey;
 use crate::protocol::guard;
 use crate::protocol::header::RequestHeader;
+use crate::protocol::message::StrBytes;
+use crate::quota::Kind;
 
 use super::budget::{Share, Spent};
 use super::buffers::Buffers;
@@ -236,7 +239,10 @@ impl Start<'_> {
     }
 
     fn has_room(&self) -> bool {
-        self.requests.order.len() < self.in_flight_max && self.output.queued_bytes() < self.queued_answer_bytes_max
+        let is_muted = self.cx.now.monotonic_ms < self.cx.slots.muted_until_ms();
+        !is_muted
+            && self.requests.order.len() < self.in_flight_max
+            && self.output.queued_bytes() < self.queued_answer_bytes_max
     }
 
     /// Counts requests that are about to be carried out.
@@ -322,13 +328,63 @@ impl Start<'_> {
             now: self.cx.now,
             slots: self.cx.slots,
         };
+        let begun = self.begin_timing();
         let Ok(reply) = catch_unwind(AssertUnwindSafe(|| handle(&cx, body))) else {
             tracing::error!(api = %header.api_key, version = header.api_version, "a handler panicked");
             return Err("a handler panicked".into());
         };
+        let reply = match begun {
+            Some(begun) => {
+                self.charge_time(begun, header.api_key, header.api_version, header.client_id.as_ref(), reply)
+            }
+            None => reply,
+        };
         let is_open = matches!(reply, RawReply::Slot(_) | RawReply::Later(_) | RawReply::Impatient(..));
         self.requests.is_barred |= is_open && order == Order::Barrier;
         self.accept(reply, asked, finished)
+    }
+
+    /// The moment, if anybody's time is limited.
+    fn begin_timing(&self) -> Option<Instant> {
+        if !self.cx.broker.quotas().limits(Kind::Request) {
+            return None;
+        }
+        self.cx.slots.take_exempt();
+        Some(clock::instant())
+    }
+
+    /// Counts the time that a request has taken against its client's quota (KIP-124). What brokers ask of each other is exempt. An
+    /// answer that is completed elsewhere does not say how long; the connection is muted all the same.
+    fn charge_time(
+        &self,
+        begun: Instant,
+        api: ApiKey,
+        version: i16,
+        client_id: Option<&StrBytes>,
+        reply: RawReply,
+    ) -> RawReply {
+        let is_of_clients = api::row_of(api).is_some_and(|row| row.listeners.meet(Roles::CLIENT));
+        if self.cx.slots.take_exempt() || !is_of_clients {
+            return reply;
+        }
+        let (user, client_id) = (&self.cx.connection.principal.name, client_id.map_or("", |id| id));
+        let throttle_ms = self.cx.broker.quotas().record_time(user, client_id, begun.elapsed(), self.cx.now);
+        if throttle_ms == 0 {
+            return reply;
+        }
+        self.cx.slots.mute(self.cx.now.monotonic_ms, throttle_ms);
+        match reply {
+            RawReply::Now(mut answer) => {
+                answer.raise_throttle(api, version, throttle_ms);
+                RawReply::Now(answer)
+            }
+            RawReply::Later(answer) => RawReply::Later(Box::pin(async move {
+                let mut answer = answer.await;
+                answer.raise_throttle(api, version, throttle_ms);
+                answer
+            })),
+            other => other,
+        }
     }
 
     /// Adds the requests of the same API that follow and are whole.
@@ -358,12 +414,17 @@ impl Start<'_> {
     ) -> Result<usize, CloseReason> {
         let count = scratch.requests.len();
         let asked = self.asked(api, count);
+        let begun = self.begin_timing();
+        let client_id = begun.and_then(|_| scratch.requests.first()?.header.client_id.clone());
         let called = catch_unwind(AssertUnwindSafe(|| handle(self.cx, &mut scratch.requests, &mut scratch.replies)));
         scratch.requests.clear();
         if called.is_err() || scratch.replies.len() != count {
             tracing::error!(requests = count, replies = scratch.replies.len(), "a handler panicked or lost a request");
             scratch.replies.clear();
             return Err("a handler panicked".into());
+        }
+        if let Some(begun) = begun {
+            self.charge_time(begun, ApiKey::Produce, 0, client_id.as_ref(), RawReply::None);
         }
         for reply in scratch.replies.drain(..) {
             self.accept(reply, asked, &mut scratch.finished)?;

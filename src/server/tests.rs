@@ -3,6 +3,7 @@
 mod cluster;
 mod controllers;
 mod initial;
+mod live;
 mod replication;
 
 use std::io::{Read, Write};

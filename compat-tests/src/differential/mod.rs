@@ -5,11 +5,13 @@
 //! `known_differences.txt`; a line there that no longer matches anything fails the run, so that the file can only shrink.
 
 mod alterations;
+mod catalogue;
 mod cluster;
 mod configs;
 mod controllers;
 mod coverage;
 mod directories;
+mod features;
 mod frames;
 mod groups;
 mod known;
@@ -20,6 +22,7 @@ mod normal;
 mod overlapping;
 mod player;
 mod quorum;
+mod quotas;
 mod records;
 mod topics;
 
@@ -62,6 +65,9 @@ const SCRIPTS: &[(&str, Script)] = &[
     ("configs", configs::play),
     ("directories", directories::play),
     ("alterations", alterations::play),
+    ("catalogue", catalogue::play),
+    ("features", features::play),
+    ("quotas", quotas::play),
     ("records", records::play),
     ("life", life::play),
     ("groups", groups::play),
@@ -71,8 +77,17 @@ const SCRIPTS: &[(&str, Script)] = &[
 ];
 
 /// What both servers are started with, beside what the harness sets.
-const SETTINGS: &[&str] =
-    &["node.id=1", "offsets.topic.num.partitions=8", "group.initial.rebalance.delay.ms=0", "num.partitions=2"];
+const SETTINGS: &[&str] = &[
+    "node.id=1",
+    "offsets.topic.num.partitions=8",
+    "group.initial.rebalance.delay.ms=0",
+    "num.partitions=2",
+    "offsets.topic.replication.factor=1",
+    "transaction.state.log.replication.factor=1",
+    "transaction.state.log.min.isr=1",
+    "share.coordinator.state.topic.replication.factor=1",
+    "share.coordinator.state.topic.min.isr=1",
+];
 /// Kafka's node is a sole voter that its configuration fixes; so is Ottla's then. Nobody connects to the address.
 const FIXED_VOTER: &str = "controller.quorum.voters=1@127.0.0.1:9093";
 const DIFFERENCES_SHOWN: usize = 6;

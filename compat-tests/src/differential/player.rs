@@ -230,6 +230,11 @@ impl<'a> Player<'a> {
         &self.data
     }
 
+    /// Has the next request begin a connection of its own.
+    pub fn reconnect(&mut self) {
+        self.connection = None;
+    }
+
     fn exchange(&mut self, api: &str, version: i16, body: &Value) -> Result<Value> {
         let connection = match &mut self.connection {
             Some(connection) => connection,

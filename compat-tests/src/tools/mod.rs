@@ -47,11 +47,20 @@ struct Known {
     reason: &'static str,
 }
 
-const KNOWN: &[Known] = &[Known {
-    step: "kafka-configs topic, --describe --all",
-    line: r"^(acks\.durability=flushed|records\.validation=header) ",
-    reason: "settings that Kafka does not have",
-}];
+const KNOWN: &[Known] = &[
+    Known {
+        step: "kafka-configs topic, --describe --all",
+        line: r"^(acks\.durability=flushed|records\.validation=header) ",
+        reason: "settings that Kafka does not have",
+    },
+    Known { step: "kafka-configs users, --describe", line: NO_SCRAM, reason: NO_SCRAM_REASON },
+    Known { step: "kafka-configs users, --describe one", line: NO_SCRAM, reason: NO_SCRAM_REASON },
+    Known { step: "kafka-configs users, --describe, after", line: NO_SCRAM, reason: NO_SCRAM_REASON },
+];
+
+/// The tool asks for a user's passwords beside its quotas, and those cannot be asked for here; the quotas are printed before.
+const NO_SCRAM: &str = r"(DESCRIBE_USER_SCRAM_CREDENTIALS$|^Error while executing config command|^exit code )";
+const NO_SCRAM_REASON: &str = "DescribeUserScramCredentials is not offered";
 
 const KNOWN_OF_CLUSTERS: &[Known] = &[];
 

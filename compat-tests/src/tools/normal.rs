@@ -9,7 +9,7 @@ const RULES: &[(&str, &str)] = &[
     (r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d[.,:]\d{3}", "TIME"),
     (r"\b1[6-9]\d{11}\b", "TIME"),
     (r"TopicId: \S+", "TopicId: ID"),
-    (r"ClusterId:\s+\S+", "ClusterId: ID"),
+    (r"Cluster ?I[dD]:\s+\S+", "ClusterId: ID"),
     (r#""topicId":"[^"]+""#, r#""topicId":"ID""#),
     (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "UUID"),
     (r"(?i)\bproducerId: \d+", "producerId: ID"),

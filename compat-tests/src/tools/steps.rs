@@ -15,6 +15,8 @@ pub fn play(player: &mut Player) -> Result<()> {
     offsets(player)?;
     groups(player)?;
     configs(player)?;
+    quotas(player)?;
+    features(player)?;
     speed(player)?;
     verifiable(player)?;
     delete_records(player)?;
@@ -133,6 +135,74 @@ fn configs(player: &mut Player) -> Result<()> {
     }
     let versions = "kafka-broker-api-versions --bootstrap-server BOOTSTRAP";
     player.tool("kafka-broker-api-versions", Kept, versions)
+}
+
+fn quotas(player: &mut Player) -> Result<()> {
+    let tool = "kafka-configs --bootstrap-server BOOTSTRAP";
+    let steps: &[(&str, &str)] = &[
+        ("users, --alter", "--entity-type users --entity-name alice --alter --add-config producer_byte_rate=1048576"),
+        ("users, default", "--entity-type users --entity-default --alter --add-config request_percentage=200"),
+        (
+            "clients, --alter",
+            "--entity-type clients --entity-name loader --alter --add-config consumer_byte_rate=2097152",
+        ),
+        (
+            "users and clients, --alter",
+            "--entity-type users --entity-name alice --entity-type clients --entity-name loader --alter --add-config \
+             controller_mutation_rate=10.5",
+        ),
+        ("ips, --alter", "--entity-type ips --entity-name 127.0.0.9 --alter --add-config connection_creation_rate=20"),
+        ("ips, default", "--entity-type ips --entity-default --alter --add-config connection_creation_rate=2000"),
+        ("users, --describe", "--entity-type users --describe"),
+        ("users, --describe one", "--entity-type users --entity-name alice --describe"),
+        ("clients, --describe", "--entity-type clients --describe"),
+        ("users and clients, --describe", "--entity-type users --entity-type clients --describe"),
+        ("ips, --describe", "--entity-type ips --describe"),
+        ("users, unknown key", "--entity-type users --entity-name alice --alter --add-config no_such_rate=1"),
+        ("users, negative value", "--entity-type users --entity-name alice --alter --add-config producer_byte_rate=-1"),
+        (
+            "ips, no address",
+            "--entity-type ips --entity-name nowhere.invalid --alter --add-config connection_creation_rate=1",
+        ),
+        (
+            "users, --delete-config",
+            "--entity-type users --entity-name alice --alter --delete-config producer_byte_rate",
+        ),
+        (
+            "users, default, --delete-config",
+            "--entity-type users --entity-default --alter --delete-config request_percentage",
+        ),
+        ("users, --describe, after", "--entity-type users --describe"),
+    ];
+    for (step, arguments) in steps {
+        player.tool(&format!("kafka-configs {step}"), Sorted, &format!("{tool} {arguments}"))?;
+    }
+    Ok(())
+}
+
+fn features(player: &mut Player) -> Result<()> {
+    let tool = "kafka-features --bootstrap-server BOOTSTRAP";
+    let steps: &[(&str, &str)] = &[
+        ("upgrade --feature metadata.version=30", "upgrade --feature metadata.version=30"),
+        ("upgrade, too far", "upgrade --feature metadata.version=99"),
+        ("upgrade, unknown feature", "upgrade --feature no.such.version=1"),
+        ("downgrade", "downgrade --feature metadata.version=29"),
+        ("downgrade --unsafe", "downgrade --unsafe --feature metadata.version=29"),
+        ("disable, unknown feature", "disable --feature no.such.version"),
+        ("upgrade --dry-run", "upgrade --dry-run --feature eligible.leader.replicas.version=1"),
+    ];
+    for (step, arguments) in steps {
+        player.tool(&format!("kafka-features {step}"), Kept, &format!("{tool} {arguments}"))?;
+    }
+    let cluster = "kafka-cluster";
+    player.tool("kafka-cluster cluster-id", Kept, &format!("{cluster} cluster-id --bootstrap-server BOOTSTRAP"))?;
+    player.tool(
+        "kafka-cluster unregister",
+        Kept,
+        &format!("{cluster} unregister --bootstrap-server BOOTSTRAP --id 7"),
+    )?;
+    let endpoints = format!("{cluster} list-endpoints --bootstrap-server BOOTSTRAP");
+    player.tool("kafka-cluster list-endpoints", Words, &endpoints)
 }
 
 fn speed(player: &mut Player) -> Result<()> {

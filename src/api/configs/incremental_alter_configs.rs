@@ -121,6 +121,8 @@ fn check_directories(broker: &Broker, asked: BrokerId, changes: &AlterConfigs<Co
     for (name, change) in &changes.changes {
         if let ConfigOp::Set(Some(value)) | ConfigOp::Append(Some(value)) = change
             && name == "cordoned.log.dirs"
+            // A list that is none is refused by the controller.
+            && value.split(',').all(|path| !path.trim().is_empty())
         {
             let checked = broker.settings().check_cordoned(value);
             checked

@@ -1,6 +1,8 @@
-//! APIs about settings of topics and brokers.
+//! APIs about settings of topics and brokers, and about quotas of clients.
 
+mod alter_client_quotas;
 mod alter_configs;
+mod describe_client_quotas;
 mod describe_configs;
 mod incremental_alter_configs;
 mod list_config_resources;
@@ -12,7 +14,9 @@ use super::row::{Row, row};
 
 /// The APIs of this family.
 pub const ROWS: &[Row] = &[
+    row::<alter_client_quotas::AlterClientQuotas>(),
     row::<alter_configs::AlterConfigs>(),
+    row::<describe_client_quotas::DescribeClientQuotas>(),
     row::<describe_configs::DescribeConfigs>(),
     row::<incremental_alter_configs::IncrementalAlterConfigs>(),
     row::<list_config_resources::ListConfigResources>(),

@@ -7,6 +7,7 @@ mod broker_heartbeat;
 mod broker_registration;
 mod quorum;
 mod unregister_broker;
+mod update_features;
 
 use super::row::{Row, raw_row, row};
 
@@ -16,6 +17,7 @@ pub const ROWS: &[Row] = &[
     row::<broker_registration::BrokerRegistration>(),
     row::<broker_heartbeat::BrokerHeartbeat>(),
     row::<unregister_broker::UnregisterBroker>(),
+    row::<update_features::UpdateFeatures>(),
     row::<allocate_producer_ids::AllocateProducerIds>(),
     raw_row::<quorum::Quorum>(),
 ];

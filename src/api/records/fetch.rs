@@ -50,13 +50,18 @@ impl RawApi for Fetch {
             Ok(request) => request,
             Err(error) => return RawReply::Close(error.to_string().into()),
         };
-        let responder = Responder::new(cx);
+        let mut responder = Responder::new(cx);
         let context = match begin(cx, &request) {
             Ok(context) => context,
             Err(code) => return RawReply::Now(responder.refuse(code)),
         };
-        let limits = Limits::new(cx.broker, &request);
-        let mut reading = Reading::new(cx.broker, &context, Asker::of(cx, &request));
+        let asker = Asker::of(cx, &request);
+        let limits = Limits::new(cx, &request, asker);
+        if asker.is_replica() {
+            cx.slots.exempt();
+            responder.exempt();
+        }
+        let mut reading = Reading::new(cx.broker, &context, asker);
         reading.read(cx.broker, &context, limits);
         reading.report(cx, &context);
         reading.send_near(cx, &context, &request);

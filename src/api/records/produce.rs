@@ -14,6 +14,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
 
+use crate::api::answer::throttle_time;
 use crate::api::records::leaders::Leaders;
 use crate::api::{Answer, BurstApi, BurstContext, RawReply, RawRequest, SlotToken};
 use crate::broker::Broker;
@@ -27,6 +28,7 @@ use crate::protocol::leader::CurrentLeader;
 use crate::protocol::produce::{self, PartitionResponse, Request, ResponseWriter};
 use crate::protocol::record_batch::BatchError;
 use crate::protocol::topic_ref::TopicRef;
+use crate::quota::Kind;
 use crate::security::{Access, Operation, ResourceType};
 
 pub struct Produce;
@@ -40,7 +42,7 @@ impl BurstApi for Produce {
     fn handle_burst(cx: &BurstContext<'_>, requests: &mut Vec<RawRequest>, replies: &mut Vec<RawReply>) {
         thread_local!(static BURST: RefCell<Burst> = RefCell::default());
         BURST.with_borrow_mut(|burst| {
-            burst.take(cx.broker, cx.now, requests);
+            burst.take(cx, requests);
             burst.append(cx.now);
             burst.answer(cx, replies);
         });
@@ -66,6 +68,8 @@ struct Staged {
 
 struct Parsed {
     correlation_id: i32,
+    /// How long the client is held back, in ms: it has sent more than its quota.
+    throttle_ms: u64,
     request: Result<Request, String>,
     /// Its entries: one for each partition, in the order of the request.
     first_entry: usize,
@@ -198,18 +202,19 @@ fn records_rejected(count: usize, errors: &[(i32, Option<String>)]) -> String {
 
 impl Burst {
     /// Reads the requests, finds their partitions, and checks what can be checked without a lock.
-    fn take(&mut self, broker: &Broker, now: Now, requests: &mut Vec<RawRequest>) {
+    fn take(&mut self, cx: &BurstContext<'_>, requests: &mut Vec<RawRequest>) {
         self.requests.clear();
         self.entries.clear();
         self.order.clear();
         for raw in requests.drain(..) {
             let first_entry = self.entries.len();
+            let throttle_ms = throttle(cx, &raw);
             let request = Request::parse(raw.header.api_version, raw.body).map_err(|error| error.to_string());
             if let Ok(request) = &request {
-                self.take_partitions(broker, now, request);
+                self.take_partitions(cx.broker, cx.now, request);
             }
             let (correlation_id, end_entry) = (raw.header.correlation_id, self.entries.len());
-            self.requests.push(Parsed { correlation_id, request, first_entry, end_entry });
+            self.requests.push(Parsed { correlation_id, throttle_ms, request, first_entry, end_entry });
         }
     }
 
@@ -253,13 +258,26 @@ impl Burst {
         for parsed in self.requests.drain(..) {
             let entries = &mut self.entries[parsed.first_entry..parsed.end_entry];
             let reply = match parsed.request {
-                Ok(request) => answer(cx, parsed.correlation_id, request, entries),
+                Ok(request) => answer(cx, (parsed.correlation_id, parsed.throttle_ms), request, entries),
                 Err(reason) => RawReply::Close(reason.into()),
             };
             replies.push(reply);
         }
         self.entries.clear();
     }
+}
+
+/// Counts the bytes of a request against its client's quota: how long the client is held back, in ms. Its records are taken all
+/// the same (KIP-219).
+fn throttle(cx: &BurstContext<'_>, raw: &RawRequest) -> u64 {
+    if !cx.broker.quotas().limits(Kind::Produce) {
+        return 0;
+    }
+    let (user, client_id) = (&cx.connection.principal.name, raw.header.client_id.as_ref());
+    let throttle_ms =
+        cx.broker.quotas().record_bytes(Kind::Produce, user, client_id.map_or("", |id| id), raw.body.len(), cx.now);
+    cx.slots.mute(cx.now.monotonic_ms, throttle_ms);
+    throttle_ms
 }
 
 /// Appends the entries of one replica.
@@ -367,7 +385,7 @@ fn doubt_sequences(cx: &BurstContext<'_>, entries: &mut [Entry]) {
     }
 }
 
-fn answer(cx: &BurstContext<'_>, correlation_id: i32, request: Request, entries: &mut [Entry]) -> RawReply {
+fn answer(cx: &BurstContext<'_>, head: Head, request: Request, entries: &mut [Entry]) -> RawReply {
     doubt_sequences(cx, entries);
     if request.acks == 0 {
         return match entries.iter().find(|entry| entry.outcome.code.is_error()) {
@@ -379,12 +397,12 @@ fn answer(cx: &BurstContext<'_>, correlation_id: i32, request: Request, entries:
     if waiting == 0 {
         let leaders = Leaders::new(&cx.connection.listener);
         let outcomes = entries.iter().map(|entry| &entry.outcome);
-        return RawReply::Now(write(cx.broker, leaders, correlation_id, &request, outcomes));
+        return RawReply::Now(write(cx.broker, leaders, head, &request, outcomes));
     }
     let timeout_ms = u64::try_from(request.timeout_ms).unwrap_or(0);
     let (token, reply) = cx.open_slot();
     let outcomes = entries.iter().map(|entry| entry.outcome.clone()).collect();
-    let state = Mutex::new(Some(Waiting { token, correlation_id, request, outcomes, left: waiting }));
+    let state = Mutex::new(Some(Waiting { token, head, request, outcomes, left: waiting }));
     let (broker, listener) = (Arc::clone(cx.broker), Arc::clone(&cx.connection.listener));
     let pending = Arc::new(PendingProduce { broker, listener, state });
     for (index, entry) in (0u32..).zip(entries) {
@@ -399,13 +417,16 @@ fn answer(cx: &BurstContext<'_>, correlation_id: i32, request: Request, entries:
     reply
 }
 
+/// What an answer begins and ends with: the number of its request, and how long the client is held back, in ms.
+type Head = (i32, u64);
+
 /// First version that tells new leaders (KIP-951).
 const LEADERS_FROM: i16 = 10;
 
 fn write<'a>(
     broker: &Broker,
     mut leaders: Leaders<'_>,
-    correlation_id: i32,
+    (correlation_id, throttle_ms): Head,
     request: &Request,
     mut outcomes: impl Iterator<Item = &'a Outcome>,
 ) -> Answer {
@@ -430,7 +451,7 @@ fn write<'a>(
             });
         }
     }
-    writer.finish(0, &leaders.endpoints);
+    writer.finish(throttle_time(throttle_ms), &leaders.endpoints);
     Answer::of_frame(out.freeze())
 }
 
@@ -444,7 +465,7 @@ struct PendingProduce {
 
 struct Waiting {
     token: SlotToken,
-    correlation_id: i32,
+    head: Head,
     request: Request,
     outcomes: Vec<Outcome>,
     left: usize,
@@ -453,8 +474,8 @@ struct Waiting {
 impl PendingProduce {
     fn answer(&self, waiting: Waiting) {
         let leaders = Leaders::new(&self.listener);
-        let Waiting { token, correlation_id, request, outcomes, .. } = waiting;
-        token.complete(write(&self.broker, leaders, correlation_id, &request, outcomes.iter()));
+        let Waiting { token, head, request, outcomes, .. } = waiting;
+        token.complete(write(&self.broker, leaders, head, &request, outcomes.iter()));
     }
 }
 

@@ -6,6 +6,7 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use crate::api::answer::throttle_time;
 use crate::api::{Api, Context, Reply};
 use crate::config::Roles;
 use crate::controller::{self, Refusal};
@@ -33,12 +34,13 @@ impl Api for CreatePartitions {
     }
 
     fn handle(cx: &Context<'_>, request: CreatePartitionsRequest) -> Reply<CreatePartitionsResponse> {
-        let broker = Arc::clone(cx.broker);
+        let (broker, client) = (Arc::clone(cx.broker), cx.quota_client(3));
         Reply::later(async move {
             let topics = request.topics.iter().map(wanted).collect();
-            match broker.create_partitions(topics, request.validate_only, request.timeout_ms).await {
-                Ok(results) => CreatePartitionsResponse::default()
-                    .with_results(results.into_iter().map(|(name, result)| answer(name, result)).collect()),
+            match broker.create_partitions(client, topics, request.validate_only, request.timeout_ms).await {
+                Ok((results, throttle_ms)) => CreatePartitionsResponse::default()
+                    .with_results(results.into_iter().map(|(name, result)| answer(name, result)).collect())
+                    .with_throttle_time_ms(throttle_time(throttle_ms)),
                 Err(refusal) => refused(&request, &refusal),
             }
         })

@@ -1,11 +1,13 @@
 //! CreateTopics (19), v2–7: makes topics, or says whether it would.
-//! v4 broker defaults for -1 (KIP-464) · v5 the topic's settings in the answer (KIP-525) · v7 topic id
+//! v4 broker defaults for -1 (KIP-464) · v5 the topic's settings in the answer (KIP-525) · v6 THROTTLING_QUOTA_EXCEEDED
+//! (KIP-599) · v7 topic id
 //!
 //! Source: `ControllerApis.createTopics`.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use crate::api::answer::throttle_time;
 use crate::api::{Api, Context, Reply};
 use crate::broker::Broker;
 use crate::config::{Dynamic, Overrides, Roles};
@@ -35,15 +37,17 @@ impl Api for CreateTopics {
     }
 
     fn handle(cx: &Context<'_>, request: CreateTopicsRequest) -> Reply<CreateTopicsResponse> {
-        let broker = Arc::clone(cx.broker);
+        let (broker, client) = (Arc::clone(cx.broker), cx.quota_client(6));
         Reply::later(async move {
             let topics = request.topics.iter().map(wanted).collect();
-            let created = broker.create_topics(topics, request.validate_only, request.timeout_ms).await;
-            let answers = match created {
-                Ok(created) => created.into_iter().map(|created| answer(&broker, created)).collect(),
-                Err(refusal) => request.topics.iter().map(|topic| refused(topic.name.clone(), &refusal)).collect(),
+            let created = broker.create_topics(client, topics, request.validate_only, request.timeout_ms).await;
+            let (answers, throttle_ms) = match created {
+                Ok((created, throttle_ms)) => {
+                    (created.into_iter().map(|created| answer(&broker, created)).collect(), throttle_ms)
+                }
+                Err(refusal) => (request.topics.iter().map(|topic| refused(topic.name.clone(), &refusal)).collect(), 0),
             };
-            CreateTopicsResponse::default().with_topics(answers)
+            CreateTopicsResponse::default().with_topics(answers).with_throttle_time_ms(throttle_time(throttle_ms))
         })
     }
 

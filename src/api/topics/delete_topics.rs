@@ -6,6 +6,7 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use crate::api::answer::throttle_time;
 use crate::api::{Api, Context, Reply};
 use crate::config::Roles;
 use crate::controller::{DeletedTopic, Refusal, TopicSelector};
@@ -32,14 +33,16 @@ impl Api for DeleteTopics {
     }
 
     fn handle(cx: &Context<'_>, request: DeleteTopicsRequest) -> Reply<DeleteTopicsResponse> {
-        let (broker, version) = (Arc::clone(cx.broker), cx.version);
+        let (broker, version, client) = (Arc::clone(cx.broker), cx.version, cx.quota_client(5));
         Reply::later(async move {
-            let deleted = match broker.delete_topics(selectors(&request), request.timeout_ms).await {
-                Ok(deleted) => deleted,
-                Err(refusal) => refuse_all(&request, &refusal),
-            };
+            let (deleted, throttle_ms) = broker
+                .delete_topics(client, selectors(&request), request.timeout_ms)
+                .await
+                .unwrap_or_else(|refusal| (refuse_all(&request, &refusal), 0));
             let responses = deleted.into_iter().map(|topic| answer(topic, version));
-            DeleteTopicsResponse::default().with_responses(responses.collect())
+            DeleteTopicsResponse::default()
+                .with_responses(responses.collect())
+                .with_throttle_time_ms(throttle_time(throttle_ms))
         })
     }
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::options;
 use crate::broker::Broker;
-use crate::controller::{self, AlterConfigs, ConfigOp, Refusal};
+use crate::broker::start::SUPPORTED_LEVELS;
+use crate::controller::{self, AlterConfigs, AlterQuotas, AlteredQuotas, ConfigOp, FeatureUpdate, Refusal};
 use crate::metadata::Image;
 use crate::model::BrokerId;
 
@@ -40,6 +41,41 @@ impl Broker {
         let options = options(self.settings());
         let decide = move |image: &Image| {
             let mut decision = controller::alter_configs(image, &options, asked, &requests);
+            if validate_only {
+                decision.records.clear();
+            }
+            decision
+        };
+        self.decide(timeout_ms, decide).await
+    }
+
+    /// Changes quotas of clients: one answer for each entity, in the order of the request.
+    pub async fn alter_client_quotas(
+        self: &Arc<Broker>,
+        entries: Vec<AlterQuotas>,
+        validate_only: bool,
+        timeout_ms: i32,
+    ) -> Result<Vec<AlteredQuotas>, Refusal> {
+        let decide = move |image: &Image| {
+            let mut decision = controller::alter_client_quotas(image, &entries);
+            if validate_only {
+                decision.records.clear();
+            }
+            decision
+        };
+        self.decide(timeout_ms, decide).await
+    }
+
+    /// Changes the levels of features, all or none: one answer for each.
+    pub async fn update_features(
+        self: &Arc<Broker>,
+        updates: Vec<FeatureUpdate>,
+        validate_only: bool,
+        timeout_ms: i32,
+    ) -> Result<Vec<(String, Result<(), Refusal>)>, Refusal> {
+        let controller = self.node_id();
+        let decide = move |image: &Image| {
+            let mut decision = controller::update_features(image, controller, SUPPORTED_LEVELS, &updates);
             if validate_only {
                 decision.records.clear();
             }

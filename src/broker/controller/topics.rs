@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use super::{new_seed, options, replication_factor};
 use crate::broker::Broker;
+use crate::broker::quotas::QuotaClient;
 use crate::config::Settings;
-use crate::controller::{self, CreatePartitions, CreateTopic, Created, DeletedTopic, Refusal, TopicSelector};
+use crate::controller::{
+    self, CreatePartitions, CreateTopic, Created, Decision, DeletedTopic, Mutations, Refusal, TopicSelector,
+};
 use crate::io::random;
 use crate::metadata::Image;
 use crate::model::{ErrorCode, TopicId};
@@ -13,52 +16,77 @@ use crate::model::{ErrorCode, TopicId};
 /// How long a broker waits for topics that it creates by itself, in ms (`AutoTopicCreationManager` uses the request timeout).
 const AUTO_CREATE_TIMEOUT_MS: i32 = 30_000;
 
+/// The answer to one topic that is to have more partitions.
+pub type Grown = (String, Result<(), Refusal>);
+
 impl Broker {
-    /// Decides on topics to create, and creates them unless `validate_only`. Error for the whole request:
-    /// REQUEST_TIMED_OUT, where the topics may still come to be; NOT_CONTROLLER.
+    /// Decides on topics to create, and creates them unless `validate_only`; also how long the client is to be held back, in
+    /// ms. Error for the whole request: REQUEST_TIMED_OUT, where the topics may still come to be; NOT_CONTROLLER.
     pub async fn create_topics(
         self: &Arc<Broker>,
+        client: QuotaClient,
         topics: Vec<CreateTopic>,
         validate_only: bool,
         timeout_ms: i32,
-    ) -> Result<Vec<Created>, Refusal> {
+    ) -> Result<(Vec<Created>, u64), Refusal> {
         let options = options(self.settings());
-        let decide = move |image: &Image| {
-            let mut decision = controller::create_topics(image, &options, new_seed(), &topics);
+        let decide = move |image: &Image, mutations: &mut Mutations| {
+            let mut decision = controller::create_topics(image, &options, new_seed(), &topics, mutations);
             if validate_only {
                 decision.records.clear();
             }
             decision
         };
-        self.decide(timeout_ms, decide).await
+        self.decide_within_quota(client, timeout_ms, decide).await
     }
 
     /// As [`Broker::create_topics`], for topics to delete.
     pub async fn delete_topics(
         self: &Arc<Broker>,
+        client: QuotaClient,
         topics: Vec<TopicSelector>,
         timeout_ms: i32,
-    ) -> Result<Vec<DeletedTopic>, Refusal> {
+    ) -> Result<(Vec<DeletedTopic>, u64), Refusal> {
         let options = options(self.settings());
-        self.decide(timeout_ms, move |image| controller::delete_topics(image, &options, &topics)).await
+        let decide = move |image: &Image, mutations: &mut Mutations| {
+            controller::delete_topics(image, &options, &topics, mutations)
+        };
+        self.decide_within_quota(client, timeout_ms, decide).await
     }
 
     /// Adds partitions to topics: one answer for each, unless the whole request fails as in [`Broker::create_topics`].
     pub async fn create_partitions(
         self: &Arc<Broker>,
+        client: QuotaClient,
         topics: Vec<CreatePartitions>,
         validate_only: bool,
         timeout_ms: i32,
-    ) -> Result<Vec<(String, Result<(), Refusal>)>, Refusal> {
+    ) -> Result<(Vec<Grown>, u64), Refusal> {
         let seed = random::seed();
-        let decide = move |image: &Image| {
-            let mut decision = controller::create_partitions(image, seed, &topics);
+        let decide = move |image: &Image, mutations: &mut Mutations| {
+            let mut decision = controller::create_partitions(image, seed, &topics, mutations);
             if validate_only {
                 decision.records.clear();
             }
             decision
         };
-        self.decide(timeout_ms, decide).await
+        self.decide_within_quota(client, timeout_ms, decide).await
+    }
+
+    /// A decision that a client's quota of mutations bounds (KIP-599).
+    async fn decide_within_quota<T: Send + 'static>(
+        self: &Arc<Broker>,
+        client: QuotaClient,
+        timeout_ms: i32,
+        decide: impl FnOnce(&Image, &mut Mutations) -> Decision<T> + Send + 'static,
+    ) -> Result<(T, u64), Refusal> {
+        let decide = move |broker: &Broker, image: &Image| {
+            let mut mutations = broker.quotas().mutations(&client, broker.now());
+            let Decision { records, answer } = decide(image, &mut mutations);
+            let throttle_ms = broker.quotas().settle(&client, &mutations, broker.now());
+            Ok(Decision { records, answer: (answer, throttle_ms) })
+        };
+        self.decide_or_refuse(timeout_ms, decide, |_, _, _| ()).await
     }
 
     /// Creates topics that a client or a coordinator needs: with the broker's defaults, and the broker's own topics with the
@@ -68,9 +96,9 @@ impl Broker {
         let topics: Vec<CreateTopic> = names.iter().map(|name| automatic_topic(self.settings(), name)).collect();
         let created = match self.is_active_controller() {
             true => {
-                let created = self.create_topics(topics, false, AUTO_CREATE_TIMEOUT_MS).await;
+                let created = self.create_topics(QuotaClient::default(), topics, false, AUTO_CREATE_TIMEOUT_MS).await;
                 let id = |(name, result): Created| (name, result.map(|created| created.id));
-                created.map(|created| created.into_iter().map(id).collect())
+                created.map(|(created, _)| created.into_iter().map(id).collect())
             }
             false => self.create_topics_elsewhere(&topics, AUTO_CREATE_TIMEOUT_MS).await,
         };

@@ -56,7 +56,7 @@ async fn create(broker: &Arc<Broker>, replicas: &[i32]) -> TopicId {
         assignments: vec![(0, replicas)],
         ..CreateTopic::default()
     };
-    let created = broker.create_topics(vec![topic], false, 10_000).await.expect("the controller");
+    let created = broker.create_topics(Default::default(), vec![topic], false, 10_000).await.expect("the controller").0;
     created[0].1.as_ref().expect("a new topic").id
 }
 

@@ -37,13 +37,13 @@ pub(super) const NETWORK: &[Key] = &[
     key("listeners", List, Some("PLAINTEXT://localhost:9092"), High).non_empty_list().instead_of(Some("PLAINTEXT://:9092")).per_broker()
         .effective("Addresses to listen on, NAME://host:port. localhost is both IP families, an empty host all."),
     key("max.connection.creation.rate", Int, Some("2147483647"), Medium).at_least(0).cluster_wide()
-        .stored("New connections a second over all listeners."),
+        .effective("New connections a second over all listeners; those beyond it wait in the system's queue."),
     key("max.connections", Int, Some("12000"), Medium).at_least(0).instead_of(Some("2147483647")).cluster_wide()
         .effective("Connections this broker holds at a time."),
     key("max.connections.per.ip", Int, Some("1000"), Medium).at_least(0).instead_of(Some("2147483647")).cluster_wide()
         .effective("Connections one address may have; loopback addresses are not counted."),
     key("max.connections.per.ip.overrides", String, Some(""), Medium).cluster_wide()
-        .stored("Other limits for single addresses, as address:count pairs."),
+        .effective("Other limits for single addresses, as address:count pairs, loopback too; names are not looked up."),
     key("max.incremental.fetch.session.cache.slots", Int, Some("1000"), Medium).at_least(0)
         .effective("Fetch sessions the broker remembers."),
     key("max.request.partition.size.limit", Int, Some("2000"), Medium).at_least(1)
@@ -67,9 +67,9 @@ pub(super) const NETWORK: &[Key] = &[
     key("queued.max.requests", Int, Some("500"), High).at_least(1)
         .stored("Waiting requests from which the network is not read."),
     key("quota.window.num", Int, Some("11"), Low).at_least(1)
-        .stored("Samples kept for client quotas."),
+        .effective("Samples kept for client quotas."),
     key("quota.window.size.seconds", Int, Some("1"), Low).at_least(1)
-        .stored("Length of one such sample, in seconds."),
+        .effective("Length of one sample of client quotas, in seconds."),
     key("request.timeout.ms", Int, Some("30000"), High)
         .effective("Time a client's request that names none waits for the active controller, in ms."),
     key("socket.connection.setup.timeout.max.ms", Long, Some("30000"), Medium)

@@ -51,9 +51,9 @@ pub(super) const QUORUM: &[Key] = &[
     key("controller.quorum.voters", List, Some(""), High)
         .effective("The fixed voters of the metadata quorum, as id@host:port."),
     key("controller.quota.window.num", Int, Some("11"), Low).at_least(1)
-        .stored("Samples kept for the quota on changes to topics."),
+        .effective("Samples kept for the quota on changes to topics: what may be changed at once is so many samples' worth."),
     key("controller.quota.window.size.seconds", Int, Some("1"), Low).at_least(1)
-        .stored("Length of one such sample, in seconds."),
+        .effective("Length of one sample of the quota on changes to topics, in seconds."),
     key("controller.socket.timeout.ms", Int, Some("30000"), Medium)
         .stored("Socket timeout between controller and brokers, in ms."),
     key("initial.broker.registration.timeout.ms", Int, Some("60000"), Medium)

@@ -14,7 +14,7 @@ pub(super) const SECURITY: &[Key] = &[
         .stored("Class that may refuse changes of settings."),
     key("authorizer.class.name", String, Some(""), Low)
         .stored("Class that decides who may do what; empty means everyone may do everything."),
-    key("config.providers", List, Some(""), Low).list().cluster_wide()
+    key("config.providers", List, Some(""), Low).cluster_wide()
         .stored("Names of providers that fill in values from elsewhere."),
     key("connection.failed.authentication.delay.ms", Int, Some("100"), Low).at_least(0)
         .stored("Pause before a connection whose login failed is closed, in ms."),

@@ -327,7 +327,13 @@ impl Dialogue {
                     CreateTopic { name, partitions: -1, replication_factor: -1, assignments, ..CreateTopic::default() };
                 self.topics_made += 1;
                 let seed = Uuid::from_u128(self.topics_made);
-                let decision = create_topics(&self.image, &self.options, seed, &[topic]);
+                let decision = create_topics(
+                    &self.image,
+                    &self.options,
+                    seed,
+                    &[topic],
+                    &mut crate::controller::Mutations::unlimited(),
+                );
                 self.commit(decision.records);
                 self.refused(decision.answer.iter().map(|(_, result)| result));
             }
@@ -335,13 +341,23 @@ impl Dialogue {
                 let count = line.words[1].parse().expect("a count");
                 let assignments: Vec<_> = line.words[2..].iter().map(|word| brokers(word)).collect();
                 let assignments = (!assignments.is_empty()).then_some(assignments);
-                let decision = create_partitions(&self.image, 1, &[CreatePartitions { name, count, assignments }]);
+                let decision = create_partitions(
+                    &self.image,
+                    1,
+                    &[CreatePartitions { name, count, assignments }],
+                    &mut crate::controller::Mutations::unlimited(),
+                );
                 self.commit(decision.records);
                 self.refused(decision.answer.iter().map(|(_, result)| result));
             }
             _ => {
                 let selector = TopicSelector { name: Some(name), id: TopicId::ZERO };
-                let decision = delete_topics(&self.image, &self.options, &[selector]);
+                let decision = delete_topics(
+                    &self.image,
+                    &self.options,
+                    &[selector],
+                    &mut crate::controller::Mutations::unlimited(),
+                );
                 self.commit(decision.records);
                 self.refused(decision.answer.iter().map(|topic| &topic.result));
             }

@@ -151,7 +151,13 @@ impl Cluster {
             Event::Grow => {
                 let count = image.topic("t").map_or(0, |topic| i32::try_from(topic.partitions.len()).expect("few")) + 1;
                 let wanted = CreatePartitions { name: "t".into(), count, assignments: None };
-                create_partitions(image, u64::try_from(count).expect("few"), &[wanted]).records
+                create_partitions(
+                    image,
+                    u64::try_from(count).expect("few"),
+                    &[wanted],
+                    &mut crate::controller::Mutations::unlimited(),
+                )
+                .records
             }
             Event::MinIsr(min_isr) => {
                 let change = AlterConfigs {
@@ -213,7 +219,7 @@ proptest! {
             assignments: vec![(0, ids([1, 2, 3])), (1, ids([2, 3, 4])), (2, ids([4, 1, 2]))],
             ..CreateTopic::default()
         };
-        let created = create_topics(&cluster.image, &cluster.options, Uuid::from_u128(7), &[topic]);
+        let created = create_topics(&cluster.image, &cluster.options, Uuid::from_u128(7), &[topic], &mut crate::controller::Mutations::unlimited());
         prop_assert!(created.answer[0].1.is_ok());
         cluster.commit(&created.records);
         for event in events {

@@ -52,6 +52,16 @@ fn one_of_each() -> Vec<Record> {
         },
         Record::ConfigChanged { resource: ConfigResource::BrokerDefault, name: "x".into(), value: None },
         Record::ProducerIdsAllocated { broker_id: BrokerId(1), next_producer_id: ProducerId(1000) },
+        Record::QuotaChanged {
+            entity: Entity {
+                user: Some(EntityName::Default),
+                client_id: Some(EntityName::Named("c".into())),
+                ip: None,
+            },
+            key: quota::Key::RequestPercentage,
+            value: Some(Amount::new(0.5)),
+        },
+        Record::QuotaChanged { entity: Entity::default(), key: quota::Key::ConnectionCreationRate, value: None },
     ]
 }
 

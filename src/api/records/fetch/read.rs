@@ -12,6 +12,7 @@ use crate::log::{ReadRequest, Region};
 use crate::model::{BrokerId, ErrorCode, LeaderEpoch, Offset, PartitionIndex};
 use crate::partition::{FollowerFetch, Published};
 use crate::protocol::fetch::Request;
+use crate::quota::Kind as QuotaKind;
 
 /// How much a reader may see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +81,11 @@ impl Asker {
         Asker { isolation, kind }
     }
 
+    /// Whether a follower asks.
+    pub(super) fn is_replica(self) -> bool {
+        matches!(self.kind, Kind::Replica { .. })
+    }
+
     /// `FetchParams.fetchOnlyLeader`.
     fn check(self, replica: &Replica, claimed: LeaderEpoch) -> Result<(), ErrorCode> {
         match self.kind {
@@ -97,9 +103,15 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    /// What the request asks for, within `fetch.max.bytes`.
-    pub(super) fn new(broker: &Broker, request: &Request) -> Limits {
-        let size = |asked: i32| usize::try_from(asked).unwrap_or(0).min(broker.fetch_max_bytes());
+    /// What the request asks for, within `fetch.max.bytes` and what a consumer's quota could ever let through at once.
+    pub(super) fn new(cx: &Context<'_>, request: &Request, asker: Asker) -> Limits {
+        let quotas = cx.broker.quotas();
+        let of_quota = match asker.is_replica() {
+            true => None,
+            false => quotas.bytes_max(QuotaKind::Fetch, &cx.connection.principal.name, cx.client_id_text()),
+        };
+        let of_quota = of_quota.map_or(usize::MAX, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+        let size = |asked: i32| usize::try_from(asked).unwrap_or(0).min(cx.broker.fetch_max_bytes()).min(of_quota);
         Limits { max_bytes: size(request.max_bytes), min_bytes: size(request.min_bytes) }
     }
 }

@@ -5,16 +5,20 @@ use std::sync::Arc;
 use bytes::BytesMut;
 
 use super::read::{Found, Isolation, Reading};
+use crate::api::answer::throttle_time;
 use crate::api::records::leaders::Leaders;
+use crate::api::slot::SlotHome;
 use crate::api::{Answer, Chunk, Context};
 use crate::broker::Broker;
 use crate::broker::fetch_sessions::{FetchContext, FetchPartition, FetchTopic, NO_SESSION};
+use crate::broker::quotas::QuotaClient;
 use crate::io::random;
 use crate::log::Region;
 use crate::model::ErrorCode;
 use crate::protocol::fetch::{self, PartitionResponse, Records, ResponseHead, ResponseWriter};
 use crate::protocol::leader::CurrentLeader;
 use crate::protocol::topic_ref::TopicRef;
+use crate::quota::Kind;
 
 /// First version that tells new leaders (KIP-951).
 const LEADERS_FROM: i16 = 16;
@@ -33,21 +37,37 @@ pub(super) struct Responder {
     version: i16,
     correlation_id: i32,
     listener: Arc<str>,
+    /// Who is held to a quota, and whose connection is muted; `None` while nobody is.
+    held: Option<(QuotaClient, Arc<SlotHome>)>,
 }
 
 impl Responder {
     pub(super) fn new(cx: &Context<'_>) -> Responder {
         let listener = Arc::clone(&cx.connection.listener);
-        Responder { version: cx.version, correlation_id: cx.correlation_id, listener }
+        let is_limited = cx.broker.quotas().limits(Kind::Fetch);
+        let held = is_limited.then(|| (cx.quota_client(0), Arc::clone(cx.slots)));
+        Responder { version: cx.version, correlation_id: cx.correlation_id, listener, held }
+    }
+
+    /// No quota holds the asker.
+    pub(super) fn exempt(&mut self) {
+        self.held = None;
     }
 
     /// Fails the request as a whole (`SessionErrorContext`). Before v7 there is no place for a code, and no such error.
     pub(super) fn refuse(&self, code: ErrorCode) -> Answer {
-        let writer = self.writer(code, NO_SESSION, 0);
+        let writer = self.writer(code, NO_SESSION, 0, 0);
         to_answer(writer.finish(&[]))
     }
 
     pub(super) fn answer(&self, broker: &Broker, context: FetchContext, reading: &mut Reading) -> Answer {
+        let throttle_ms = self.throttle(broker, reading);
+        if throttle_ms > 0 {
+            return match broker.fetch_sessions().throttled(&context) {
+                Ok(session_id) => to_answer(self.writer(ErrorCode::None, session_id, 0, throttle_ms).finish(&[])),
+                Err(code) => self.refuse(code),
+            };
+        }
         reading.charge(broker);
         reading.count(broker);
         let asked = context.partitions.clone();
@@ -66,10 +86,31 @@ impl Responder {
         self.write(broker, session_id, told, isolation)
     }
 
-    fn writer(&self, code: ErrorCode, session_id: i32, topic_count: usize) -> ResponseWriter<FileRecords> {
+    /// Counts what is about to be sent against the client's quota: how long it must wait for it, in ms. Nothing is sent then, and
+    /// nothing counts; the client asks again (`KafkaApis.handleFetchRequest`).
+    fn throttle(&self, broker: &Broker, reading: &Reading) -> u64 {
+        let Some((client, slots)) = &self.held else { return 0 };
+        let QuotaClient { user, client_id, .. } = client;
+        let bytes = reading.found.iter().filter_map(|found| Some(found.region.as_ref()?.len)).sum();
+        let now = broker.now();
+        let throttle_ms = broker.quotas().record_bytes(Kind::Fetch, user, client_id, bytes, now);
+        if throttle_ms > 0 {
+            broker.quotas().unrecord_bytes(Kind::Fetch, user, client_id, bytes, now);
+            slots.mute(now.monotonic_ms, throttle_ms);
+        }
+        throttle_ms
+    }
+
+    fn writer(
+        &self,
+        code: ErrorCode,
+        session_id: i32,
+        topic_count: usize,
+        throttle_ms: u64,
+    ) -> ResponseWriter<FileRecords> {
         let head = ResponseHead {
             correlation_id: self.correlation_id,
-            throttle_time_ms: 0,
+            throttle_time_ms: throttle_time(throttle_ms),
             error_code: code.code(),
             session_id,
             topic_count,
@@ -92,7 +133,7 @@ impl Responder {
                 _ => runs.push(1),
             }
         }
-        let mut writer = self.writer(ErrorCode::None, session_id, runs.len());
+        let mut writer = self.writer(ErrorCode::None, session_id, runs.len(), 0);
         let mut told = told.into_iter();
         let mut leaders = Leaders::new(&self.listener);
         for run in runs {
