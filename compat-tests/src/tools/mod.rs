@@ -29,7 +29,12 @@ pub struct Arguments {
 }
 
 /// What both servers are started with, beside what the harness sets.
-const SETTINGS: &[&str] = &["node.id=1", "offsets.topic.num.partitions=8", "group.initial.rebalance.delay.ms=0"];
+const SETTINGS: &[&str] = &[
+    "node.id=1",
+    "offsets.topic.num.partitions=8",
+    "group.initial.rebalance.delay.ms=0",
+    "log.cleaner.backoff.ms=500",
+];
 /// Balance would move leaders between two looks.
 const CLUSTER_SETTINGS: &[&str] = &["auto.leader.rebalance.enable=false"];
 const NODES: usize = 3;

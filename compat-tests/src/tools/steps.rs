@@ -1,5 +1,7 @@
 //! What a person does with Kafka's tools in a day: topics, records, groups, settings, speed, and a look at the files.
 
+use std::time::{Duration, Instant};
+
 use anyhow::Result;
 
 use super::normal;
@@ -7,6 +9,7 @@ use super::player::Order::{Kept, Set, Sorted, Words};
 use super::player::Player;
 
 const LINES: &str = "a:1|k1:first\nNULL|k2:second\nb:2,c:3|k3:third\nNULL|k1:fourth\nNULL|k4:NULL\nNULL|k2:sixth\n";
+const COMPACTION_LIMIT: Duration = Duration::from_secs(90);
 const PERF_RECORDS: u32 = 20_000;
 
 pub fn play(player: &mut Player) -> Result<()> {
@@ -20,6 +23,7 @@ pub fn play(player: &mut Player) -> Result<()> {
     speed(player)?;
     verifiable(player)?;
     delete_records(player)?;
+    compaction(player)?;
     ends(player)?;
     player.stop()?;
     files(player)
@@ -257,16 +261,49 @@ fn consumed(output: &str) -> Result<String> {
 }
 
 fn delete_records(player: &mut Player) -> Result<()> {
+    let create = "kafka-topics --bootstrap-server BOOTSTRAP --create --topic shortened --partitions 1";
+    player.tool("kafka-topics --create shortened", Kept, create)?;
+    let fill = "kafka-producer-perf-test --topic shortened --num-records 500 --record-size 100 --throughput -1 \
+                --bootstrap-server BOOTSTRAP --command-property acks=all";
+    let filled = player.output(fill, "")?.contains("500 records sent");
+    player.write_down("kafka-producer-perf-test, shortened", Kept, &format!("all sent: {filled}"));
     let steps = [("some", 0, 100), ("everything", 0, -1), ("beyond the end", 0, 100_000)];
     for (step, partition, offset) in steps {
-        let asked = serde_json::json!({ "topic": "verified", "partition": partition, "offset": offset });
+        let asked = serde_json::json!({ "topic": "shortened", "partition": partition, "offset": offset });
         let asked = serde_json::json!({ "version": 1, "partitions": [asked] }).to_string();
         let file = player.file("deleted.json", &asked)?;
         let delete = format!("kafka-delete-records --bootstrap-server BOOTSTRAP --offset-json-file {}", file.display());
         player.tool(&format!("kafka-delete-records, {step}"), Kept, &delete)?;
-        let starts = "kafka-get-offsets --bootstrap-server BOOTSTRAP --topic verified --time -2";
+        let starts = "kafka-get-offsets --bootstrap-server BOOTSTRAP --topic shortened --time -2";
         player.tool(&format!("kafka-get-offsets after kafka-delete-records, {step}"), Kept, starts)?;
     }
+    Ok(())
+}
+
+/// What is left of a compacted topic: a segment from each producer, of which the last stays the active one.
+fn compaction(player: &mut Player) -> Result<()> {
+    let create = "kafka-topics --bootstrap-server BOOTSTRAP --create --topic compacted --partitions 1 --config \
+                  cleanup.policy=compact --config segment.ms=100 --config min.cleanable.dirty.ratio=0.01";
+    player.tool("kafka-topics --create compacted", Kept, create)?;
+    let produce = "kafka-console-producer --bootstrap-server BOOTSTRAP --topic compacted --reader-property parse.key=true \
+                   --reader-property key.separator=: --reader-property null.marker=NULL";
+    let inputs = ["a:old\nb:old\nc:old\nd:old\n", "a:new\nb:NULL\nc:new\nc:newest\n", "e:active\ne:again\n"];
+    for (index, input) in inputs.into_iter().enumerate() {
+        player.tool_with_input(&format!("kafka-console-producer, compacted {index}"), Kept, produce, input)?;
+    }
+    let consume = "kafka-console-consumer --bootstrap-server BOOTSTRAP --topic compacted --from-beginning --timeout-ms 3000 \
+                   --formatter-property print.key=true --formatter-property print.offset=true \
+                   --formatter-property null.literal=NULL";
+    let until = Instant::now() + COMPACTION_LIMIT;
+    let mut output = player.output(consume, "")?;
+    while output.contains("\ta\told") && Instant::now() < until {
+        output = player.output(consume, "")?;
+    }
+    player.write_down("kafka-console-consumer on a compacted topic", Kept, &output);
+    let keyless = "kafka-console-producer --bootstrap-server BOOTSTRAP --topic compacted";
+    let output = player.output(keyless, "no key\n")?;
+    let refused = output.contains("Compacted topic cannot accept message without key");
+    player.write_down("kafka-console-producer, without a key", Kept, &format!("refused: {refused}"));
     Ok(())
 }
 
@@ -279,6 +316,15 @@ fn ends(player: &mut Player) -> Result<()> {
 fn files(player: &mut Player) -> Result<()> {
     let logs = player.files("orders", "log")?;
     player.dump("kafka-dump-log on segments", Kept, "--print-data-log", &logs)?;
+    // What the tool says of gaps comes in the order of a hash of the files' names.
+    player.dump(
+        "kafka-dump-log on compacted segments",
+        Sorted,
+        "--print-data-log",
+        &player.files("compacted", "log")?,
+    )?;
+    let indexes = [player.files("compacted", "index")?, player.files("compacted", "timeindex")?].concat();
+    player.dump("kafka-dump-log on compacted indexes", Kept, "--index-sanity-check", &indexes)?;
     let indexes = [player.files("orders", "index")?, player.files("orders", "timeindex")?].concat();
     player.dump("kafka-dump-log on indexes", Kept, "--index-sanity-check", &indexes)?;
     player.dump("kafka-dump-log on producer snapshots", Kept, "", &player.files("verified", "snapshot")?)?;
