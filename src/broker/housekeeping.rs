@@ -282,6 +282,9 @@ impl Broker {
                 is_in_use.then(|| log.delete_old_segments(now, published.high_watermark))
             });
             let Some(deleted) = deleted else { continue };
+            if deleted.as_ref().is_ok_and(|deleted| deleted.waits_for_flush) {
+                self.flusher.submit(&replica);
+            }
             match deleted {
                 Ok(deleted) if deleted.segment_count == 0 => {}
                 Ok(deleted) => {

@@ -399,6 +399,51 @@ fn cut_power(first_seed: u64, cuts: usize, flushes_lie: bool) -> Result<(), Stri
     Ok(())
 }
 
+/// A log with one producer's batch, which is flushed, below the recovery point, and too old.
+fn with_one_producer() -> (SimDisk, Log) {
+    let disk = SimDisk::new();
+    let (log_dir, mut log) = open(&disk).expect("a new disk");
+    let mut builder = RecordBatchBuilder::new(LeaderEpoch(-1), NOW.wall_ms);
+    builder = builder.producer(ProducerId(7), ProducerEpoch(0), Sequence(0));
+    builder.append(NOW.wall_ms, None, Some(b"value"));
+    let request = validate(builder.build(), Origin::Client, &options(), NOW).expect("just built");
+    log.append_as_leader(NOW, LeaderEpoch(0), &request).expect("no fault is injected");
+    let outcome = log.flush_ticket().run();
+    let end = log.flushed(outcome).expect("no fault is injected").offset();
+    let offsets = BTreeMap::from([(partition(), end)]);
+    log_dir.write_offsets(RECOVERY_POINT_CHECKPOINT, &offsets).expect("no fault is injected");
+    log.set_options(Arc::new(LogOptions { retention_ms: 1, ..options() }));
+    (disk, log)
+}
+
+fn assert_knows_producer_after_cuts(disk: &SimDisk) {
+    for seed in 0..200 {
+        let (_, log) = open(&disk.cut(seed)).expect("a log");
+        assert_eq!(log.log_end_offset(), Offset(1), "seed {seed}");
+        assert!(log.producers().get(ProducerId(7)).is_some(), "seed {seed}: the producer is forgotten");
+    }
+}
+
+#[test]
+fn retention_leaves_what_alone_knows_a_producer() {
+    let (disk, mut log) = with_one_producer();
+    let later = NOW.plus_ms(1000);
+    // It is all too old: a segment is begun, at whose start the producers' state is not flushed yet.
+    let deleted = log.delete_old_segments(later, Offset(1)).expect("no fault is injected");
+    assert_eq!((deleted.segment_count, deleted.waits_for_flush), (0, true));
+    deleted.remove();
+    assert_knows_producer_after_cuts(&disk);
+    let again = log.delete_old_segments(later, Offset(1)).expect("no fault is injected");
+    assert_eq!((again.segment_count, again.waits_for_flush), (0, true));
+    let outcome = log.flush_ticket().run();
+    log.flushed(outcome).expect("no fault is injected");
+    let deleted = log.delete_old_segments(later, Offset(1)).expect("no fault is injected");
+    assert_eq!((deleted.segment_count, deleted.waits_for_flush), (1, false));
+    deleted.remove();
+    assert_eq!(log.log_start_offset(), Offset(1));
+    assert_knows_producer_after_cuts(&disk);
+}
+
 #[test]
 fn no_cut_of_power_takes_what_was_durable() {
     cut_power(1, 20_000, false).unwrap();

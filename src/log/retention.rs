@@ -26,6 +26,8 @@ pub struct DeletedSegments {
     files: Vec<PathBuf>,
     /// How many segments have left the log.
     pub segment_count: usize,
+    /// More may go with the first pass after a flush of the log.
+    pub waits_for_flush: bool,
     /// How long to wait before [`DeletedSegments::remove`].
     pub delay_ms: u64,
 }
@@ -51,7 +53,13 @@ impl Log {
     /// Takes what retention allows out of the log: never a record at or above the high watermark, nor above the recovery
     /// point that was checkpointed last, because a power cut may bring back an older segment and not the one behind it, and
     /// only below the recovery point is such a hole known to be retention's. Renames files, so that it belongs on a thread
-    /// that may block a little. If even the active segment is too old, a new one is begun.
+    /// that may block a little. If even the active segment is too old, a new one is begun, and the old one goes with the first
+    /// pass after a flush.
+    ///
+    /// The order of flushes: what producers have written in a segment is known from its batches until the snapshot at the
+    /// next segment's start is on stable storage, file and name. A roll only queues that snapshot, and the records before it
+    /// may be durable and below the recovery point long before the next flush writes it. So a segment stays as long as that
+    /// snapshot is queued, or a power cut would find neither, and a batch sent again would be taken twice.
     pub fn delete_old_segments(&mut self, now: Now, high_watermark: Offset) -> io::Result<DeletedSegments> {
         let high_watermark = high_watermark.min(self.checkpointed_recovery_point());
         let by_time = self.count_older(now, high_watermark);
@@ -61,7 +69,16 @@ impl Log {
         if count == self.segments.len() {
             self.roll(now)?;
         }
-        self.remove_first(count.min(self.segments.len() - 1))
+        let saved = self.count_with_snapshot();
+        let mut deleted = self.remove_first(count.min(saved))?;
+        deleted.waits_for_flush = saved < count;
+        Ok(deleted)
+    }
+
+    /// How many segments from the oldest on may go without a producer being forgotten. One always stays.
+    fn count_with_snapshot(&self) -> usize {
+        let queued = self.unflushed.snapshots.first().map_or(Offset(i64::MAX), |snapshot| snapshot.offset);
+        self.segments.windows(2).take_while(|pair| pair[1].base_offset < queued).count()
     }
 
     /// The recovery point that a crash would find.
@@ -147,6 +164,6 @@ impl Log {
         }
         self.invariants();
         let (log_dir, delay_ms) = (self.log_dir.clone(), self.options.file_delete_delay_ms);
-        Ok(DeletedSegments { log_dir, files, segment_count: count, delay_ms })
+        Ok(DeletedSegments { log_dir, files, segment_count: count, waits_for_flush: false, delay_ms })
     }
 }
