@@ -187,7 +187,7 @@ impl Broker {
     }
 
     /// Stops a broker that did not get to serve; its directories are left as they are.
-    async fn give_up_start(self: &Arc<Broker>) {
+    pub async fn give_up_start(self: &Arc<Broker>) {
         self.close_services().await;
         self.quorum.stop().await;
     }

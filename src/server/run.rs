@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -83,12 +83,15 @@ impl Server {
         broker.set_dispatch(api::local::dispatch);
         let mut running = Running::start(bound, Shared::new(broker, clock, options))?;
         running.start_http(http)?;
-        // When it fails the broker has stopped, and what runs here ends with this scope.
-        tokio::select! {
+        let joined = tokio::select! {
             biased;
             // A foreign cluster, or a second node under one id: waiting helps neither.
-            reason = running.broker().quorum().died() => bail!("{reason}"),
-            joined = opened.join() => joined?,
+            reason = running.broker().quorum().died() => Err(anyhow!("{reason}")),
+            joined = opened.join() => joined.map_err(anyhow::Error::from),
+        };
+        if let Err(error) = joined {
+            running.give_up().await;
+            return Err(error);
         }
         running.serve_clients();
         Ok(running)
@@ -208,11 +211,22 @@ impl Running {
     pub async fn stop(mut self) {
         self.shared.begin_stop();
         self.shared.broker.leave().await;
+        self.end_services().await;
+        self.shared.broker.close().await;
+    }
+
+    /// Ends what got no further than its start. Afterwards nothing here holds the directories' locks: the caller may correct a
+    /// setting and start again.
+    async fn give_up(mut self) {
+        self.end_services().await;
+        self.shared.broker.give_up_start().await;
+    }
+
+    async fn end_services(&mut self) {
         self.interrupt();
         for service in std::mem::take(&mut self.services) {
             service.ended().await;
         }
-        self.shared.broker.close().await;
     }
 
     fn interrupt(&self) {
