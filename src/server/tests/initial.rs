@@ -31,8 +31,7 @@ fn topics_and_settings_are_there_before_the_first_request() {
     let fixture =
         Fixture::start(&[("create.topics", "a:3:1:compact,b"), ("init.dir", &init_dir), ("num.partitions", "2")]);
     let image = fixture.running().broker().image();
-    let partitions: Vec<_> =
-        image.topics().map(|topic| (topic.name.to_string(), topic.partitions.len())).collect();
+    let partitions: Vec<_> = image.topics().map(|topic| (topic.name.to_string(), topic.partitions.len())).collect();
     assert_eq!(partitions, [("a".to_owned(), 3), ("b".to_owned(), 2), ("orders".to_owned(), 2)]);
     let config = |resource, name: &str| image.configs(&resource).get(name).cloned();
     assert_eq!(config(ConfigResource::Topic("a".to_owned()), "cleanup.policy").as_deref(), Some("compact"));
