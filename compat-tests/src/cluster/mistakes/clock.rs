@@ -35,7 +35,11 @@ pub fn an_hour_off() -> Result<()> {
         let log = cluster.log(node);
         let line = log.lines().find(|line| line.contains(" INFO ")).context("the log says nothing")?;
         let off_s = (second_of_day(line)? - now_s()? - ahead_s).rem_euclid(DAY_S);
-        ensure!(off_s < ROUNDING_S || DAY_S - ROUNDING_S < off_s, "node {} is not {ahead_s} s ahead: {line}", node + 1);
+        ensure!(
+            !(ROUNDING_S..=DAY_S - ROUNDING_S).contains(&off_s),
+            "node {} is not {ahead_s} s ahead: {line}",
+            node + 1
+        );
     }
     let mut writer = Writer::new(&cluster)?;
     for _ in 0..2 {
