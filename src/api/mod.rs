@@ -77,6 +77,12 @@ pub trait Api {
     fn split(_cx: &Context<'_>, request: Self::Request) -> Split<Self::Request, Self::Response> {
         Split::Whole(request)
     }
+
+    /// What a controller that is not the active one answers to whoever asks it directly. `words` are Kafka's, and name the one
+    /// that is.
+    fn not_controller(_cx: &Context<'_>, request: Self::Request, _words: String) -> Reply<Self::Response> {
+        Reply::Now(Self::refuse(&request, ErrorCode::NotController))
+    }
 }
 
 /// What is left of a request for the controller.

@@ -120,17 +120,16 @@ fn call<A: Api>(cx: &Context<'_>, request: A::Request, body: Bytes, joined: Opti
         Some(joined) => joined(response),
         None => response,
     };
-    if A::FORWARDED && !cx.broker.is_active_controller() {
-        if cx.connection.roles.meet(Roles::CLIENT) {
-            let default = Duration::from_millis(cx.broker.settings().get_u64("request.timeout.ms"));
-            let patience = forward_patience(A::timeout_ms(&request), default);
-            return forward::<A>(cx, body, patience, joined);
-        }
-        // Whoever asks a controller looks for the active one himself (`ControllerApis`).
-        let refused = whole(A::refuse(&request, ErrorCode::NotController), joined);
-        return now_or_close(Answer::encode(&refused, version, correlation_id));
+    let is_elsewhere = A::FORWARDED && !cx.broker.is_active_controller();
+    if is_elsewhere && cx.connection.roles.meet(Roles::CLIENT) {
+        let default = Duration::from_millis(cx.broker.settings().get_u64("request.timeout.ms"));
+        let patience = forward_patience(A::timeout_ms(&request), default);
+        return forward::<A>(cx, body, patience, joined);
     }
-    match catch_unwind(AssertUnwindSafe(|| A::handle(cx, request))) {
+    // Whoever asks a controller looks for the active one himself (`ControllerApis`).
+    let reply =
+        || if is_elsewhere { A::not_controller(cx, request, active_controller(cx)) } else { A::handle(cx, request) };
+    match catch_unwind(AssertUnwindSafe(reply)) {
         Ok(Reply::Now(response)) => now_or_close(Answer::encode(&whole(response, joined), version, correlation_id)),
         Ok(Reply::Later(future)) => muting::<A>(
             cx,
@@ -159,6 +158,14 @@ fn muting<A: Api>(cx: &Context<'_>, answer: Pin<Box<dyn Future<Output = Answer> 
         slots.mute(clock.now().monotonic_ms, answer.throttle_ms(A::KEY, version));
         answer
     }))
+}
+
+/// `ControllerExceptions.newWrongControllerException`.
+fn active_controller(cx: &Context<'_>) -> String {
+    match &cx.broker.quorum().leadership().borrow().leader {
+        Some(node) => format!("The active controller appears to be node {}.", node.id),
+        None => "No controller appears to be active.".to_owned(),
+    }
 }
 
 fn now_or_close(answer: Option<Answer>) -> RawReply {

@@ -146,7 +146,8 @@ impl Broker {
     }
 
     /// Refuses a node that has metadata of one cluster and is told to join another: it would serve that metadata while its owner
-    /// takes it for a part of the other one. A server that does not answer proves nothing, and holds nobody up for long.
+    /// takes it for a part of the other one. A server that does not answer proves nothing, and holds nobody up for long: what
+    /// quorums say to each other names the cluster, and crosses from none to another later either.
     pub(super) async fn check_joined_cluster(&self) -> Result<(), StartError> {
         let own = self.image().cluster_id().to_string();
         if own.is_empty() || !self.settings().voters().is_empty() {
@@ -161,12 +162,23 @@ impl Broker {
                 (address, link.call(&request, 2, FOREIGN_TIMEOUT).await)
             });
         }
+        let mut silent = Vec::new();
         while let Some(answered) = asked.join_next().await {
-            let Ok((address, Ok(answer))) = answered else { continue };
+            let (address, answer) = match answered {
+                Ok((address, Ok(answer))) => (address, answer),
+                Ok((address, Err(_))) => {
+                    silent.push(address.to_string());
+                    continue;
+                }
+                Err(_) => continue,
+            };
             let theirs = answer.cluster_id.to_string();
             if answer.error_code == ErrorCode::None.code() && !theirs.is_empty() && theirs != own {
                 return Err(StartError::OtherQuorum { own, server: address.to_string(), theirs });
             }
+        }
+        if !silent.is_empty() {
+            tracing::warn!(?silent, cluster = own, "servers do not say whether they belong to this node's cluster too");
         }
         Ok(())
     }

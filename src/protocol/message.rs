@@ -30,6 +30,7 @@ pub use kafka_protocol::protocol::StrBytes;
 
 // These shadow the crate's own types of the same names.
 pub use super::api_key::ApiKey;
+pub use super::extra::add_raft_voter::waits_for_commit;
 pub use super::extra::describe_log_dirs::DescribeLogDirsResponse;
 pub use super::header::RequestHeader;
 

@@ -37,6 +37,8 @@ pub struct Driver {
     core: Arc<Core>,
     /// When this node started, or last lost sight of a leader.
     quiet_since: Instant,
+    /// When this node began to look for a quorum, or last heard of one that it does not follow yet.
+    unheard_since: Instant,
     /// The term that this node leads, and since when.
     leading: Option<(u64, Instant)>,
     /// The leader that was told our address.
@@ -48,8 +50,17 @@ pub struct Driver {
 
 impl Driver {
     pub fn new(core: Arc<Core>) -> Driver {
-        let quiet_since = clock::instant();
-        Driver { core, quiet_since, leading: None, told: None, attempts: 0, not_before: None, reminded_at: None }
+        let now = clock::instant();
+        Driver {
+            core,
+            quiet_since: now,
+            unheard_since: now,
+            leading: None,
+            told: None,
+            attempts: 0,
+            not_before: None,
+            reminded_at: None,
+        }
     }
 
     /// Runs until it is stopped, or the quorum has died.
@@ -309,7 +320,7 @@ impl Driver {
 impl Driver {
     async fn observe(&mut self, metrics: &ServerMetrics) -> Option<Instant> {
         let core = Arc::clone(&self.core);
-        if metrics.membership_config.log_id().is_none() && self.form().await {
+        if self.has_nothing(metrics) && self.form().await {
             let patience = core.timing.election_timeout / 2 + random_part(core.timing.election_timeout / 2);
             return Some(self.rest(patience));
         }
@@ -355,6 +366,14 @@ impl Driver {
         }
     }
 
+    /// Whether this directory is part of no quorum. A first entry alone, that a leader has sent who may be dead, makes it no part
+    /// of one as long as it must not vote: those who wait for such votes would wait for ever.
+    fn has_nothing(&self, metrics: &ServerMetrics) -> bool {
+        let log = &self.core.log;
+        metrics.membership_config.log_id().is_none()
+            || (log.is_waiting() && log.last_log_id().is_none_or(|last| last.index == 0))
+    }
+
     /// Forms a quorum if this node may, and says whether it has.
     async fn form(&mut self) -> bool {
         let core = Arc::clone(&self.core);
@@ -376,7 +395,14 @@ impl Driver {
             on_refusal(&core, address, error);
         }
         let outlooks: Vec<Outlook> = answers.into_iter().filter_map(|(_, answer)| answer.ok()).collect();
-        if judge_forming(addresses.len() + 1, &outlooks) != Forming::Form || core.peers.heard().is_some() {
+        let now = clock::instant();
+        // A leader that was heard once may have died before it could commit anything.
+        let has_leader = core.peers.leader_silence(now).is_some_and(|silence| silence < core.timing.fetch_timeout);
+        let forming = judge_forming(addresses.len() + 1, &outlooks, now - self.unheard_since);
+        if forming == Forming::Exists || has_leader {
+            self.unheard_since = now;
+        }
+        if forming != Forming::Form || has_leader {
             return false;
         }
         let names: Vec<String> =

@@ -82,25 +82,36 @@ pub enum Forming {
     Form,
     /// Somebody knows a quorum: it is there, and its leader will be heard.
     Exists,
-    /// Too few have answered.
+    /// Too few have answered, or the others have not been silent for long enough.
     Wait,
 }
 
+/// Who does not answer may have what one of those who do has lost with its directory. So it is waited for, as long as a machine
+/// may stall that is not taken for dead; only where all have answered is there nothing to wait for.
+pub const SILENT: Duration = Duration::from_secs(3);
+
 /// Whether to form a quorum, from what `listed` nodes (this one is among them) answered; this one's own answer is not in it.
+/// `waited` is for how long this node has looked for a quorum and has not heard of one.
 ///
 /// Safe: what is committed lies on a majority of those listed, and a majority says here that it has nothing. So nothing is
-/// committed, unless one of those who say so has lost its directory: then that one and whoever did not answer, who must have it
-/// all, are more than a quorum can do without. A leader that is elected meanwhile is safe too: who forms writes no more than the
-/// first entry, which is the same everywhere, and then votes by the rules for all.
+/// committed, unless one of those who say so has lost its directory. As long as the lost and the silent are no more together than
+/// a quorum can do without, one who has what is committed answers. A leader that is elected meanwhile is safe too: who forms
+/// writes no more than the first entry, which is the same everywhere, and then votes by the rules for all.
+///
+/// What is left: among three, one has lost its directory, one is away for longer than [`SILENT`], and the third was never
+/// there or never heard more than a candidate. The two cannot be told from two of a cluster that has yet to begin. They form
+/// another one, with another id, and who comes back with the old one is refused and told so.
 ///
 /// Live: a vote is no entry, whoever it was for. A candidate may have died with the votes that made it a leader, or have won and
 /// died before it told anybody; those who gave them and those who were never there form with each other, and the next term decides.
 /// Were a vote taken for a quorum, they would wait for the dead one for ever.
-pub fn judge_forming(listed: usize, answers: &[Outlook]) -> Forming {
+pub fn judge_forming(listed: usize, answers: &[Outlook], waited: Duration) -> Forming {
     if answers.iter().any(|outlook| outlook.knows_quorum) {
         return Forming::Exists;
     }
-    if answers.len() + 1 > listed / 2 { Forming::Form } else { Forming::Wait }
+    let there = answers.len() + 1;
+    let is_enough = there >= listed || (there > listed / 2 && waited >= SILENT);
+    if is_enough { Forming::Form } else { Forming::Wait }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use openraft::{BasicNode, ChangeMembers};
 use uuid::Uuid;
 
 use super::QuorumError;
-use super::core::{Core, is_static, leads};
+use super::core::{Core, ServerMetrics, is_static, leads};
 use super::options::Endpoint;
 use super::peers::{endpoint_of, node_of};
 use super::rpc::{Answer, Refusal};
@@ -139,6 +139,29 @@ pub async fn add(
     }
     tracing::info!(%voter, "a node becomes a voter of the metadata quorum");
     Ok(core.change(ChangeMembers::AddVoterIds(BTreeSet::from([voter])), true).await?)
+}
+
+/// As [`add`], but returns as soon as this node, as the leader, has written the change; then it may still be lost.
+pub async fn begin_to_add(
+    core: &Arc<Core>,
+    voter: Voter,
+    endpoint: Endpoint,
+    patience: Duration,
+) -> Result<(), VotersError> {
+    let is_voter = |metrics: &ServerMetrics| metrics.membership_config.voter_ids().any(|known| known == voter);
+    let mut metrics = core.raft.server_metrics();
+    if is_voter(&metrics.borrow_and_update()) {
+        return Err(VotersError::Duplicate(voter));
+    }
+    let adding = Arc::clone(core);
+    let adding = tokio::spawn(async move { add(&adding, voter, Some(&endpoint), patience).await });
+    tokio::select! {
+        biased;
+        // What panics has its own line in the log.
+        added = adding => added.unwrap_or_else(|_| Err(QuorumError::Lost.into())),
+        // The quorum has ended when this fails.
+        written = metrics.wait_for(is_voter) => written.map(|_| ()).map_err(|_| QuorumError::Lost.into()),
+    }
 }
 
 /// Gives a voter another address.

@@ -23,10 +23,12 @@ pub fn on_refusal(core: &Core, address: &Address, error: &AskError) {
              correct the address, or start with an empty directory",
             core.peers.cluster_id()
         )),
-        Refusal::DuplicateNode => core.peers.die(format!(
+        // Also this node itself, before its directory was emptied, is another one until it is forgotten.
+        Refusal::DuplicateNode if core.peers.is_refused_for_long() => core.peers.die(format!(
             "the quorum at {address} has another live node {}: give this one another node.id",
             core.peers.me.node_id
         )),
+        Refusal::DuplicateNode => {}
         Refusal::WrongNode | Refusal::Busy(_) | Refusal::Malformed(_) => {}
     }
 }

@@ -291,6 +291,18 @@ impl Quorum {
         members::add(&self.core, voter, Some(&endpoint), patience).await
     }
 
+    /// As [`Quorum::add_voter`], but returns as soon as the leader has written the change.
+    pub async fn begin_to_add_voter(
+        &self,
+        voter: Voter,
+        listener: &str,
+        address: Address,
+        patience: std::time::Duration,
+    ) -> Result<(), VotersError> {
+        let endpoint = Endpoint { listener: listener.to_owned(), address };
+        members::begin_to_add(&self.core, voter, endpoint, patience).await
+    }
+
     /// Makes a voter an observer; see [`VotersError`]. For the active leader only, which may name itself.
     pub async fn remove_voter(&self, voter: Voter) -> Result<(), VotersError> {
         members::remove(&self.core, voter).await

@@ -87,6 +87,13 @@ struct Seen {
     at: Instant,
 }
 
+/// Since when others have refused this node for another one under its id, and when they last did.
+#[derive(Clone, Copy, Debug)]
+struct Refused {
+    since: Instant,
+    last: Instant,
+}
+
 /// See the head of this file.
 pub struct Peers {
     /// Our name in votes and memberships.
@@ -110,6 +117,7 @@ pub struct Peers {
     /// Questions that came from this node itself.
     to_itself: AtomicU64,
     unheard: Mutex<BTreeMap<Voter, Unheard>>,
+    duplicate: Mutex<Option<Refused>>,
 }
 
 /// A member that answers nothing.
@@ -143,6 +151,7 @@ impl Peers {
             complained_at: Mutex::default(),
             to_itself: AtomicU64::new(0),
             unheard: Mutex::default(),
+            duplicate: Mutex::default(),
         }
     }
 
@@ -292,6 +301,17 @@ impl Peers {
             seen.insert(from, Seen { directory_id, at });
         }
         is_other
+    }
+
+    /// Notes that this node was refused for another one under its id, and says whether for so long that the other one must have
+    /// spoken meanwhile: the last words of an earlier life of this node are forgotten sooner.
+    pub fn is_refused_for_long(&self) -> bool {
+        let now = clock::instant();
+        let mut duplicate = self.duplicate.lock();
+        let since = duplicate.filter(|refused| now - refused.last < ALIVE).map_or(now, |refused| refused.since);
+        *duplicate = Some(Refused { since, last: now });
+        // An answer may be as old as a request takes.
+        now - since > ALIVE + self.timing.request_timeout
     }
 
     /// Whether the log may tell once more of a node that asks and has no right to: it will ask again at once.

@@ -1,6 +1,7 @@
 //! openraft's own suite on our storage, and the quorum from outside: what was answered is there after any restart.
 
 mod cluster;
+mod forming;
 mod harness;
 
 use std::path::Path;

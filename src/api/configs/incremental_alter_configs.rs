@@ -90,6 +90,17 @@ impl Api for IncrementalAlterConfigs {
         let refused = |resource| response(resource, Err(Refusal { code, message: None }));
         IncrementalAlterConfigsResponse::default().with_responses(request.resources.iter().map(refused).collect())
     }
+
+    fn not_controller(
+        _cx: &Context<'_>,
+        request: IncrementalAlterConfigsRequest,
+        words: String,
+    ) -> Reply<IncrementalAlterConfigsResponse> {
+        let refusal = Refusal::new(ErrorCode::NotController, words);
+        let refused = |resource| response(resource, Err(refusal.clone()));
+        let responses = request.resources.iter().map(refused).collect();
+        Reply::Now(IncrementalAlterConfigsResponse::default().with_responses(responses))
+    }
 }
 
 fn response(resource: &AlterConfigsResource, result: Result<(), Refusal>) -> AlterConfigsResourceResponse {

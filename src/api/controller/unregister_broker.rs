@@ -39,6 +39,14 @@ impl Api for UnregisterBroker {
     fn refuse(_: &UnregisterBrokerRequest, code: ErrorCode) -> UnregisterBrokerResponse {
         refused(Refusal { code, message: None })
     }
+
+    fn not_controller(
+        _cx: &Context<'_>,
+        _request: UnregisterBrokerRequest,
+        words: String,
+    ) -> Reply<UnregisterBrokerResponse> {
+        Reply::Now(refused(Refusal::new(ErrorCode::NotController, words)))
+    }
 }
 
 fn refused(refusal: Refusal) -> UnregisterBrokerResponse {

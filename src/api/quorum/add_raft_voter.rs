@@ -7,14 +7,14 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Refusal, check_cluster, refusal};
+use super::{Refusal, check_cluster, not_leader, refusal};
 use crate::api::{Api, Context, Reply};
 use crate::config::Roles;
 use crate::model::{BrokerId, ErrorCode};
 use crate::peer::Address;
 use crate::protocol::api_key::ApiKey;
 use crate::protocol::message::add_raft_voter_request::Listener;
-use crate::protocol::message::{AddRaftVoterRequest, AddRaftVoterResponse, StrBytes};
+use crate::protocol::message::{AddRaftVoterRequest, AddRaftVoterResponse, StrBytes, waits_for_commit};
 use crate::quorum::Voter;
 use crate::security::{Access, Operation};
 
@@ -46,7 +46,12 @@ impl Api for AddRaftVoter {
             let is_default = |listener: &&Listener| *listener.name == *default;
             let listener = request.listeners.iter().find(is_default).expect("checked above");
             let address = Address { host: listener.host.to_string(), port: listener.port };
-            let added = broker.quorum().add_voter(voter, &listener.name, address, patience).await;
+            let quorum = broker.quorum();
+            let added = if waits_for_commit(&request) {
+                quorum.add_voter(voter, &listener.name, address, patience).await
+            } else {
+                quorum.begin_to_add_voter(voter, &listener.name, address, patience).await
+            };
             response(match added {
                 Ok(()) => (ErrorCode::None, None),
                 Err(error) => refusal(&error, "adding", &broker.quorum().voter_names()),
@@ -56,6 +61,11 @@ impl Api for AddRaftVoter {
 
     fn refuse(_request: &AddRaftVoterRequest, code: ErrorCode) -> AddRaftVoterResponse {
         response((code, None))
+    }
+
+    fn not_controller(cx: &Context<'_>, request: AddRaftVoterRequest, _words: String) -> Reply<AddRaftVoterResponse> {
+        let checked = check_cluster(request.cluster_id.as_ref(), cx.broker.image().cluster_id());
+        Reply::Now(response(checked.err().unwrap_or_else(not_leader)))
     }
 }
 

@@ -19,6 +19,10 @@ const TOPIC: &str = "__cluster_metadata";
 /// Kafka's text of UNKNOWN_TOPIC_OR_PARTITION.
 const UNKNOWN_PARTITION: &str = "This server does not host this topic-partition.";
 
+const NOT_LEADER: &str = "For requests intended only for the leader, this error indicates that the broker is not the current leader. For \
+                          requests intended for any replica, this error indicates that the broker is not a replica of the topic \
+                          partition.";
+
 /// See the head of this file.
 pub struct DescribeQuorum;
 
@@ -37,12 +41,25 @@ impl Api for DescribeQuorum {
         }
         Reply::Now(match cx.broker.quorum().describe() {
             Ok(description) => describe(&description, cx.now, cx.version),
-            Err(_) => partition(PartitionData::default().with_error_code(ErrorCode::NotLeaderOrFollower.code())),
+            Err(_) => partition(
+                PartitionData::default()
+                    .with_error_code(ErrorCode::NotLeaderOrFollower.code())
+                    .with_error_message(Some(StrBytes::from_static_str(NOT_LEADER))),
+            ),
         })
     }
 
     fn refuse(_request: &DescribeQuorumRequest, code: ErrorCode) -> DescribeQuorumResponse {
         DescribeQuorumResponse::default().with_error_code(code.code())
+    }
+
+    fn not_controller(
+        cx: &Context<'_>,
+        request: DescribeQuorumRequest,
+        _words: String,
+    ) -> Reply<DescribeQuorumResponse> {
+        // It is no leader of the quorum either, and says that.
+        Self::handle(cx, request)
     }
 }
 

@@ -42,12 +42,17 @@ fn check_cluster(asked: Option<&StrBytes>, ours: &str) -> Result<(), Refusal> {
     }
 }
 
+/// Kafka leaves the message empty (`KafkaRaftClient.validateLeaderOnlyRequest`).
+fn not_leader() -> Refusal {
+    (ErrorCode::NotLeaderOrFollower, Some(StrBytes::default()))
+}
+
 /// Kafka's code and words (`AddVoterHandler`, `RemoveVoterHandler`); `doing` is "adding" or "removing".
 fn refusal(error: &VotersError, doing: &str, voters: &[Voter]) -> Refusal {
     let all = || voters.iter().map(name).collect::<Vec<_>>().join(", ");
     let (code, words) = match error {
         VotersError::Quorum(QuorumError::NotLeader(_) | QuorumError::Lost) => {
-            return (ErrorCode::NotLeaderOrFollower, None);
+            return not_leader();
         }
         VotersError::Quorum(_) => return (ErrorCode::UnknownServerError, None),
         VotersError::Fixed => (

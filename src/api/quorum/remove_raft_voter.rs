@@ -5,7 +5,7 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use super::{Refusal, check_cluster, refusal};
+use super::{Refusal, check_cluster, not_leader, refusal};
 use crate::api::{Api, Context, Reply};
 use crate::config::Roles;
 use crate::model::{BrokerId, ErrorCode};
@@ -42,6 +42,15 @@ impl Api for RemoveRaftVoter {
 
     fn refuse(_request: &RemoveRaftVoterRequest, code: ErrorCode) -> RemoveRaftVoterResponse {
         response((code, None))
+    }
+
+    fn not_controller(
+        cx: &Context<'_>,
+        request: RemoveRaftVoterRequest,
+        _words: String,
+    ) -> Reply<RemoveRaftVoterResponse> {
+        let checked = check_cluster(request.cluster_id.as_ref(), cx.broker.image().cluster_id());
+        Reply::Now(response(checked.err().unwrap_or_else(not_leader)))
     }
 }
 

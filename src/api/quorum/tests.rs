@@ -20,7 +20,7 @@ fn refusals_have_kafkas_codes_and_words() {
     let one = "ReplicaKey(id=1, directoryId=AAAAAAAAAAAAAAAAAAAAAQ)";
     let two = "ReplicaKey(id=2, directoryId=AAAAAAAAAAAAAAAAAAAAAQ)";
     let cases: [(VotersError, ErrorCode, Option<String>); 6] = [
-        (QuorumError::NotLeader(None).into(), ErrorCode::NotLeaderOrFollower, None),
+        (QuorumError::NotLeader(None).into(), ErrorCode::NotLeaderOrFollower, Some(String::new())),
         (
             VotersError::Fixed,
             ErrorCode::UnsupportedVersion,

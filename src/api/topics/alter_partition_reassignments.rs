@@ -58,6 +58,14 @@ impl Api for AlterPartitionReassignments {
     fn refuse(request: &AlterPartitionReassignmentsRequest, code: ErrorCode) -> AlterPartitionReassignmentsResponse {
         refused(request, &Refusal { code, message: None })
     }
+
+    fn not_controller(
+        _cx: &Context<'_>,
+        request: AlterPartitionReassignmentsRequest,
+        words: String,
+    ) -> Reply<AlterPartitionReassignmentsResponse> {
+        Reply::Now(refused(&request, &Refusal::new(ErrorCode::NotController, words)))
+    }
 }
 
 fn targets(topic: &ReassignableTopic) -> (String, Vec<Target>) {

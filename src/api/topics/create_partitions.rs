@@ -49,6 +49,14 @@ impl Api for CreatePartitions {
     fn refuse(request: &CreatePartitionsRequest, code: ErrorCode) -> CreatePartitionsResponse {
         refused(request, &Refusal { code, message: None })
     }
+
+    fn not_controller(
+        _cx: &Context<'_>,
+        request: CreatePartitionsRequest,
+        words: String,
+    ) -> Reply<CreatePartitionsResponse> {
+        Reply::Now(refused(&request, &Refusal::new(ErrorCode::NotController, words)))
+    }
 }
 
 fn wanted(topic: &CreatePartitionsTopic) -> controller::CreatePartitions {

@@ -56,6 +56,12 @@ impl Api for CreateTopics {
         let topics = request.topics.iter().map(|topic| refused(topic.name.clone(), &refusal));
         CreateTopicsResponse::default().with_topics(topics.collect())
     }
+
+    fn not_controller(_cx: &Context<'_>, request: CreateTopicsRequest, words: String) -> Reply<CreateTopicsResponse> {
+        let refusal = Refusal::new(ErrorCode::NotController, words);
+        let topics = request.topics.iter().map(|topic| refused(topic.name.clone(), &refusal));
+        Reply::Now(CreateTopicsResponse::default().with_topics(topics.collect()))
+    }
 }
 
 fn wanted(topic: &CreatableTopic) -> CreateTopic {

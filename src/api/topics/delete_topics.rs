@@ -51,6 +51,17 @@ impl Api for DeleteTopics {
         let newest = *DeleteTopics::VERSIONS.end();
         DeleteTopicsResponse::default().with_responses(refused.into_iter().map(|topic| answer(topic, newest)).collect())
     }
+
+    fn not_controller(cx: &Context<'_>, request: DeleteTopicsRequest, _words: String) -> Reply<DeleteTopicsResponse> {
+        // Kafka's controllers look for the topics first, and each knows those that there are not.
+        Reply::Now(match cx.broker.deletes_nothing(&selectors(&request)) {
+            Some(refused) => {
+                let responses = refused.into_iter().map(|topic| answer(topic, cx.version));
+                DeleteTopicsResponse::default().with_responses(responses.collect())
+            }
+            None => Self::refuse(&request, ErrorCode::NotController),
+        })
+    }
 }
 
 fn selectors(request: &DeleteTopicsRequest) -> Vec<TopicSelector> {

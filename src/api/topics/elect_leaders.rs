@@ -48,6 +48,10 @@ impl Api for ElectLeaders {
     fn refuse(request: &ElectLeadersRequest, code: ErrorCode) -> ElectLeadersResponse {
         refused(request, &Refusal { code, message: None }, 0)
     }
+
+    fn not_controller(cx: &Context<'_>, request: ElectLeadersRequest, words: String) -> Reply<ElectLeadersResponse> {
+        Reply::Now(refused(&request, &Refusal::new(ErrorCode::NotController, words), cx.version))
+    }
 }
 
 fn topics(request: &ElectLeadersRequest) -> Option<Vec<(String, Vec<PartitionIndex>)>> {

@@ -54,6 +54,15 @@ impl Api for ListPartitionReassignments {
     fn refuse(_request: &ListPartitionReassignmentsRequest, code: ErrorCode) -> ListPartitionReassignmentsResponse {
         ListPartitionReassignmentsResponse::default().with_error_code(code.code()).with_error_message(None)
     }
+
+    fn not_controller(
+        cx: &Context<'_>,
+        request: ListPartitionReassignmentsRequest,
+        _words: String,
+    ) -> Reply<ListPartitionReassignmentsResponse> {
+        // Kafka's controllers all answer from what they know.
+        Self::handle(cx, request)
+    }
 }
 
 fn ongoing(partition: Reassigning) -> OngoingPartitionReassignment {

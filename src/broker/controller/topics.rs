@@ -40,6 +40,12 @@ impl Broker {
         self.decide_within_quota(client, timeout_ms, decide).await
     }
 
+    /// The answer to a DeleteTopics request that deletes nothing, as far as this node's image knows; `None` when it deletes something.
+    pub fn deletes_nothing(&self, topics: &[TopicSelector]) -> Option<Vec<DeletedTopic>> {
+        let decision = controller::delete_topics(&self.image(), &options(self.settings()), topics);
+        decision.records.is_empty().then_some(decision.answer)
+    }
+
     /// As [`Broker::create_topics`], for topics to delete.
     pub async fn delete_topics(
         self: &Arc<Broker>,

@@ -1,7 +1,6 @@
 //! AddRaftVoter request v1: v0 and whether the answer waits for the commit (KIP-1186). Source: AddRaftVoterRequest.json.
 //!
-//! We answer when the new voters are committed, whatever is asked: who wants the answer earlier gets it a moment later. So the
-//! field is read, and not kept.
+//! The crate's struct has no place for the new field. It is kept among the unknown tagged fields, under a tag that none can have.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
@@ -14,6 +13,20 @@ pub const VERSION: i16 = 1;
 
 /// Name, host, port, tags.
 const LISTENER_MIN_BYTES: usize = 1 + 1 + 2 + 1;
+
+/// Where a request says that its answer need not wait.
+const AT_ONCE: i32 = -1;
+
+/// Whether the answer is to wait until the new voters are committed; else it comes when the leader has written them.
+pub fn waits_for_commit(request: &AddRaftVoterRequest) -> bool {
+    !request.unknown_tagged_fields.contains_key(&AT_ONCE)
+}
+
+/// The same request, with an answer that does not wait.
+pub fn at_once(mut request: AddRaftVoterRequest) -> AddRaftVoterRequest {
+    request.unknown_tagged_fields.insert(AT_ONCE, Bytes::new());
+    request
+}
 
 /// Reads a body and leaves what follows it. Unknown tagged fields are dropped.
 pub fn read(body: &mut Bytes) -> Result<AddRaftVoterRequest, WireError> {
@@ -35,13 +48,13 @@ pub fn read(body: &mut Bytes) -> Result<AddRaftVoterRequest, WireError> {
         reader.skip_tagged_fields(true)?;
         request.listeners.push(listener);
     }
-    let _ack_when_committed = reader.boolean()?;
+    let waits = reader.boolean()?;
     reader.skip_tagged_fields(true)?;
     body.advance(frame.len() - reader.remaining());
-    Ok(request)
+    Ok(if waits { request } else { at_once(request) })
 }
 
-/// Writes a body that asks for an answer when the change is committed.
+/// Writes a body.
 pub fn write(request: &AddRaftVoterRequest, out: &mut BytesMut) {
     wire::put_nullable_string(out, request.cluster_id.as_deref(), true);
     out.put_i32(request.timeout_ms);
@@ -54,7 +67,7 @@ pub fn write(request: &AddRaftVoterRequest, out: &mut BytesMut) {
         out.put_u16(listener.port);
         wire::put_no_tagged_fields(out, true);
     }
-    out.put_u8(1);
+    out.put_u8(u8::from(waits_for_commit(request)));
     wire::put_no_tagged_fields(out, true);
 }
 
@@ -77,14 +90,17 @@ mod tests {
             .with_voter_id(3)
             .with_voter_directory_id(uuid::Uuid::from_u128(9))
             .with_listeners(vec![listener]);
-        let mut out = BytesMut::new();
-        write(&request, &mut out);
-        let bytes = out.freeze();
-        assert!(guard::check(ApiKey::AddRaftVoter, VERSION, &bytes).is_ok());
-        let mut whole = bytes.clone();
-        assert_eq!((read(&mut whole), whole.len()), (Ok(request), 0));
-        for len in 0..bytes.len() {
-            assert!(read(&mut bytes.slice(..len)).is_err());
+        for (request, waits) in [(request.clone(), true), (at_once(request), false)] {
+            let mut out = BytesMut::new();
+            write(&request, &mut out);
+            let bytes = out.freeze();
+            assert!(guard::check(ApiKey::AddRaftVoter, VERSION, &bytes).is_ok());
+            let mut whole = bytes.clone();
+            assert_eq!((read(&mut whole), whole.len()), (Ok(request.clone()), 0));
+            assert_eq!(waits_for_commit(&request), waits);
+            for len in 0..bytes.len() {
+                assert!(read(&mut bytes.slice(..len)).is_err());
+            }
         }
     }
 }

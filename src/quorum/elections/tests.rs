@@ -111,15 +111,71 @@ fn both_configurations_must_agree_while_voters_change() {
 #[test]
 fn a_quorum_is_formed_only_where_a_majority_knows_of_none() {
     let empty = Outlook { knows_quorum: false, ..outlook(None) };
-    let cases: [(usize, Vec<Outlook>, Forming); 6] = [
-        (1, vec![], Forming::Form),
-        (2, vec![], Forming::Wait),
-        (3, vec![], Forming::Wait),
-        (3, vec![empty.clone()], Forming::Form),
-        (3, vec![empty.clone(), outlook(log_id(2, 10))], Forming::Exists),
-        (5, vec![empty], Forming::Wait),
+    let just_now = SILENT - Duration::from_millis(1);
+    let cases: [(usize, Vec<Outlook>, Duration, Forming); 8] = [
+        (1, vec![], Duration::ZERO, Forming::Form),
+        (2, vec![], SILENT, Forming::Wait),
+        (3, vec![], SILENT, Forming::Wait),
+        (3, vec![empty.clone()], SILENT, Forming::Form),
+        (3, vec![empty.clone()], just_now, Forming::Wait),
+        (3, vec![empty.clone(), empty.clone()], Duration::ZERO, Forming::Form),
+        (3, vec![empty.clone(), outlook(log_id(2, 10))], SILENT, Forming::Exists),
+        (5, vec![empty], SILENT, Forming::Wait),
     ];
-    for (listed, answers, expected) in cases {
-        assert_eq!(judge_forming(listed, &answers), expected, "{listed} listed, {} answered", answers.len());
+    for (listed, answers, waited, expected) in cases {
+        let count = answers.len();
+        assert_eq!(judge_forming(listed, &answers, waited), expected, "{listed} listed, {count} answered, {waited:?}");
     }
+}
+
+/// What the directory of a voter says when a new one looks around.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Directory {
+    /// It was never there, or has voted and heard of nothing else.
+    Nothing,
+    /// It has what is committed.
+    Committed,
+    /// It had that, and was emptied.
+    Lost,
+}
+
+/// Every way in which committed entries lie on a majority, directories are lost, and voters are silent.
+fn every_state(voters: usize) -> impl Iterator<Item = Vec<(Directory, bool)>> {
+    let directories = [Directory::Nothing, Directory::Committed, Directory::Lost];
+    (0..6_usize.pow(u32::try_from(voters).expect("few"))).map(move |number| {
+        let of = |place: usize| number / 6_usize.pow(u32::try_from(place).expect("few")) % 6;
+        (0..voters).map(|place| (directories[of(place) / 2], of(place) % 2 == 1)).collect()
+    })
+}
+
+#[rstest::rstest]
+#[case(3)]
+#[case(5)]
+fn no_second_quorum_is_formed_while_the_lost_and_the_silent_are_few_enough(#[case] voters: usize) {
+    let (mut refused, mut formed) = (0, 0);
+    for state in every_state(voters) {
+        let held = state.iter().filter(|(directory, _)| *directory != Directory::Nothing).count();
+        let gone = state.iter().filter(|(directory, is_silent)| *is_silent || *directory == Directory::Lost).count();
+        for (former, _) in state.iter().enumerate().filter(|(_, (directory, _))| *directory != Directory::Committed) {
+            let others = state.iter().enumerate().filter(|(other, (_, is_silent))| *other != former && !is_silent);
+            let answers: Vec<Outlook> = others
+                .map(|(_, (directory, _))| Outlook {
+                    knows_quorum: *directory == Directory::Committed,
+                    ..outlook(None)
+                })
+                .collect();
+            let forming = judge_forming(voters, &answers, SILENT);
+            if held > voters / 2 && gone <= voters / 2 {
+                assert_ne!(forming, Forming::Form, "{state:?}: {former} forms a second quorum");
+                refused += 1;
+            }
+            // Nothing was ever committed: a majority that is there begins, whoever else has died.
+            let silent = state.iter().filter(|(_, is_silent)| *is_silent).count();
+            if held == 0 && !state[former].1 && silent <= voters / 2 {
+                assert_eq!(forming, Forming::Form, "{state:?}: {former} waits for ever");
+                formed += 1;
+            }
+        }
+    }
+    assert!(refused > 0 && formed > 0, "{refused} {formed}");
 }

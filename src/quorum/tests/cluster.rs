@@ -269,7 +269,7 @@ fn an_emptied_directory_does_not_vote_before_it_has_caught_up() {
         for id in 1..=3 {
             cluster.kill(id).await;
         }
-        cluster.wipe(2).await;
+        cluster.wipe(2);
         cluster.start(2, voters.clone()).await;
         cluster.start(3, voters.clone()).await;
         assert!(!ask_for_vote(&cluster, 2, 3).await);
@@ -294,7 +294,7 @@ fn a_voter_that_loses_its_directory_gets_everything_anew_from_a_leader_that_lead
         let others: Vec<i32> = cluster.running().into_iter().filter(|id| *id != leader).collect();
         cluster.kill(others[0]).await;
         cluster.kill(others[1]).await;
-        cluster.wipe(others[0]).await;
+        cluster.wipe(others[0]);
         cluster.start(others[0], voters).await;
         cluster.create("b", 2).await;
         cluster.await_topic(&[leader, others[0]], "b").await;
@@ -417,6 +417,36 @@ fn observers_join_by_themselves_and_a_leader_that_is_removed_hands_over() {
 }
 
 #[test]
+fn a_voter_is_added_before_that_is_committed_for_whoever_wants_no_more() {
+    run(async {
+        let mut cluster = Cluster::new(1..=2);
+        cluster.start(1, Formation::Standalone).await;
+        cluster.start(2, cluster.join(1, false)).await;
+        cluster.create("a", 1).await;
+        cluster.await_topic(&[2], "a").await;
+        let (leader, new) = (Arc::clone(cluster.quorum(1)), identity(&cluster, 2));
+        let observes = || leader.describe().is_ok_and(|known| known.observers.iter().any(|state| state.replica == new));
+        until(observes).await;
+        // The new one is needed for its own addition, and is not there.
+        let target = leader.core.log.last_log_id();
+        until(|| leader.core.peers.ack_of(&new).is_some_and(|ack| ack.matching >= target)).await;
+        cluster.isolate(2);
+        let address = cluster.nodes[&2].address.clone();
+        leader.begin_to_add_voter(new, "CONTROLLER", address.clone(), PATIENCE).await.expect("it is written");
+        let metrics = leader.core.metrics();
+        let applied = leader.core.raft.data_metrics().borrow().last_applied;
+        assert!(applied < *metrics.membership_config.log_id(), "{applied:?}");
+        cluster.heal();
+        let again = leader.begin_to_add_voter(new, "CONTROLLER", address, PATIENCE).await;
+        assert_eq!(again, Err(VotersError::Duplicate(new)));
+        cluster.create("b", 2).await;
+        cluster.await_topic(&[2], "b").await;
+        until(|| leader.describe().is_ok_and(|description| description.voters.len() == 2)).await;
+        cluster.stop_all().await;
+    });
+}
+
+#[test]
 fn an_observer_with_a_new_directory_takes_the_place_of_its_old_one() {
     run(async {
         let mut cluster = Cluster::new(1..=2);
@@ -426,9 +456,8 @@ fn an_observer_with_a_new_directory_takes_the_place_of_its_old_one() {
         cluster.await_topic(&[2], "a").await;
         let old = identity(&cluster, 2);
         cluster.kill(2).await;
-        cluster.wipe(2).await;
-        // The leader knows a dead node from a second one by its silence.
-        until(|| !cluster.quorum(1).core.peers.is_alive(&old)).await;
+        // The leader knows a dead node from a second one by its silence, and is asked until it does.
+        cluster.wipe(2);
         cluster.start(2, cluster.join(1, false)).await;
         cluster.await_topic(&[2], "a").await;
         let new = identity(&cluster, 2);
@@ -472,7 +501,7 @@ fn the_first_of_the_bootstrap_servers_forms_the_quorum_when_a_majority_knows_of_
         // With an empty directory the first one finds the others, and forms nothing.
         cluster.kill(1).await;
         cluster.leader().await;
-        cluster.wipe(1).await;
+        cluster.wipe(1);
         cluster.start(1, formation(1)).await;
         cluster.await_topic(&[1], "a").await;
         cluster.stop_all().await;

@@ -146,12 +146,10 @@ impl Cluster {
         }
     }
 
-    /// Empties the directory of a node that does not run, and lets the others forget it: whoever comes back sooner with another
-    /// directory is taken for a second node under one id.
-    pub async fn wipe(&mut self, id: i32) {
+    /// Empties the directory of a node that does not run.
+    pub fn wipe(&mut self, id: i32) {
         self.nodes.get_mut(&id).expect("a node of the cluster").dir =
             tempfile::tempdir().expect("a temporary directory");
-        tokio::time::sleep(peers::ALIVE).await;
     }
 
     pub fn cut(&self, from: i32, to: i32) {
@@ -163,6 +161,14 @@ impl Cluster {
         for other in self.nodes.keys().filter(|other| **other != id) {
             self.cut(id, *other);
             self.cut(*other, id);
+        }
+    }
+
+    /// Cuts two halves off from each other.
+    pub fn part(&self, one: &[i32], other: &[i32]) {
+        for (one, other) in one.iter().flat_map(|one| other.iter().map(move |other| (*one, *other))) {
+            self.cut(one, other);
+            self.cut(other, one);
         }
     }
 

@@ -241,6 +241,45 @@ fn a_node_with_metadata_of_its_own_does_not_pretend_to_join_another_cluster() {
 }
 
 #[test]
+fn a_node_whose_foreign_cluster_comes_later_stays_apart_from_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().to_str().expect("a name in UTF-8");
+    let own = [("node.id", "2"), ("log.dirs", data)];
+    drop(Fixture::start(&own));
+    let port = free_ports(1)[0].to_string();
+    let server = format!("127.0.0.1:{port}");
+    let join = ("controller.quorum.bootstrap.servers", server.as_str());
+    // Nobody is there to ask: it goes on with what is its own.
+    let here = Fixture::start(&[own[0], own[1], join]);
+    let listener = format!("PLAINTEXT://{server}");
+    let there = Fixture::start(&[("node.id", "3"), ("listeners", listener.as_str())]);
+    let alone = |name| {
+        let mut request = create(name);
+        request.topics[0].replication_factor = 1;
+        request
+    };
+    let id_of = |node: &Fixture| node.running().broker().image().cluster_id().to_string();
+    assert_ne!(id_of(&here), id_of(&there));
+    for (node, id, name, other) in [(&here, 2, "here", "there"), (&there, 3, "there", "here")] {
+        let address = node.running().addresses()[0];
+        assert_eq!(ErrorCode::from(ask(address, 7, &alone(name)).topics[0].error_code), ErrorCode::None);
+        let image = node.running().broker().image();
+        assert!(image.topic(name).is_some() && image.topic(other).is_none());
+        assert_eq!(image.brokers().map(|broker| broker.id).collect::<Vec<_>>(), [BrokerId(id)]);
+        let description = node.running().broker().quorum().describe().expect("it leads");
+        let members = description.voters.iter().chain(&description.observers);
+        assert_eq!(members.map(|state| state.replica.node_id).collect::<Vec<_>>(), [BrokerId(id)]);
+    }
+    // The next start finds it there, and says so.
+    drop(here);
+    let flags = [own[0], own[1], ("listeners", "PLAINTEXT://127.0.0.1:0"), join].into_iter();
+    let flags = flags.map(|(key, value)| ("--set".to_owned(), key.to_owned(), value.to_owned())).collect();
+    let settings = config::load(&Inputs { flags, ..Inputs::default() }).expect("settings that hold").settings;
+    let error = wait(Server::start(settings)).err().expect("it is refused").to_string();
+    assert!(error.contains(&format!("and {server} belongs to cluster")), "{error}");
+}
+
+#[test]
 fn a_node_that_stops_in_order_has_handed_over_what_it_led() {
     let mut cluster = Cluster::start();
     let active = cluster.active();

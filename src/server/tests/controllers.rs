@@ -4,8 +4,12 @@ use super::Fixture;
 use super::cluster::{ask, create, free_ports, metadata_of};
 use crate::io::threads::wait;
 use crate::model::ErrorCode;
+use crate::protocol::message::create_partitions_request::CreatePartitionsTopic;
+use crate::protocol::message::elect_leaders_request::TopicPartitions;
 use crate::protocol::message::{
-    ApiVersionsRequest, CreateTopicsRequest, DescribeClusterRequest, DescribeQuorumRequest, StrBytes,
+    AddRaftVoterRequest, ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest,
+    DescribeClusterRequest, DescribeQuorumRequest, ElectLeadersRequest, ListPartitionReassignmentsRequest, StrBytes,
+    TopicName, UnregisterBrokerRequest, WireBrokerId,
 };
 
 struct Apart {
@@ -54,6 +58,65 @@ fn words() -> ApiVersionsRequest {
     ApiVersionsRequest::default().with_client_software_name(word.clone()).with_client_software_version(word)
 }
 
+/// What Apache Kafka 4.3.1 answers, asked of the one of two controllers that is not active.
+fn assert_idle(cluster: &Apart, idle: usize, active: usize) {
+    let address = cluster.controllers[idle].running().addresses()[0];
+    let words = format!("The active controller appears to be node {}.", active + 1);
+    let refused = |code: i16, message: &Option<StrBytes>| {
+        assert_eq!((ErrorCode::from(code), message.as_deref()), (ErrorCode::NotController, Some(words.as_str())));
+    };
+    let answer = ask(address, 7, &create("refused"));
+    refused(answer.topics[0].error_code, &answer.topics[0].error_message);
+    let name = || TopicName(StrBytes::from_static_str("before"));
+    let topics = vec![CreatePartitionsTopic::default().with_name(name()).with_count(9)];
+    let answer = ask(address, 3, &CreatePartitionsRequest::default().with_topics(topics));
+    refused(answer.results[0].error_code, &answer.results[0].error_message);
+    let answer = ask(address, 0, &UnregisterBrokerRequest::default().with_broker_id(WireBrokerId(9)));
+    refused(answer.error_code, &answer.error_message);
+    let topics = vec![TopicPartitions::default().with_topic(name()).with_partitions(vec![0])];
+    for (version, code) in [(0, ErrorCode::None), (1, ErrorCode::NotController)] {
+        let answer = ask(address, version, &ElectLeadersRequest::default().with_topic_partitions(Some(topics.clone())));
+        assert_eq!(ErrorCode::from(answer.error_code), code);
+        let partition = &answer.replica_election_results[0].partition_result[0];
+        refused(partition.error_code, &partition.error_message);
+    }
+    // What there is not is known to every controller, and what is under way.
+    for (topic, code) in [("nix", ErrorCode::UnknownTopicOrPartition), ("before", ErrorCode::NotController)] {
+        let named = TopicName(StrBytes::from_static_str(topic));
+        let answer = ask(address, 5, &DeleteTopicsRequest::default().with_topic_names(vec![named]));
+        assert_eq!(ErrorCode::from(answer.responses[0].error_code), code, "{topic}");
+    }
+    let answer = ask(address, 0, &ListPartitionReassignmentsRequest::default().with_topics(None));
+    assert_eq!((ErrorCode::from(answer.error_code), answer.topics.len()), (ErrorCode::None, 0));
+    // The quorum's own requests are its leader's.
+    let answer = ask(address, 1, &AddRaftVoterRequest::default().with_cluster_id(None).with_voter_id(9));
+    let empty = Some(StrBytes::default());
+    assert_eq!((ErrorCode::from(answer.error_code), &answer.error_message), (ErrorCode::NotLeaderOrFollower, &empty));
+    let foreign = AddRaftVoterRequest::default().with_cluster_id(Some(StrBytes::from_static_str("other")));
+    assert_eq!(ErrorCode::from(ask(address, 1, &foreign).error_code), ErrorCode::InconsistentClusterId);
+}
+
+#[test]
+fn only_a_quorum_whose_voters_can_change_has_a_kraft_version() {
+    let dynamic = Fixture::start(&[]);
+    let port = free_ports(1)[0];
+    let (listener, voters) = (format!("PLAINTEXT://127.0.0.1:{port}"), format!("1@127.0.0.1:{port}"));
+    let fixed = Fixture::start(&[
+        ("node.id", "1"),
+        ("listeners", listener.as_str()),
+        ("controller.quorum.voters", voters.as_str()),
+    ]);
+    // As Apache Kafka 4.3.1: level 0 is not named.
+    for (node, expected) in [(&dynamic, Some((1, 1))), (&fixed, None)] {
+        let offered = ask(node.running().addresses()[0], 4, &words());
+        let finalised = offered.finalized_features.iter().find(|feature| *feature.name == *"kraft.version");
+        let levels = finalised.map(|feature| (feature.min_version_level, feature.max_version_level));
+        assert_eq!(levels, expected);
+        let supported = offered.supported_features.iter().find(|feature| *feature.name == *"kraft.version");
+        assert_eq!(supported.map(|feature| (feature.min_version, feature.max_version)), Some((0, 1)));
+    }
+}
+
 #[test]
 fn controllers_alone_decide_for_brokers_alone() {
     let mut cluster = Apart::start();
@@ -80,7 +143,7 @@ fn controllers_alone_decide_for_brokers_alone() {
     // Who does not decide says so, and hands nothing on.
     let active = cluster.active();
     let idle = (active + 1) % 3;
-    assert_eq!(created(&cluster.controllers[idle], &create("refused")), ErrorCode::NotController);
+    assert_idle(&cluster, idle, active);
     assert_eq!(created(&cluster.controllers[active], &create("direct")), ErrorCode::None);
     let described = ask(cluster.controllers[active].running().addresses()[0], 2, &DescribeQuorumRequest::default());
     assert_eq!(ErrorCode::from(described.error_code), ErrorCode::None);
