@@ -184,12 +184,19 @@ impl Broker {
             Ok(failed) => self.mark_clean_shutdown(&failed),
             Err(error) => tracing::error!(%error, "the next start will recover: the logs could not be closed"),
         }
+        self.unlock_directories();
     }
 
     /// Stops a broker that did not get to serve; its directories are left as they are.
     pub async fn give_up_start(self: &Arc<Broker>) {
         self.close_services().await;
         self.quorum.stop().await;
+        self.unlock_directories();
+    }
+
+    /// A connection or a scrape that is just ending may hold this broker for a moment yet: whoever starts next need not wait for it.
+    fn unlock_directories(&self) {
+        self.directories.iter().for_each(|directory| directory.unlock());
     }
 
     async fn close_services(self: &Arc<Broker>) {

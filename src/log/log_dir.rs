@@ -76,12 +76,17 @@ impl LogDir {
         }))
     }
 
-    /// Takes the lock that Kafka takes, held as long as this `LogDir` lives.
+    /// Takes the lock that Kafka takes, held until [`LogDir::unlock`], or as long as this `LogDir` lives.
     pub fn lock(&self) -> Result<(), LogError> {
         let path = self.path.join(LOCK);
         let lock = self.disk.lock(&path).map_err(LogError::io("lock", &path))?;
         *self.lock.lock() = Some(lock.ok_or_else(|| LogError::Locked { path: self.path.clone() })?);
         Ok(())
+    }
+
+    /// Lets the lock go. For an owner that writes no more, whoever may still hold this `LogDir` for reading.
+    pub fn unlock(&self) {
+        *self.lock.lock() = None;
     }
 
     pub fn disk(&self) -> &dyn Disk {

@@ -42,7 +42,8 @@ impl Broker {
 
     /// The answer to a DeleteTopics request that deletes nothing, as far as this node's image knows; `None` when it deletes something.
     pub fn deletes_nothing(&self, topics: &[TopicSelector]) -> Option<Vec<DeletedTopic>> {
-        let decision = controller::delete_topics(&self.image(), &options(self.settings()), topics);
+        let nobodys = &mut Mutations::unlimited();
+        let decision = controller::delete_topics(&self.image(), &options(self.settings()), topics, nobodys);
         decision.records.is_empty().then_some(decision.answer)
     }
 
