@@ -33,6 +33,8 @@ pub fn play(player: &mut Player<'_>) -> Result<()> {
 }
 
 type Setting<'a> = (&'a str, Option<&'a str>);
+/// The name, the operation and the value of one change.
+type Alteration = (&'static str, i8, Option<&'static str>);
 
 fn whole(kind: i8, name: &str, configs: &[Setting<'_>]) -> Value {
     let configs: Vec<Value> = configs.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect();
@@ -307,7 +309,7 @@ fn long_values(player: &mut Player<'_>) -> Result<()> {
 fn loggers(player: &mut Player<'_>) -> Result<()> {
     let level = |player: &mut Player<'_>, case: &str| shown(player, case, LOGGER, "1", &["root"]);
     level(player, "nothing")?;
-    let cases: &[(&str, &str, &[(&str, i8, Option<&str>)])] = &[
+    let cases: &[(&str, &str, &[Alteration])] = &[
         ("a level", "1", &[("root", SET, Some("DEBUG"))]),
         ("a level in small letters", "1", &[("root", SET, Some("warn"))]),
         ("fatal", "1", &[("root", SET, Some("FATAL"))]),
