@@ -95,7 +95,8 @@ pub fn check_within(api: ApiKey, version: i16, body: &[u8], max_bytes: usize) ->
     let programs = shapes::programs(api).iter();
     let program = programs.clone().find(|program| program.first <= version && version <= program.last);
     let Some(program) = program else { return Err(GuardError::UnsupportedVersion { api, version }) };
-    let mut walk = Walk { reader: Reader::new(body), decoded_bytes: FRAME_BYTES, max_bytes };
+    let decoded_bytes = FRAME_BYTES + bytes_beside_the_struct(api, version);
+    let mut walk = Walk { reader: Reader::new(body), decoded_bytes, max_bytes };
     let walked = if program.flexible { walk.ops::<true>(program.ops) } else { walk.ops::<false>(program.ops) };
     match walked {
         Ok(()) => Ok(Charge { decoded_bytes: walk.decoded_bytes }),
@@ -106,6 +107,15 @@ pub fn check_within(api: ApiKey, version: i16, body: &[u8], max_bytes: usize) ->
             let position = body.len() - walk.reader.remaining();
             Err(GuardError::Malformed { api, version, position, error })
         }
+    }
+}
+
+/// What `message` keeps of a request among the tagged fields that the crate does not know, since the crate's struct is of an earlier
+/// version: cordoned directories, and whether AddRaftVoter waits for the commit.
+fn bytes_beside_the_struct(api: ApiKey, version: i16) -> usize {
+    match (api, version) {
+        (ApiKey::BrokerHeartbeat, 2..) | (ApiKey::AddRaftVoter, 1..) => TAGS_BYTES + TAG_BYTES,
+        _ => 0,
     }
 }
 
