@@ -96,6 +96,10 @@ impl Ottla {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log())?;
         let mut command = Command::new(binary()?);
         command.args(["serve", "--listen", &self.address, "--data"]).arg(self.data());
+        // Two servers at the default port, as two suites or a developer's own make them, would tell of each other.
+        if !self.settings.iter().any(|setting| setting.starts_with("http.listener=")) {
+            command.args(["--set", "http.listener=127.0.0.1:0"]);
+        }
         for setting in &self.settings {
             command.args(["--set", setting]);
         }
