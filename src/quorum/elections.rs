@@ -75,6 +75,17 @@ fn is_willing(outlook: &Outlook, view: &View<'_>, timing: &Timing) -> bool {
         && outlook.leader_heard_ms.is_none_or(|silence_ms| silence_ms > lease_ms)
 }
 
+/// When a majority of every configuration was last heard, each voter at its own time; `None` when too few ever were.
+pub fn majority_at<T: Ord>(configs: &[BTreeSet<Voter>], heard_at: impl Fn(&Voter) -> Option<T>) -> Option<T> {
+    let of_config = |config: &BTreeSet<Voter>| {
+        let mut times: Vec<T> = config.iter().filter_map(&heard_at).collect();
+        times.sort_unstable_by(|left, right| right.cmp(left));
+        times.into_iter().nth(config.len() / 2)
+    };
+    let times: Option<Vec<T>> = configs.iter().map(of_config).collect();
+    times.and_then(|times| times.into_iter().min())
+}
+
 /// What a node with an empty directory finds out about a quorum that it may form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Forming {

@@ -12,6 +12,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::elections::majority_at;
 use super::options::{Endpoint, Timing};
 use super::published::Published;
 use super::rpc::{Answer, Question, Refusal, Request, Response};
@@ -240,13 +241,7 @@ impl Peers {
     pub fn majority_acked_at(&self, configs: &[BTreeSet<Voter>], now: Instant) -> Option<Instant> {
         let acks = self.acks.lock();
         let of = |voter: &Voter| if *voter == self.me { Some(now) } else { acks.get(voter).map(|ack| ack.sent_at) };
-        let of_config = |config: &BTreeSet<Voter>| {
-            let mut times: Vec<Instant> = config.iter().filter_map(of).collect();
-            times.sort_unstable_by(|left, right| right.cmp(left));
-            times.get(config.len() / 2).copied()
-        };
-        let times: Option<Vec<Instant>> = configs.iter().map(of_config).collect();
-        times.and_then(|times| times.into_iter().min())
+        majority_at(configs, of)
     }
 
     /// A follower does not have this entry. Whether it had acknowledged it: then its directory was emptied.

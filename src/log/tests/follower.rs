@@ -1,5 +1,8 @@
 //! A follower's log beside its leader's: verbatim copies, cuts by epoch, and what is refused.
 
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
 use super::*;
 
 /// A leader's log in a directory of its own, with `(epoch, records)` appended in turn.
@@ -54,6 +57,63 @@ fn check(leader: &[(i32, usize)], follower: &[(i32, usize)], leader_epoch: i32, 
     led.begin_epoch(LeaderEpoch(leader_epoch));
     lead(&mut led, leader_epoch, 1);
     assert_eq!(reconcile(&led, &mut follows, leader_epoch), cuts, "{leader:?} {follower:?}");
+}
+
+/// Two logs, told in lines: `leader 1:3 3:2` and `follower 1:4` have so many records of these epochs, one after the other; `lead 4`
+/// has the leader begin an epoch and write a record; `reconcile` has the follower ask until the logs are the same.
+fn play(text: &str) -> String {
+    let (mut roots, mut logs) = (Vec::new(), BTreeMap::new());
+    crate::tests::play_dialogue(text, |line| {
+        let (verb, rest) = line.split_once(' ').unwrap_or((line, ""));
+        let number = |text: &str| text.parse::<i32>().expect("a number");
+        match verb {
+            "leader" | "follower" => {
+                let root = tempfile::tempdir().expect("a directory");
+                let appends = rest.split(' ').filter_map(|part| part.split_once(':'));
+                let appends: Vec<_> =
+                    appends.map(|(epoch, count)| (number(epoch), count.parse().expect("a count"))).collect();
+                logs.insert(verb.to_owned(), log_of(root.path(), &appends));
+                roots.push(root);
+                String::new()
+            }
+            "lead" => {
+                let leader = logs.get_mut("leader").expect("a leader");
+                leader.begin_epoch(LeaderEpoch(number(rest)));
+                lead(leader, number(rest), 1);
+                String::new()
+            }
+            "reconcile" => {
+                let mut follower = logs.remove("follower").expect("a follower");
+                tell_reconciliation(&logs["leader"], &mut follower)
+            }
+            other => panic!("{other} is no event"),
+        }
+    })
+}
+
+fn tell_reconciliation(leader: &Log, follower: &mut Log) -> String {
+    let mut told = String::new();
+    while let Some((epoch, end)) = answer(leader, follower) {
+        let (asked, at) = (follower.last_fetched_epoch(), follower.log_end_offset());
+        let offset = follower.truncation_offset(epoch, end);
+        follower.truncate_to(offset, NOW).expect("a cut");
+        writeln!(told, "epoch {asked} at {at}? the leader's epoch {epoch} ends at {end} -> cut at {offset}")
+            .expect("text");
+        assert!(told.lines().count() < 10, "a follower that goes round in circles");
+    }
+    let (asked, at) = (follower.last_fetched_epoch(), follower.log_end_offset());
+    let leader_epoch = leader.last_fetched_epoch();
+    let batches = ReplicatedBatches::check(bytes_from(leader, at)).expect("good batches");
+    follower.append_as_follower(NOW, leader_epoch, &batches).expect("they continue");
+    assert_eq!(bytes_from(leader, Offset::ZERO), bytes_from(follower, Offset::ZERO), "logs that are the same");
+    assert_eq!(leader.leader_epochs().entries(), follower.leader_epochs().entries());
+    writeln!(told, "epoch {asked} at {at}? records up to {}", follower.log_end_offset()).expect("text");
+    told
+}
+
+#[test]
+fn dialogues_go_as_written() {
+    crate::tests::check_dialogues("src/log/testdata", 3, play);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Surveys and what follows from them.
 
+mod dialogue;
+
 use uuid::Uuid;
 
 use super::*;
