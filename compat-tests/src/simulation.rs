@@ -1,4 +1,5 @@
-//! Whole clusters in simulated time (`cargo sim`): so many seeds hold, a seed has one trace, and lost flushes are seen.
+//! Whole clusters in simulated time (`cargo sim`): so many seeds hold, a seed has one trace, lost flushes are seen, and so is each
+//! bug of the bank.
 
 use std::process::{Command, Output};
 
@@ -9,9 +10,13 @@ use crate::cache;
 use crate::report::Report;
 
 /// Seeds that are run twice.
-const SAME_TRACE_COUNT: u64 = 5;
+const SAME_TRACE_COUNT: u64 = 20;
 /// Seeds that are run with flushes that do nothing.
 const LYING_COUNT: u64 = 5;
+/// Some two hundred seeds pay for a build that takes longer: each costs less than half.
+const OPTIMISED: &str = "profile.dev.opt-level=1";
+/// Seeds in which each bug of the bank must be found.
+const BUG_COUNT: u64 = 200;
 
 #[derive(Args)]
 pub struct Arguments {
@@ -38,6 +43,17 @@ pub fn run(arguments: &Arguments, report: &Report) -> anyhow::Result<()> {
     let lying = simulate(&["--flushes-lie", "--seed", &seed.to_string(), "--count", &LYING_COUNT.to_string()])?;
     let unseen = traces(&lying);
     report.check("flushes that do nothing are noticed", none_holds(&unseen));
+    let count = BUG_COUNT.to_string();
+    let hunt = simulate(&["--bug", "all", "--expect-failure", "--seed", &seed.to_string(), "--count", &count])?;
+    for line in text(&hunt).lines().filter(|line| line.contains(": found in ") || line.contains(": NOT FOUND ")) {
+        println!("      {line}");
+    }
+    report.check("every bug of the bank is found", ended_well(&hunt));
+    Ok(())
+}
+
+fn ended_well(output: &Output) -> anyhow::Result<()> {
+    ensure!(output.status.success(), "{}{}", text(output), String::from_utf8_lossy(&output.stderr));
     Ok(())
 }
 
@@ -66,6 +82,7 @@ fn text(output: &Output) -> String {
 fn simulate(arguments: &[&str]) -> anyhow::Result<Output> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.args(["run", "--quiet", "--features", "sim", "--bin", "ottla-sim", "--"]).args(arguments);
+    command.args(["run", "--quiet", "--config", OPTIMISED, "--features", "sim", "--bin", "ottla-sim", "--"]);
+    command.args(arguments);
     command.current_dir(cache::repository()).output().context("cargo cannot be run")
 }

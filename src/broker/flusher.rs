@@ -7,6 +7,7 @@
 //! Invariant: after a failed fsync nothing of that directory is flushed again: the caller's `on_failure` takes it offline.
 
 use std::collections::VecDeque;
+#[cfg(not(feature = "sim"))]
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -15,7 +16,8 @@ use parking_lot::Mutex;
 
 use crate::broker::replica::Replica;
 use crate::io::pool::Pool;
-use crate::log::LogDir;
+use crate::log::{LogDir, LogError};
+#[cfg(not(feature = "sim"))]
 use crate::model::ErrorCode;
 
 /// Threads that flush while little is on the list. Flushes of several files share a journal commit when they run side by side.
@@ -138,6 +140,19 @@ impl Flusher {
         self.list.lock().next()
     }
 
+    /// In simulated time there are appends, cuts and elections while a flush runs.
+    #[cfg(feature = "sim")]
+    fn flush(self: &Arc<Flusher>, replica: Arc<Replica>) {
+        replica.flush_state.begin();
+        let Some(outcome) = replica.begin_flush() else { return self.ended(replica, Ok(())) };
+        let flusher = Arc::clone(self);
+        self.pool.submit(move || {
+            let flushed = replica.end_flush(outcome);
+            flusher.ended(replica, flushed);
+        });
+    }
+
+    #[cfg(not(feature = "sim"))]
     fn flush(self: &Arc<Flusher>, replica: Arc<Replica>) {
         replica.flush_state.begin();
         let result = catch_unwind(AssertUnwindSafe(|| replica.flush())).unwrap_or_else(|_| {
@@ -145,6 +160,10 @@ impl Flusher {
             replica.fence(ErrorCode::KafkaStorageError);
             Ok(())
         });
+        self.ended(replica, result);
+    }
+
+    fn ended(self: &Arc<Flusher>, replica: Arc<Replica>, result: Result<(), LogError>) {
         if let Err(error) = &result {
             tracing::error!(partition = %replica.topic_partition(), %error, "flush failed");
             // A full disk has lost nothing: the next append has it tried again.

@@ -393,24 +393,45 @@ impl Replica {
     /// Puts what was written on stable storage, without the mutex, and moves the high watermark. Blocks for the disk.
     pub fn flush(&self) -> Result<(), LogError> {
         let is_retired = self.flushing.lock();
-        if *is_retired {
-            return Ok(());
+        let flushed = self.run_flush(*is_retired).map_or(Ok(()), |outcome| self.take_in_flush(outcome));
+        drop(is_retired);
+        self.run_completions();
+        flushed
+    }
+
+    /// The first half of [`Replica::flush`], for a simulation that lets appends and cuts come between the halves.
+    #[cfg(feature = "sim")]
+    pub fn begin_flush(&self) -> Option<FlushOutcome> {
+        self.run_flush(*self.flushing.lock())
+    }
+
+    /// The second half.
+    #[cfg(feature = "sim")]
+    pub fn end_flush(&self, outcome: FlushOutcome) -> Result<(), LogError> {
+        let flushed = self.take_in_flush(outcome);
+        self.run_completions();
+        flushed
+    }
+
+    fn run_flush(&self, is_retired: bool) -> Option<FlushOutcome> {
+        if is_retired {
+            return None;
         }
         let mut held = self.held.lock();
         let ticket = self.contained(&mut held, |held| held.log.flush_ticket());
         self.finish(held);
-        let outcome = ticket.map(|ticket| self.timed(ticket));
+        ticket.map(|ticket| self.timed(ticket))
+    }
+
+    fn take_in_flush(&self, outcome: FlushOutcome) -> Result<(), LogError> {
         let mut held = self.held.lock();
         let flushed = self.contained(&mut held, |held| {
-            let Some(outcome) = outcome else { return Ok(()) };
             let durable_end = held.log.flushed(outcome)?;
             self.step(held, Event::Flushed { durable_end: durable_end.offset() });
             self.follow_log_start(held);
             Ok(())
         });
         self.finish(held);
-        drop(is_retired);
-        self.run_completions();
         let flushed = flushed.unwrap_or(Ok(()));
         if flushed.is_err() {
             self.metrics.flush_failures.add(1);

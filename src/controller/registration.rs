@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::configs::MIN_ISR;
 use super::leadership::{self, Leaving};
 use super::{Decision, Options, Refusal};
+use crate::io::bugs::{self, Bug};
 use crate::metadata::{Broker, ConfigResource, Endpoint, Image, Record};
 use crate::model::{BrokerId, ErrorCode, ProducerId};
 
@@ -154,7 +155,9 @@ const RESERVED_DIRECTORIES: u128 = 100;
 
 /// What the new incarnation of a broker finds to have been left behind by the old one.
 fn left_behind(image: &Image, options: &Options, old: &Broker, new: &Registration) -> Vec<Record> {
-    let leaving = if old.directories.iter().any(|directory| !new.directories.contains(directory)) {
+    let leaving = if bugs::is_back(Bug::Kip966) {
+        Leaving::Clean
+    } else if old.directories.iter().any(|directory| !new.directories.contains(directory)) {
         Leaving::WithItsLogs
     } else if old.epoch == new.previous_broker_epoch {
         Leaving::Clean

@@ -3,6 +3,7 @@
 //! Invariant: the only room with `unsafe`, `std::fs`, sockets or `Instant::now`; a simulation swaps what is behind the doors.
 #![allow(unsafe_code)]
 
+pub mod bugs;
 pub mod clock;
 pub mod disk;
 #[cfg(test)]

@@ -80,6 +80,9 @@ struct State {
     fail_at: Option<(u64, io::ErrorKind)>,
     capacity_bytes: usize,
     flushes_lie: Lie,
+    /// Whether the next flush of records fails; it takes what it was to flush with it.
+    fails_next_flush: bool,
+    has_failed_flush: bool,
     off: bool,
     /// Images to be taken: before an operation takes effect, with some chance.
     image_chance: Option<(SimRandom, usize)>,
@@ -123,6 +126,8 @@ impl SimDisk {
             fail_at: None,
             capacity_bytes: usize::MAX,
             flushes_lie: Lie::None,
+            fails_next_flush: false,
+            has_failed_flush: false,
             off: false,
             image_chance: None,
             images: Vec::new(),
@@ -154,6 +159,17 @@ impl SimDisk {
     /// notice first, and refuse to start.
     pub fn let_flushes_of_records_lie(&self) {
         self.state.lock().flushes_lie = Lie::Records;
+    }
+
+    /// The next flush of records fails as on Linux: what it was to flush stays readable, counts as clean, and is not on the
+    /// medium (fsyncgate). A later flush succeeds and proves nothing.
+    pub fn fail_next_flush(&self) {
+        self.state.lock().fails_next_flush = true;
+    }
+
+    /// Whether a flush has failed so since power was there.
+    pub fn has_failed_flush(&self) -> bool {
+        self.state.lock().has_failed_flush
     }
 
     /// Power goes: every call fails from now on.
@@ -216,6 +232,8 @@ impl State {
             images: Vec::new(),
             off: false,
             flushes_lie: Lie::None,
+            fails_next_flush: false,
+            has_failed_flush: false,
             capacity_bytes: self.capacity_bytes,
             operation_count: 0,
             mark: self.mark,
@@ -528,6 +546,13 @@ impl DiskFile for SimFile {
             Lie::Records => self.has_records,
             Lie::All => true,
         };
+        if state.fails_next_flush && self.has_records {
+            (state.fails_next_flush, state.has_failed_flush) = (false, true);
+            if let Node::File { pending, .. } = &mut state.nodes[self.node] {
+                pending.clear();
+            }
+            return Err(io::Error::other("the medium failed"));
+        }
         match &mut state.nodes[self.node] {
             Node::File { flushed, pending, .. } if !lies => {
                 // What was written since is small against the file.
@@ -607,6 +632,21 @@ mod tests {
         let error = file.write_all_at(&mut [IoSlice::new(b"hello")], 0).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
         assert_eq!(disk.read(Path::new("a")).unwrap(), b"hell");
+    }
+
+    #[test]
+    fn what_a_failed_flush_was_to_flush_is_lost_whatever_later_ones_say() {
+        let disk = SimDisk::new();
+        let file = write(&disk, "a.log", "--", 0);
+        file.sync_data().unwrap();
+        disk.sync_dir(Path::new("")).unwrap();
+        write(&disk, "a.log", "xx", 0);
+        disk.fail_next_flush();
+        assert!(file.sync_data().is_err());
+        file.sync_data().unwrap();
+        assert_eq!(disk.read(Path::new("a.log")).unwrap(), b"xx");
+        assert_eq!(outcomes(&disk, "a.log"), [Some("--".into())].into());
+        assert!(disk.has_failed_flush());
     }
 
     #[test]

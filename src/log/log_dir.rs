@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use parking_lot::Mutex;
 use tracing::error;
 
+use crate::io::bugs::{self, Bug};
 use crate::io::disk::is_disk_full;
 use crate::io::disk::{Disk, DiskFile, DiskLock};
 use crate::log::checkpoint;
@@ -115,7 +116,11 @@ impl LogDir {
 
     pub(crate) fn sync_file(&self, file: &dyn DiskFile, path: &Path) -> Result<(), LogError> {
         self.check()?;
-        file.sync_data().map_err(|error| self.failed_flush("flush", path, error))
+        let mut synced = file.sync_data();
+        if synced.is_err() && bugs::is_back(Bug::Fsyncgate) {
+            synced = file.sync_data();
+        }
+        synced.map_err(|error| self.failed_flush("flush", path, error))
     }
 
     pub(crate) fn sync_dir(&self, path: &Path) -> Result<(), LogError> {
@@ -162,6 +167,9 @@ impl LogDir {
         let path = self.path.join(CLEAN_SHUTDOWN);
         if !self.disk.exists(&path) {
             return Ok(false);
+        }
+        if bugs::is_back(Bug::Kafka10471) {
+            return Ok(true);
         }
         self.disk.remove_file(&path).map_err(LogError::io("remove", &path))?;
         self.sync_dir(&self.path)?;

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::config::Durability;
+use crate::io::bugs::{self, Bug};
 use crate::model::{BrokerId, ErrorCode, LeaderEpoch, Now, Offset};
 use crate::partition::Waiters;
 use crate::partition::leader::{FollowerFetch, InSync, Leader, Proposal, ProposedAt, ReadCandidate};
@@ -322,7 +323,8 @@ impl<W> Partition<W> {
     }
 
     fn accepts_loss(&self) -> bool {
-        matches!(self.role, Role::Follower { loss: Loss::Accepted, .. })
+        let is_unguarded = bugs::is_back(Bug::Kafka12460) || bugs::is_back(Bug::Redpanda17957);
+        matches!(self.role, Role::Follower { loss: Loss::Accepted, .. }) || is_unguarded
     }
 
     /// Why nobody is served here, whoever asks: a failed disk, or a deleted topic.

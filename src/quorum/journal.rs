@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::types::{Bytes, Entry, LogId, Vote, Voter};
+use crate::io::bugs::{self, Bug};
 use crate::io::disk::{Disk, DiskFile, is_disk_full};
 use crate::metadata::{DecodeError, Reader, Writer};
 
@@ -350,6 +351,10 @@ impl Journal {
     }
 
     fn sync(&mut self) -> io::Result<()> {
+        if bugs::is_back(Bug::Robustmq2039) {
+            self.durable = self.end;
+            return Ok(());
+        }
         if let Err(error) = self.file.sync_data() {
             // Some disks find room only now. What was written since the last sync is written anew, and never taken for synced.
             self.failed = !is_disk_full(&error) || self.file.truncate(self.durable).is_err();

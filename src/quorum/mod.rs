@@ -74,7 +74,7 @@ pub const QUIET_LOGS: &str = "openraft=off";
 const NEVER_MS: u64 = 1 << 40;
 
 /// Entries that stay in the log although a snapshot holds them: a follower that was away for a restart catches up by them.
-const KEPT_ENTRIES: u64 = 1024;
+const KEPT_ENTRIES: u64 = if cfg!(feature = "sim") { 16 } else { 1024 };
 
 /// Records that are committed together, in bytes: Kafka's `KafkaRaftClient.MAX_BATCH_SIZE_BYTES`.
 pub const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -389,7 +389,8 @@ fn prepare(options: QuorumOptions) -> Result<Prepared, StartError> {
     let membership = membership(journal.state(), machine.membership()).clone();
     let me = name(&options.formation, identity, &membership);
     // openraft has a node that led lead on in its term after a restart. If its directory is a copy that was put back, it would
-    // give entries that others have another content. With other voters it has to be elected, which wants the longest log.
+    // give entries that others have another content. And an entry of its term is applied already: it would decide on an image that
+    // lacks what it had proposed and not yet committed. With other voters it has to be elected, which wants the longest log.
     if !membership.voter_ids().eq([me]) {
         journal.forget_leading(me);
     }

@@ -109,8 +109,9 @@ pub struct QuorumOptions {
 }
 
 impl QuorumOptions {
-    /// Often enough that a start replays little, seldom enough that a snapshot of 10,000 topics costs little.
-    pub const SNAPSHOT_ENTRIES: u64 = 4096;
+    /// Often enough that a start replays little, seldom enough that a snapshot of 10,000 topics costs little; in simulated time,
+    /// where a run is short, so that there are some.
+    pub const SNAPSHOT_ENTRIES: u64 = if cfg!(feature = "sim") { 32 } else { 4096 };
 }
 
 impl std::fmt::Display for Endpoint {

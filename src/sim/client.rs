@@ -14,7 +14,7 @@ use crate::protocol::message::{FindCoordinatorRequest, MetadataRequest, RequestM
 /// How long any request may take.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The name of the one group.
+/// The name of the group of those who commit without being members.
 pub const GROUP: &str = "group";
 
 /// Why there is no answer; the client tries again.
@@ -26,7 +26,8 @@ pub struct Failed(pub String);
 pub struct Client {
     node_count: i32,
     links: BTreeMap<i32, Link>,
-    leaders: BTreeMap<Partition, i32>,
+    /// With the leader epoch in which they lead.
+    leaders: BTreeMap<Partition, (i32, i32)>,
     /// The newest leader epoch heard of: a node that is behind is not believed (KIP-320, `Metadata.updateLatestMetadata`).
     epochs: BTreeMap<Partition, i32>,
     coordinator: Option<i32>,
@@ -60,8 +61,8 @@ impl Client {
         self.ask(self.any_node(), request, version).await
     }
 
-    /// The node that leads the partition, as far as this client knows.
-    pub async fn leader(&mut self, partition: Partition) -> Result<i32, Failed> {
+    /// The node that leads the partition, as far as this client knows, and in which leader epoch.
+    pub async fn leader(&mut self, partition: Partition) -> Result<(i32, i32), Failed> {
         if let Some(leader) = self.leaders.get(&partition) {
             return Ok(*leader);
         }
@@ -78,7 +79,7 @@ impl Client {
             return Err(Failed("the node is behind".into()));
         }
         *epoch = found.leader_epoch;
-        let leader = found.leader_id.0;
+        let leader = (found.leader_id.0, found.leader_epoch);
         self.leaders.insert(partition, leader);
         Ok(leader)
     }
@@ -88,12 +89,12 @@ impl Client {
         self.leaders.remove(&partition);
     }
 
-    /// The coordinator of the group.
-    pub async fn coordinator(&mut self) -> Result<i32, Failed> {
+    /// The coordinator of a group; one client has to do with one group at a time.
+    pub async fn coordinator(&mut self, group: &'static str) -> Result<i32, Failed> {
         if let Some(node) = self.coordinator {
             return Ok(node);
         }
-        let keys = vec![StrBytes::from_static_str(GROUP)];
+        let keys = vec![StrBytes::from_static_str(group)];
         let request = FindCoordinatorRequest::default().with_coordinator_keys(keys);
         let response = self.ask_any(&request, 4).await?;
         match response.coordinators.first() {

@@ -4,8 +4,11 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use super::campaign;
+use super::invariant::Broken;
+use super::node::Voters;
 use super::run::{Report, RunOptions, run};
+use super::{bank, campaign};
+use crate::io::bugs::Bug;
 
 /// Simulates a cluster, clients and faults.
 #[derive(Clone, Debug, Parser)]
@@ -22,16 +25,22 @@ pub struct Options {
     pub jobs: usize,
     /// Nodes of the cluster; 0 takes 1, 3 or 5, by the seed.
     #[arg(long, default_value_t = 0)]
-    nodes: i32,
+    pub nodes: i32,
     /// Flushes answer success and do nothing.
     #[arg(long)]
-    flushes_lie: bool,
+    pub flushes_lie: bool,
+    /// A bug of the bank that is put back, such as `kip-101`; `all` takes one after the other.
+    #[arg(long)]
+    pub bug: Option<String>,
+    /// Ends well when a seed shows the bug, and badly when none does.
+    #[arg(long, requires = "bug")]
+    pub expect_failure: bool,
     /// Prints what happens.
     #[arg(long)]
-    trace: bool,
+    pub trace: bool,
     /// What the servers log, such as `info` or `ottla::broker=debug`, on standard error.
     #[arg(long, default_value = "off")]
-    log: String,
+    pub log: String,
 }
 
 impl Options {
@@ -41,7 +50,14 @@ impl Options {
         if self.flushes_lie {
             arguments.push("--flushes-lie".to_owned());
         }
+        if let Some(bug) = &self.bug {
+            arguments.extend(["--bug".to_owned(), bug.clone()]);
+        }
         arguments
+    }
+
+    fn voters(&self) -> Voters {
+        if self.seed % 3 == 2 { Voters::Dynamic } else { Voters::Static }
     }
 
     fn node_count(&self) -> i32 {
@@ -57,34 +73,43 @@ impl Options {
 /// The command line: `cargo sim`.
 pub fn main() -> ExitCode {
     let options = Options::parse();
-    if options.count != 1 {
-        return match campaign::run(&options) {
-            Ok(0) => ExitCode::SUCCESS,
-            Ok(_) => ExitCode::FAILURE,
-            Err(error) => {
-                eprintln!("{error:#}");
-                ExitCode::FAILURE
-            }
-        };
+    let bugs = options.bug.as_deref().map(bank::named);
+    if bugs.as_ref().is_some_and(Vec::is_empty) {
+        let names: Vec<_> = bank::named("all").into_iter().map(|(_, name)| name).collect();
+        eprintln!("there is no such bug; there are {}", names.join(", "));
+        return ExitCode::FAILURE;
     }
-    tracing_subscriber::fmt().with_env_filter(&options.log).without_time().with_writer(std::io::stderr).init();
-    let run_options = RunOptions {
-        seed: options.seed,
-        node_count: options.node_count(),
-        flushes_lie: options.flushes_lie,
-        is_traced: options.trace,
+    let outcome = match bugs {
+        Some(bugs) if options.expect_failure => campaign::hunt(&options, &bugs),
+        _ if options.count != 1 => campaign::run(&options),
+        bugs => return one(&options, bugs.unwrap_or_default().first().map(|(bug, _)| *bug)),
     };
-    let (seed, nodes) = (options.seed, run_options.node_count);
-    match run(run_options) {
+    match outcome {
+        Ok(0) => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// One seed, in this process.
+fn one(options: &Options, bug: Option<Bug>) -> ExitCode {
+    tracing_subscriber::fmt().with_env_filter(&options.log).without_time().with_writer(std::io::stderr).init();
+    let (seed, node_count) = (options.seed, options.node_count());
+    let voters = if node_count == 1 { Voters::Static } else { options.voters() };
+    let (flushes_lie, is_traced) = (options.flushes_lie, options.trace);
+    match run(RunOptions { seed, node_count, voters, bug, flushes_lie, is_traced }) {
         Ok(Report { trace_hash, acked, read, simulated_ms }) => {
             println!(
-                "seed {seed}: {nodes} nodes, {simulated_ms} ms, {acked} acknowledged, {read} read, trace {trace_hash:016x}"
+                "seed {seed}: {node_count} nodes, {simulated_ms} ms, {acked} acknowledged, {read} read, trace {trace_hash:016x}"
             );
             ExitCode::SUCCESS
         }
-        Err(broken) => {
-            println!("seed {seed}: {nodes} nodes, BROKEN");
-            eprintln!("{broken}");
+        Err(Broken { invariant, what }) => {
+            println!("seed {seed}: {node_count} nodes, BROKEN {}", invariant.name());
+            eprintln!("{what}");
             ExitCode::FAILURE
         }
     }

@@ -4,13 +4,20 @@
 //! - A record of an idempotent producer is in the log once.
 //! - What a producer sent to one partition is read in the order in which it was sent.
 //! - A committed offset of a group that was acknowledged is never taken back.
+//! - In one generation of a group a partition has one owner, and a generation that was followed by another commits no more.
 
 use std::collections::BTreeMap;
 
 use parking_lot::Mutex;
 
+use super::invariant::{Broken, Invariant};
+
 /// A partition as clients name it.
 pub type Partition = (&'static str, i32);
+
+/// Producers from this number on wait for the leader only (acks=1) and send nothing twice: what they send may be lost, and one
+/// that gave up on a record may see it come behind the next.
+pub const HASTY_PRODUCERS: u32 = 100;
 
 /// One record: who sent it, and the how-manieth it is of those that this producer sent to the partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,9 +32,15 @@ impl Sent {
         format!("{}:{}", self.producer, self.number)
     }
 
+    /// The same, at some length: so that a write that is torn can leave the head of a batch without the rest.
+    pub fn long_value(self, bytes: usize) -> String {
+        format!("{}:{}:{}", self.producer, self.number, "x".repeat(bytes))
+    }
+
     /// Reads a value back; `None` when nobody has sent it.
     pub fn parse(value: &[u8]) -> Option<Sent> {
-        let (producer, number) = std::str::from_utf8(value).ok()?.split_once(':')?;
+        let mut parts = std::str::from_utf8(value).ok()?.split(':');
+        let (producer, number) = (parts.next()?, parts.next()?);
         Some(Sent { producer: producer.parse().ok()?, number: number.parse().ok()? })
     }
 }
@@ -45,7 +58,12 @@ struct State {
     partitions: BTreeMap<Partition, Facts>,
     /// Group and partition, to what was acknowledged and what was tried.
     commits: BTreeMap<(&'static str, Partition), (i64, i64)>,
-    violation: Option<String>,
+    /// Group and partition, to who owns it in each generation.
+    owners: BTreeMap<(&'static str, i32, i32), String>,
+    /// The newest generation that gave partitions to somebody.
+    generations: BTreeMap<&'static str, i32>,
+    last_member_commit_ms: u64,
+    violation: Option<Broken>,
     now_ms: u64,
 }
 
@@ -64,11 +82,11 @@ impl History {
     }
 
     /// Notes a broken promise; the first one is kept.
-    pub fn violate(&self, what: String) {
-        self.state.lock().violate(what);
+    pub fn violate(&self, invariant: Invariant, what: String) {
+        self.state.lock().violate(invariant, what);
     }
 
-    pub fn violation(&self) -> Option<String> {
+    pub fn violation(&self) -> Option<Broken> {
         self.state.lock().violation.clone()
     }
 
@@ -128,6 +146,38 @@ impl History {
         commit.0 = commit.0.max(offset);
     }
 
+    /// When a commit of a member was last acknowledged, in ms.
+    pub fn last_member_commit_ms(&self) -> u64 {
+        self.state.lock().last_member_commit_ms
+    }
+
+    /// A member was given a partition in a generation.
+    pub fn owns(&self, group: &'static str, generation: i32, member: &str, partition: i32) {
+        let mut state = self.state.lock();
+        let newest = state.generations.entry(group).or_insert(generation);
+        *newest = generation.max(*newest);
+        let owner = state.owners.entry((group, generation, partition)).or_insert_with(|| member.to_owned()).clone();
+        if owner != member {
+            let what = format!("{group}: partition {partition} is {owner}'s and {member}'s in generation {generation}");
+            state.violate(Invariant::GroupOwner, what);
+        }
+    }
+
+    /// The newest generation that gave partitions to somebody, or -1.
+    pub fn generation(&self, group: &'static str) -> i32 {
+        self.state.lock().generations.get(group).copied().unwrap_or(-1)
+    }
+
+    /// A commit of a generation was acknowledged; `newest` is [`History::generation`] from before it was asked for.
+    pub fn committed_in(&self, group: &'static str, generation: i32, newest: i32) {
+        let mut state = self.state.lock();
+        state.last_member_commit_ms = state.now_ms;
+        if generation < newest {
+            let what = format!("{group}: generation {generation} commits after generation {newest} has begun");
+            state.violate(Invariant::GroupOwner, what);
+        }
+    }
+
     /// A group was told what it has committed; `acknowledged` is [`History::acknowledged_commit`] from before it asked.
     pub fn fetched_commit(&self, group: &'static str, partition: Partition, acknowledged: i64, offset: i64) {
         let mut state = self.state.lock();
@@ -164,13 +214,13 @@ impl History {
 }
 
 impl State {
-    fn violate(&mut self, what: String) {
-        self.violation.get_or_insert(what);
+    fn violate(&mut self, invariant: Invariant, what: String) {
+        self.violation.get_or_insert(Broken { invariant, what });
     }
 
     fn note(&mut self, (topic, index): Partition, broken: Option<String>) {
         if let Some(broken) = broken {
-            self.violate(format!("{topic}-{index}: {broken}"));
+            self.violate(Invariant::ClientsAgree, format!("{topic}-{index}: {broken}"));
         }
     }
 }
@@ -183,6 +233,9 @@ impl Facts {
         }
         if let Some(other) = self.offset_of.insert(sent, offset).filter(|other| *other != offset) {
             return Some(format!("{sent:?} is at offsets {other} and {offset}"));
+        }
+        if sent.producer >= HASTY_PRODUCERS {
+            return None;
         }
         // Neighbours of the same producer: the order of numbers is the order of offsets.
         let of_producer = |number| Sent { number, ..sent };
@@ -204,7 +257,7 @@ mod tests {
         Sent { producer, number }
     }
 
-    fn violation(tell: impl FnOnce(&History)) -> Option<String> {
+    fn violation(tell: impl FnOnce(&History)) -> Option<Broken> {
         let history = History::default();
         tell(&history);
         history.violation()
@@ -223,6 +276,12 @@ mod tests {
             history.committed("g", P, 2);
             history.committing("g", P, 3);
             history.fetched_commit("g", P, 2, 3);
+            history.owns("g", 1, "a", 0);
+            history.owns("g", 1, "b", 1);
+            history.owns("g", 2, "b", 0);
+            history.committed_in("g", 2, history.generation("g"));
+            history.read(P, 8, sent(HASTY_PRODUCERS, 1));
+            history.read(P, 9, sent(HASTY_PRODUCERS, 0));
         });
         assert_eq!(good, None);
     }
@@ -230,7 +289,7 @@ mod tests {
     #[test]
     fn each_bad_history_is_seen() {
         type Deeds = fn(&History);
-        let bad: [(&str, Deeds); 6] = [
+        let bad: [(&str, Deeds); 8] = [
             ("another record", |history| {
                 history.acked(P, 0, sent(1, 0));
                 history.read(P, 0, sent(2, 0));
@@ -253,6 +312,15 @@ mod tests {
                 history.fetched_commit("g", P, 5, 4);
             }),
             ("a commit out of nowhere", |history| history.fetched_commit("g", P, -1, 0)),
+            ("two owners", |history| {
+                history.owns("g", 3, "a", 0);
+                history.owns("g", 3, "b", 0);
+            }),
+            ("a commit of the past", |history| {
+                history.owns("g", 3, "a", 0);
+                history.owns("g", 4, "b", 0);
+                history.committed_in("g", 3, history.generation("g"));
+            }),
         ];
         for (what, tell) in bad {
             assert!(violation(tell).is_some(), "{what}");
@@ -262,6 +330,7 @@ mod tests {
     #[test]
     fn values_are_read_back() {
         assert_eq!(Sent::parse(sent(3, 14).value().as_bytes()), Some(sent(3, 14)));
+        assert_eq!(Sent::parse(sent(3, 14).long_value(700).as_bytes()), Some(sent(3, 14)));
         assert_eq!(Sent::parse(b"3:x"), None);
     }
 }

@@ -1,6 +1,8 @@
-//! What the clients of a simulation do: idempotent producers, consumers that commit, and an auditor at the end.
+//! What the clients of a simulation do: producers, consumers that commit, and an auditor at the end.
 //!
-//! Every client goes on until its request is answered: a record whose answer was lost is sent again under its old sequence.
+//! Idempotent producers go on until a record is acknowledged by all: one whose answer was lost is sent again under its old
+//! sequence. Hasty ones wait for the leader only, and send nothing twice: what they leave on leaders and followers that the
+//! others lack is what elections must clear up.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,18 +11,18 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::client::{Client, Failed, GROUP};
+use super::commits::{Committer, commit, committed};
 use super::history::{History, Partition, Sent};
+use super::invariant::Invariant;
+use super::members;
 use crate::io::simulated::{self, Host};
 use crate::model::{ErrorCode, LeaderEpoch, ProducerEpoch, ProducerId, Sequence};
-use crate::protocol::message::alter_partition_reassignments_request::{ReassignablePartition, ReassignableTopic};
 use crate::protocol::message::create_topics_request::CreatableTopic;
 use crate::protocol::message::fetch_request::{FetchPartition, FetchTopic};
-use crate::protocol::message::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
-use crate::protocol::message::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
 use crate::protocol::message::produce_request::{PartitionProduceData, TopicProduceData};
 use crate::protocol::message::{
-    AlterPartitionReassignmentsRequest, CreateTopicsRequest, FetchRequest, GroupId, InitProducerIdRequest,
-    OffsetCommitRequest, OffsetFetchRequest, ProduceRequest, StrBytes, TopicName, WireBrokerId, WireProducerId,
+    CreateTopicsRequest, FetchRequest, InitProducerIdRequest, ProduceRequest, StrBytes, TopicName, WireBrokerId,
+    WireProducerId,
 };
 use crate::protocol::record_batch::BatchIter;
 use crate::protocol::records::{RecordBatchBuilder, RecordIter};
@@ -31,13 +33,13 @@ pub const PARTITIONS: [Partition; 2] = [(TOPIC, 0), (TOPIC, 1)];
 /// Producers, spread over the partitions.
 pub const PRODUCERS: u32 = 4;
 
-/// Replicas of a partition, where there are so many nodes.
-const REPLICAS_MAX: usize = 3;
-
 /// Before the next try.
-const RETRY: Duration = Duration::from_millis(50);
+pub const RETRY: Duration = Duration::from_millis(50);
 /// The longest pause between two batches of a producer, in ms.
 const PAUSE_MAX_MS: u64 = 40;
+const HASTY_PAUSE_MAX_MS: u64 = 20;
+/// What hasty producers send is a few blocks of a disk long, or none.
+const HASTY_VALUE_STEP_BYTES: usize = 700;
 const FETCH_BYTES: i32 = 1 << 16;
 
 /// What all clients share.
@@ -53,7 +55,7 @@ impl Load {
         Arc::new(Load { node_count, history, is_calm: AtomicBool::new(false), is_over: AtomicBool::new(false) })
     }
 
-    /// Has partitions stay where they are.
+    /// Has partitions stay where they are, and voters and members stay.
     pub fn calm_down(&self) {
         self.is_calm.store(true, Ordering::Relaxed);
     }
@@ -63,13 +65,18 @@ impl Load {
         self.is_over.store(true, Ordering::Relaxed);
     }
 
-    fn is_over(&self) -> bool {
+    pub fn is_calm(&self) -> bool {
+        self.is_calm.load(Ordering::Relaxed)
+    }
+
+    pub fn is_over(&self) -> bool {
         self.is_over.load(Ordering::Relaxed)
     }
 
     /// A code that this client cannot get when all is well: it would end an application.
     fn fatal(&self, who: &str, partition: Partition, code: ErrorCode) {
-        self.history.violate(format!("{who} of {}-{} is told {code}", partition.0, partition.1));
+        let what = format!("{who} of {}-{} is told {code}", partition.0, partition.1);
+        self.history.violate(Invariant::ClientsAgree, what);
     }
 }
 
@@ -94,28 +101,6 @@ pub async fn create_topic(load: Arc<Load>, host: Arc<Host>) -> turmoil::Result {
         }
         tokio::time::sleep(RETRY).await;
     }
-}
-
-/// Moves partitions: now and then one gets other replicas, or the same in another order.
-pub async fn reassign(load: Arc<Load>, host: Arc<Host>) -> turmoil::Result {
-    host.enter();
-    let client = Client::new(load.node_count);
-    while !load.is_calm.load(Ordering::Relaxed) {
-        tokio::time::sleep(Duration::from_millis(1_000 + simulated::next_random() % 4_000)).await;
-        let (topic, index) = PARTITIONS[usize::try_from(simulated::next_random() % 2)?];
-        let mut nodes: Vec<i32> = (1..=load.node_count).collect();
-        for place in (1..nodes.len()).rev() {
-            nodes.swap(place, usize::try_from(simulated::next_random())? % (place + 1));
-        }
-        let replicas = nodes.into_iter().take(REPLICAS_MAX).map(WireBrokerId).collect();
-        let partition = ReassignablePartition::default().with_partition_index(index).with_replicas(Some(replicas));
-        let name = TopicName(StrBytes::from_static_str(topic));
-        let topic = ReassignableTopic::default().with_name(name).with_partitions(vec![partition]);
-        let request = AlterPartitionReassignmentsRequest::default().with_timeout_ms(1_000).with_topics(vec![topic]);
-        // Whether it is taken up or not: what is promised to clients stays the same.
-        let _ = client.ask_any(&request, 0).await;
-    }
-    Ok(())
 }
 
 /// An idempotent producer: one batch of a few records after the other, each until it is acknowledged.
@@ -177,16 +162,8 @@ async fn send(
     number: u64,
     count: u64,
 ) -> Result<(), Failed> {
-    let leader = client.leader(partition).await?;
-    let data = PartitionProduceData::default().with_index(partition.1).with_records(Some(batch.clone()));
-    let name = TopicName(StrBytes::from_static_str(partition.0));
-    let topic = TopicProduceData::default().with_name(name).with_partition_data(vec![data]);
-    let request = ProduceRequest::default()
-        .with_transactional_id(None)
-        .with_acks(-1)
-        .with_timeout_ms(1_500)
-        .with_topic_data(vec![topic]);
-    let answer = client.ask(leader, &request, 10).await?;
+    let (leader, _) = client.leader(partition).await?;
+    let answer = client.ask(leader, &request(partition, batch, -1), 10).await?;
     let answer = answer.responses.first().and_then(|topic| topic.partition_responses.first());
     let answer = answer.ok_or_else(|| Failed("an empty answer".into()))?;
     match ErrorCode::from(answer.error_code) {
@@ -209,10 +186,52 @@ async fn send(
     }
 }
 
+fn request(partition: Partition, batch: &Bytes, acks: i16) -> ProduceRequest {
+    let data = PartitionProduceData::default().with_index(partition.1).with_records(Some(batch.clone()));
+    let name = TopicName(StrBytes::from_static_str(partition.0));
+    let topic = TopicProduceData::default().with_name(name).with_partition_data(vec![data]);
+    ProduceRequest::default()
+        .with_transactional_id(None)
+        .with_acks(acks)
+        .with_timeout_ms(1_500)
+        .with_topic_data(vec![topic])
+}
+
+/// A producer that waits for the leader only, and gives up on what is not answered.
+pub async fn produce_hastily(load: Arc<Load>, host: Arc<Host>, producer: u32, partition: Partition) -> turmoil::Result {
+    host.enter();
+    let mut client = Client::new(load.node_count);
+    let mut number = 0;
+    while !load.is_over() {
+        let now_ms = simulated::wall_ms();
+        let mut builder = RecordBatchBuilder::new(LeaderEpoch(-1), now_ms);
+        let length = usize::try_from(number % 4)? * HASTY_VALUE_STEP_BYTES;
+        builder.append(now_ms, None, Some(Sent { producer, number }.long_value(length).as_bytes()));
+        number += 1;
+        if send_hastily(&mut client, partition, &builder.build()).await.is_err() {
+            client.forget(partition);
+            tokio::time::sleep(RETRY).await;
+        }
+        tokio::time::sleep(Duration::from_millis(simulated::next_random() % HASTY_PAUSE_MAX_MS)).await;
+    }
+    Ok(())
+}
+
+async fn send_hastily(client: &mut Client, partition: Partition, batch: &Bytes) -> Result<(), Failed> {
+    let (leader, _) = client.leader(partition).await?;
+    let answer = client.ask(leader, &request(partition, batch, 1), 10).await?;
+    let answer = answer.responses.first().and_then(|topic| topic.partition_responses.first());
+    match answer.map(|answer| ErrorCode::from(answer.error_code)) {
+        Some(ErrorCode::None) => Ok(()),
+        other => Err(Failed(format!("{other:?}"))),
+    }
+}
+
 /// Reads a partition from its beginning, and commits now and then where it is.
 pub async fn consume(load: Arc<Load>, host: Arc<Host>, partition: Partition) -> turmoil::Result {
     host.enter();
     let mut client = Client::new(load.node_count);
+    let alone = Committer::alone(GROUP);
     let mut position = 0;
     while !load.is_over() {
         match fetch(&load, &mut client, partition, position).await {
@@ -222,11 +241,11 @@ pub async fn consume(load: Arc<Load>, host: Arc<Host>, partition: Partition) -> 
                 tokio::time::sleep(RETRY).await;
             }
         }
-        if simulated::next_random().is_multiple_of(4) && commit(&load, &mut client, partition, position).await.is_err()
-        {
+        let random = simulated::next_random();
+        if random.is_multiple_of(4) && commit(&load, &mut client, &alone, partition, position).await.is_err() {
             client.forget_coordinator();
         }
-        if simulated::next_random().is_multiple_of(16) && committed(&load, &mut client, partition).await.is_err() {
+        if random.is_multiple_of(16) && committed(&load, &mut client, GROUP, partition).await.is_err() {
             client.forget_coordinator();
         }
         pause().await;
@@ -249,9 +268,12 @@ pub async fn audit(load: Arc<Load>, host: Arc<Host>) -> turmoil::Result {
                 }
             }
         }
-        while committed(&load, &mut client, partition).await.is_err() {
+        for group in [GROUP, members::GROUP] {
             client.forget_coordinator();
-            tokio::time::sleep(RETRY).await;
+            while committed(&load, &mut client, group, partition).await.is_err() {
+                client.forget_coordinator();
+                tokio::time::sleep(RETRY).await;
+            }
         }
     }
     Ok(())
@@ -259,10 +281,11 @@ pub async fn audit(load: Arc<Load>, host: Arc<Host>) -> turmoil::Result {
 
 /// Fetches once from `position`, tells what it was given, and where to go on.
 async fn fetch(load: &Load, client: &mut Client, partition: Partition, position: i64) -> Result<i64, Failed> {
-    let leader = client.leader(partition).await?;
+    // A node that led in this epoch and follows in a later one must say so: it may be read, and have less.
+    let (leader, leader_epoch) = client.leader(partition).await?;
     let wanted = FetchPartition::default()
         .with_partition(partition.1)
-        .with_current_leader_epoch(-1)
+        .with_current_leader_epoch(leader_epoch)
         .with_last_fetched_epoch(-1)
         .with_fetch_offset(position)
         .with_partition_max_bytes(FETCH_BYTES);
@@ -293,12 +316,14 @@ fn read(load: &Load, partition: Partition, position: i64, bytes: &[u8]) -> i64 {
         // The last batch may be cut off by the size of the answer.
         let Ok(batch) = batch else { break };
         if let Err(error) = batch.check_crc() {
-            load.history.violate(format!("{partition:?}: a consumer is given a broken batch: {error}"));
+            let what = format!("{partition:?}: a consumer is given a broken batch: {error}");
+            load.history.violate(Invariant::ClientsAgree, what);
         }
         for record in RecordIter::new(batch.header, batch.records()) {
             let parsed = record.ok().and_then(|record| Some((record.offset.0, Sent::parse(record.value?)?)));
             let Some((offset, sent)) = parsed else {
-                load.history.violate(format!("{partition:?}: a consumer is given what nobody has sent"));
+                let what = format!("{partition:?}: a consumer is given what nobody has sent");
+                load.history.violate(Invariant::ClientsAgree, what);
                 continue;
             };
             if offset < next {
@@ -310,48 +335,4 @@ fn read(load: &Load, partition: Partition, position: i64, bytes: &[u8]) -> i64 {
         }
     }
     next
-}
-
-async fn commit(load: &Load, client: &mut Client, partition: Partition, offset: i64) -> Result<(), Failed> {
-    let coordinator = client.coordinator().await?;
-    let commit = OffsetCommitRequestPartition::default()
-        .with_partition_index(partition.1)
-        .with_committed_offset(offset)
-        .with_committed_leader_epoch(-1)
-        .with_committed_metadata(None);
-    let name = TopicName(StrBytes::from_static_str(partition.0));
-    let request = OffsetCommitRequest::default()
-        .with_group_id(GroupId(StrBytes::from_static_str(GROUP)))
-        .with_generation_id_or_member_epoch(-1)
-        .with_group_instance_id(None)
-        .with_topics(vec![OffsetCommitRequestTopic::default().with_name(name).with_partitions(vec![commit])]);
-    load.history.committing(GROUP, partition, offset);
-    let answer = client.ask(coordinator, &request, 8).await?;
-    let answer = answer.topics.first().and_then(|topic| topic.partitions.first());
-    match answer.map(|answer| ErrorCode::from(answer.error_code)) {
-        Some(ErrorCode::None) => {
-            load.history.committed(GROUP, partition, offset);
-            Ok(())
-        }
-        other => Err(Failed(format!("{other:?}"))),
-    }
-}
-
-async fn committed(load: &Load, client: &mut Client, partition: Partition) -> Result<(), Failed> {
-    let coordinator = client.coordinator().await?;
-    let name = TopicName(StrBytes::from_static_str(partition.0));
-    let topic = OffsetFetchRequestTopics::default().with_name(name).with_partition_indexes(vec![partition.1]);
-    let group = OffsetFetchRequestGroup::default()
-        .with_group_id(GroupId(StrBytes::from_static_str(GROUP)))
-        .with_member_id(None)
-        .with_member_epoch(-1)
-        .with_topics(Some(vec![topic]));
-    let request = OffsetFetchRequest::default().with_groups(vec![group]);
-    let acknowledged = load.history.acknowledged_commit(GROUP, partition);
-    let answer = client.ask(coordinator, &request, 8).await?;
-    let group = answer.groups.first().filter(|group| group.error_code == 0);
-    let answer = group.and_then(|group| group.topics.first()).and_then(|topic| topic.partitions.first());
-    let answer = answer.filter(|answer| answer.error_code == 0).ok_or_else(|| Failed("no offset".into()))?;
-    load.history.fetched_commit(GROUP, partition, acknowledged, answer.committed_offset);
-    Ok(())
 }

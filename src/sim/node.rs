@@ -2,11 +2,13 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::history::History;
+use super::invariant::Invariant;
 use crate::broker::Broker;
 use crate::config::{self, Inputs, Settings};
 use crate::io::sim_disk::SimDisk;
@@ -17,6 +19,10 @@ use crate::server::{Ground, Server};
 pub const CLIENT_PORT: u16 = 9092;
 const CONTROLLER_PORT: u16 = 9093;
 
+/// How often a node whose disk was replaced is started, and what lies between two starts.
+const START_TRIES: u32 = 10;
+const START_AGAIN: Duration = Duration::from_millis(500);
+
 /// See the head of this file.
 pub struct Node {
     pub id: i32,
@@ -24,10 +30,20 @@ pub struct Node {
     pub host: Arc<Host>,
     settings: Settings,
     flushes_lie: AtomicBool,
+    was_emptied: AtomicBool,
     disk: Mutex<SimDisk>,
     broker: Mutex<Weak<Broker>>,
     stop: Notify,
     is_stopping: AtomicBool,
+}
+
+/// How the quorum comes to have its voters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Voters {
+    /// All nodes, for good (kraft.version 0).
+    Static,
+    /// The first node forms the quorum, and whoever has caught up joins it, also after it was removed (kraft.version 1).
+    Dynamic,
 }
 
 /// The name of a node's machine.
@@ -37,13 +53,14 @@ pub fn name_of(id: i32) -> String {
 
 impl Node {
     /// A machine with an empty disk; `node_count` of them are one cluster.
-    pub fn new(id: i32, node_count: i32, seed: u64) -> Arc<Node> {
+    pub fn new(id: i32, node_count: i32, voters: Voters, seed: u64) -> Arc<Node> {
         Arc::new(Node {
             id,
             name: name_of(id),
             host: Host::new(seed),
-            settings: settings(id, node_count),
+            settings: settings(id, node_count, voters),
             flushes_lie: AtomicBool::new(false),
+            was_emptied: AtomicBool::new(false),
             disk: Mutex::new(SimDisk::new()),
             broker: Mutex::default(),
             stop: Notify::new(),
@@ -74,6 +91,29 @@ impl Node {
         self.forget_broker();
     }
 
+    /// The disk is replaced by an empty one.
+    pub fn empty_disk(&self) {
+        self.was_emptied.store(true, Ordering::Relaxed);
+        let mut disk = self.disk.lock();
+        disk.turn_off();
+        *disk = SimDisk::new();
+        if self.flushes_lie.load(Ordering::Relaxed) {
+            disk.let_flushes_of_records_lie();
+        }
+        drop(disk);
+        self.forget_broker();
+    }
+
+    /// The next flush of records fails.
+    pub fn fail_next_flush(&self) {
+        self.disk.lock().fail_next_flush();
+    }
+
+    /// Whether a flush has failed since the machine was booted: what is in its memory cannot be told from what is on its disk.
+    pub fn has_failed_flush(&self) -> bool {
+        self.disk.lock().has_failed_flush()
+    }
+
     /// The process is gone; what it wrote is still in the page cache.
     pub fn forget_broker(&self) {
         *self.broker.lock() = Weak::new();
@@ -95,13 +135,20 @@ impl Node {
         self.host.enter();
         self.is_stopping.store(false, Ordering::Relaxed);
         let disk = self.disk.lock().clone();
-        let ground = Ground { clock: Arc::new(SimClock::new(&self.host)), disk: Arc::new(disk) };
-        let running = match Server::start_on(ground, self.settings.clone()).await {
-            Ok(running) => running,
-            Err(error) => {
-                history.violate(format!("{} does not start: {error:#}", self.name));
+        let ground = || Ground { clock: Arc::new(SimClock::new(&self.host)), disk: Arc::new(disk.clone()) };
+        let mut tries = 1;
+        let running = loop {
+            let error = match Server::start_on(ground(), self.settings.clone()).await {
+                Ok(running) => break running,
+                Err(error) => error,
+            };
+            // With another disk it is another node under an id that was heard of just now, and is refused for a while.
+            if !self.was_emptied.load(Ordering::Relaxed) || tries == START_TRIES {
+                history.violate(Invariant::Starts, format!("{} does not start: {error:#}", self.name));
                 return Ok(());
             }
+            tries += 1;
+            tokio::time::sleep(START_AGAIN).await;
         };
         *self.broker.lock() = Arc::downgrade(running.broker());
         // What woke an earlier life does not end this one.
@@ -115,7 +162,7 @@ impl Node {
     }
 }
 
-fn settings(id: i32, node_count: i32) -> Settings {
+fn settings(id: i32, node_count: i32, voters: Voters) -> Settings {
     let host = name_of(id);
     let mut pairs = vec![
         ("node.id", id.to_string()),
@@ -127,17 +174,30 @@ fn settings(id: i32, node_count: i32) -> Settings {
         ("min.insync.replicas", if node_count > 1 { "2" } else { "1" }.to_owned()),
         ("log.roll.ms", "3000".to_owned()),
         ("http.listener", String::new()),
+        ("group.min.session.timeout.ms", "500".to_owned()),
+        ("group.initial.rebalance.delay.ms", "100".to_owned()),
     ];
     if node_count == 1 {
         pairs.push(("listeners", format!("PLAINTEXT://0.0.0.0:{CLIENT_PORT}")));
         pairs.push(("advertised.listeners", format!("PLAINTEXT://{host}:{CLIENT_PORT}")));
     } else {
-        let voters = (1..=node_count).map(|id| format!("{id}@{}:{CONTROLLER_PORT}", name_of(id)));
+        let all = (1..=node_count).map(|id| (id, format!("{}:{CONTROLLER_PORT}", name_of(id))));
+        match voters {
+            Voters::Static => {
+                let listed: Vec<_> = all.map(|(id, address)| format!("{id}@{address}")).collect();
+                pairs.push(("controller.quorum.voters", listed.join(",")));
+            }
+            Voters::Dynamic => {
+                let listed: Vec<_> = all.map(|(_, address)| address).collect();
+                pairs.push(("controller.quorum.bootstrap.servers", listed.join(",")));
+                pairs.push(("controller.quorum.auto.join.enable", "true".to_owned()));
+            }
+        }
         pairs.push(("process.roles", "broker,controller".to_owned()));
-        pairs.push(("controller.quorum.voters", voters.collect::<Vec<_>>().join(",")));
         pairs.push(("controller.listener.names", "CONTROLLER".to_owned()));
-        pairs.push(("listeners", format!("PLAINTEXT://0.0.0.0:{CLIENT_PORT},CONTROLLER://0.0.0.0:{CONTROLLER_PORT}")));
-        pairs.push(("advertised.listeners", format!("PLAINTEXT://{host}:{CLIENT_PORT}")));
+        let listeners = |host: &str| format!("PLAINTEXT://{host}:{CLIENT_PORT},CONTROLLER://{host}:{CONTROLLER_PORT}");
+        pairs.push(("listeners", listeners("0.0.0.0")));
+        pairs.push(("advertised.listeners", listeners(&host)));
     }
     let flags = pairs.into_iter().map(|(key, value)| ("--set".to_owned(), key.to_owned(), value)).collect();
     config::load(&Inputs { flags, ..Inputs::default() }).expect("settings that hold").settings

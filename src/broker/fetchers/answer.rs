@@ -10,6 +10,7 @@ use super::fetcher::{Assignment, Fetcher, key_of};
 use super::session::{Asked, Session};
 use crate::broker::Broker;
 use crate::broker::replica::{Cut, FollowError, LeaderTold, Replica};
+use crate::io::bugs::{self, Bug};
 use crate::io::threads;
 use crate::log::ReplicatedBatches;
 use crate::model::{ErrorCode, LeaderEpoch, Offset};
@@ -114,12 +115,15 @@ fn take(broker: &Broker, assignment: &Assignment, asked: &Asked, data: Partition
             return Taken::Rest;
         }
     }
+    let told = LeaderTold { high_watermark: Offset(data.high_watermark), log_start: Offset(data.log_start_offset) };
     if data.diverging_epoch.epoch >= 0 {
+        if bugs::is_back(Bug::Kafka14704) && learns(broker, assignment, asked, told) {
+            return Taken::Rest;
+        }
         let of = (LeaderEpoch(data.diverging_epoch.epoch), Offset(data.diverging_epoch.end_offset));
         let Some(cut) = replica.divergence(*leader_epoch, asked.offset, of) else { return Taken::Nothing };
         return cut_log(broker, replica, *leader_epoch, cut);
     }
-    let told = LeaderTold { high_watermark: Offset(data.high_watermark), log_start: Offset(data.log_start_offset) };
     let appended = append(broker, assignment, asked, data.records.unwrap_or_default(), told);
     match appended {
         Ok(must_flush) => Taken::In { must_flush },
@@ -129,6 +133,13 @@ fn take(broker: &Broker, assignment: &Assignment, asked: &Asked, data: Partition
             Taken::Rest
         }
     }
+}
+
+/// The bug KAFKA-14704: takes over what the leader says of itself before the log is cut. Whether that has moved anything.
+fn learns(broker: &Broker, assignment: &Assignment, asked: &Asked, told: LeaderTold) -> bool {
+    let before = assignment.replica.published().high_watermark;
+    append(broker, assignment, asked, Bytes::new(), told).is_ok()
+        && assignment.replica.published().high_watermark > before
 }
 
 fn append(

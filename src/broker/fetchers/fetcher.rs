@@ -12,6 +12,7 @@ use super::Key;
 use super::session::{Asked, Session};
 use crate::broker::Broker;
 use crate::broker::replica::{FetchPosition, Replica};
+use crate::io::bugs::{self, Bug};
 use crate::model::{BrokerId, ErrorCode, LeaderEpoch, Now, PartitionIndex, TopicId};
 use crate::peer::{Address, Link, LinkOptions};
 use crate::protocol::message::fetch_request::ReplicaState;
@@ -94,7 +95,9 @@ impl Fetcher {
     }
 
     pub(super) fn release(&self, key: Key) {
-        self.partitions.lock().remove(&key);
+        if !bugs::is_back(Bug::Redpanda17957) {
+            self.partitions.lock().remove(&key);
+        }
     }
 
     pub(super) fn close(&self) {

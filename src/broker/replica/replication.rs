@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::{Held, Replica, min_in_sync};
 use crate::config::Durability;
+use crate::io::bugs::{self, Bug};
 use crate::log::{AppendError, LogError, ReplicatedBatches};
 use crate::metadata;
 use crate::model::{BrokerId, ErrorCode, LeaderEpoch, Now, Offset};
@@ -111,6 +112,10 @@ impl Replica {
             held.leader_log_start = Offset::ZERO;
         }
         self.step(&mut held, Event::BecomeFollower { leader_epoch, partition_epoch, loss });
+        if is_new_epoch && bugs::is_back(Bug::Kip101) {
+            let (offset, now) = (held.machine.high_watermark(), bugs::NO_TIME);
+            let _ = self.cut_held(&mut held, now, Cut { offset, begins_anew: false });
+        }
         self.finish(held);
         if is_new_epoch {
             self.wake_fetches();
@@ -233,7 +238,11 @@ impl Replica {
         if held.machine.durability() == Durability::Flushed && held.log.durable_end().offset() < offset {
             return FetchPosition::MustFlush;
         }
-        FetchPosition::At { offset, last_fetched_epoch: held.log.last_fetched_epoch() }
+        let last_fetched_epoch = match bugs::is_back(Bug::Kip101) {
+            true => LeaderEpoch(-1),
+            false => held.log.last_fetched_epoch(),
+        };
+        FetchPosition::At { offset, last_fetched_epoch }
     }
 
     /// Appends what the leader of an epoch has sent for `fetch_offset`, and learns what it says of itself: it does so only of an
@@ -248,7 +257,11 @@ impl Replica {
     ) -> Result<AppendFetched, FollowError> {
         let mut held = self.held.lock();
         let appended = self.contained(&mut held, |held| {
-            if !follows(held, leader_epoch) || held.log.log_end_offset() != fetch_offset {
+            let mut leader_epoch = leader_epoch;
+            if bugs::is_back(Bug::Redpanda17957) && held.machine.is_follower() {
+                leader_epoch = held.machine.leader_epoch();
+                let _ = self.cut_held(held, now, Cut { offset: fetch_offset, begins_anew: false });
+            } else if !follows(held, leader_epoch) || held.log.log_end_offset() != fetch_offset {
                 return Err(FollowError::Stale);
             }
             let before = held.log.log_end_offset();
@@ -298,7 +311,11 @@ impl Replica {
     ) -> Option<Cut> {
         let held = self.held.lock();
         let is_current = follows(&held, leader_epoch) && held.log.log_end_offset() == fetch_offset;
-        is_current.then(|| Cut { offset: held.log.truncation_offset(of.0, of.1), begins_anew: false })
+        let offset = match bugs::is_back(Bug::Kip279) {
+            true => of.1.min(held.log.log_end_offset()),
+            false => held.log.truncation_offset(of.0, of.1),
+        };
+        is_current.then_some(Cut { offset, begins_anew: false })
     }
 
     /// Cuts the log, and flushes the cut. Below the high watermark nothing is cut: the replica stops. Blocks. The caller has
@@ -338,6 +355,9 @@ impl Replica {
             return Ok(());
         }
         held.log.truncate_to(cut.offset, now)?;
+        if bugs::is_back(Bug::Kip279) {
+            held.log.begin_epoch(held.machine.leader_epoch());
+        }
         let log_end = held.log.log_end_offset();
         self.step(held, Event::Truncated { log_end });
         Ok(())

@@ -8,6 +8,7 @@ use crate::broker::fetch_sessions::{FetchContext, FetchOutcome, FetchPartition, 
 use crate::broker::purgatory::{Watch, Watchers};
 use crate::broker::replica::Replica;
 use crate::config::Roles;
+use crate::io::bugs::{self, Bug};
 use crate::log::{ReadRequest, Region};
 use crate::model::{BrokerId, ErrorCode, LeaderEpoch, Offset, PartitionIndex};
 use crate::partition::{FollowerFetch, Published};
@@ -406,7 +407,10 @@ fn diverging_epoch(
         return Ok(None);
     }
     let end = replica.with_log(|log, _| log.epoch_end_offset(asked.last_fetched_epoch));
-    let (epoch, end_offset) = end.ok_or(ErrorCode::OffsetOutOfRange)?;
+    let (epoch, mut end_offset) = end.ok_or(ErrorCode::OffsetOutOfRange)?;
+    if bugs::is_back(Bug::Kafka12460) && epoch < published.leader_epoch {
+        end_offset = end_offset.min(published.high_watermark);
+    }
     if asked.fetch_offset < published.log_start {
         return Err(ErrorCode::OffsetOutOfRange);
     }
