@@ -262,8 +262,10 @@ impl Watch {
         let image = self.newest.as_ref().ok_or("there is no image")?;
         let topic = image.topic(topic).ok_or("there is no topic")?;
         let partition = topic.partition(PartitionIndex(index)).ok_or("there is no partition")?;
-        let holds = |node: i32| self.durable_end(node, (topic.id, index)) > offset;
-        let holders = partition.replicas.iter().filter(|broker| holds(broker.0)).count();
+        // One that starts replicates before it can be looked at; what it holds is checked with the rest of the ISR then.
+        let is_unseen = |broker: &BrokerId| partition.isr.contains(broker) && !self.looked_at.contains(&broker.0);
+        let holds = |broker: &BrokerId| self.durable_end(broker.0, (topic.id, index)) > offset || is_unseen(broker);
+        let holders = partition.replicas.iter().filter(|broker| holds(broker)).count();
         let needed = if partition.replicas.len() > 1 { 2 } else { 1 };
         if holders + self.emptied.len() < needed {
             return Err(format!("offset {offset} was acknowledged, and is on stable storage {holders} times"));
