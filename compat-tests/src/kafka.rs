@@ -218,7 +218,8 @@ fn properties(folder: &Path, client_port: u16, controller_port: u16, settings: &
         // The default of 50 costs seconds on a small machine and changes nothing that clients see.
         "offsets.topic.num.partitions=8".to_string(),
     ];
-    lines.extend(settings.iter().map(ToString::to_string));
+    let with_path = |setting: &&str| setting.replace(crate::server::DATA, &data.display().to_string());
+    lines.extend(settings.iter().map(with_path));
     lines.join("\n") + "\n"
 }
 

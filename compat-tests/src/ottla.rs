@@ -95,13 +95,16 @@ impl Ottla {
         ensure!(self.process.is_none(), "ottla runs already");
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log())?;
         let mut command = Command::new(binary()?);
-        command.args(["serve", "--listen", &self.address, "--data"]).arg(self.data());
+        command.args(["serve", "--listen", &self.address]);
+        if !self.settings.iter().any(|setting| setting.starts_with("log.dirs=")) {
+            command.arg("--data").arg(self.data());
+        }
         // Two servers at the default port, as two suites or a developer's own make them, would tell of each other.
         if !self.settings.iter().any(|setting| setting.starts_with("http.listener=")) {
             command.args(["--set", "http.listener=127.0.0.1:0"]);
         }
         for setting in &self.settings {
-            command.args(["--set", setting]);
+            command.args(["--set", &setting.replace(crate::server::DATA, &self.data().display().to_string())]);
         }
         for (name, _) in std::env::vars_os() {
             // The environment is a layer of its settings, and not of these tests.
@@ -167,6 +170,12 @@ fn address_in(ready_line: &str) -> anyhow::Result<String> {
     let rest = ready_line.split_once(" ready on ").map(|(_, rest)| rest);
     let address = rest.and_then(|rest| rest.split(',').next()).map(str::trim);
     address.map(str::to_string).with_context(|| format!("not a ready line: {ready_line:?}"))
+}
+
+/// Whether a setting is Ottla's own: Kafka does not know it, and shows nothing of it.
+pub fn is_own_setting(name: &str) -> bool {
+    let key = ottla::config::find_topic_key(name).or_else(|| ottla::config::find_broker_key(name));
+    key.is_some_and(|key| key.is_ours)
 }
 
 #[cfg(test)]

@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use crate::kafka::Kafka;
 use crate::ottla::Ottla;
 
+/// In a setting's value: the path of the data directory.
+pub const DATA: &str = "{data}";
+
 /// Which server to test.
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Against {

@@ -18,6 +18,7 @@ pub const SUITES: &[&[&str]] = &[
     &["kill"],
     &["mistakes"],
     &["tools"],
+    &["tools", "--cluster"],
     &["differential"],
     &["clients"],
     &["clients", "--cluster"],

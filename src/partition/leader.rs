@@ -262,7 +262,9 @@ impl Leader {
         self.proposal = None;
     }
 
-    fn propose(&mut self, members: Vec<BrokerId>, state: ProposedAt) {
+    /// In rising order, as in-sync sets are told by Kafka's leaders once they have changed.
+    fn propose(&mut self, mut members: Vec<BrokerId>, state: ProposedAt) {
+        members.sort_unstable();
         let epoch_of = |id: BrokerId| {
             let follower = self.followers.iter().find(|follower| follower.id == id);
             follower.map_or(-1, |follower| follower.broker_epoch)

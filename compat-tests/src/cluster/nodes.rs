@@ -16,7 +16,7 @@ use crate::process::{Process, run, tail};
 use crate::server::Against;
 use crate::{kafka, ottla};
 
-const KAFKA_READY_LIMIT: Duration = Duration::from_secs(120);
+const KAFKA_READY_LIMIT: Duration = Duration::from_secs(300);
 const OTTLA_READY_LIMIT: Duration = Duration::from_secs(30);
 const STOP_LIMIT: Duration = Duration::from_secs(60);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);

@@ -16,7 +16,7 @@ use crate::process::Process;
 use crate::server::Server;
 
 /// How long one tool may run.
-const TOOL_LIMIT: Duration = Duration::from_secs(90);
+const TOOL_LIMIT: Duration = Duration::from_secs(180);
 
 /// The steps in their order, each with its lines.
 pub type Transcript = Vec<(String, Vec<String>)>;
