@@ -148,6 +148,7 @@ impl Broker {
         let rate = |name: &str| own.get(name).or(all.get(name)).map(String::as_str);
         self.throttles.leader.set(rate("leader.replication.throttled.rate"));
         self.throttles.follower.set(rate("follower.replication.throttled.rate"));
+        self.throttles.directories.set(rate("replica.alter.log.dirs.io.max.bytes.per.second"));
     }
 
     /// Opens the logs of a new topic that nobody has asked for yet.

@@ -214,6 +214,7 @@ impl Cleaner {
     }
 
     async fn drive(&self, broker: &Broker, replica: &Arc<Replica>, pass: &mut Pass) -> Result<PassOutcome, Ended> {
+        let cleaned_log = replica.reader();
         loop {
             if self.is_closing.load(Ordering::Acquire) {
                 return Err(Ended::Closing);
@@ -240,6 +241,10 @@ impl Cleaner {
                     }
                 }
                 Ok(Step::Done(outcome)) => {
+                    // A copy that has taken the log's place meanwhile was made of what was not cleaned yet.
+                    if !Arc::ptr_eq(&cleaned_log, &replica.reader()) {
+                        return Err(Ended::Overtaken);
+                    }
                     replica.with_log(|log, _| log.cleaned_up_to(outcome.cleaned_to));
                     return Ok(outcome);
                 }
@@ -257,7 +262,7 @@ impl Cleaner {
 /// Whose fault an error is. A disk that fails takes its directory offline, as a failed flush does.
 fn judge(broker: &Broker, replica: &Replica, error: CompactionError) -> Ended {
     if replica.directory().is_poisoned() {
-        super::start::take_offline(broker.replicas(), replica.directory());
+        super::start::take_offline(broker.replicas(), &replica.directory());
         return Ended::Overtaken;
     }
     if replica.check_readable(LeaderEpoch(-1)).is_err() {

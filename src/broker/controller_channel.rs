@@ -23,8 +23,8 @@ use crate::peer::{Address, Link, LinkOptions};
 use crate::protocol::api_key::ApiKey;
 use crate::protocol::message::{
     self, AllocateProducerIdsRequest, AllocateProducerIdsResponse, AlterPartitionRequest, AlterPartitionResponse,
-    BrokerHeartbeatRequest, BrokerHeartbeatResponse, BrokerRegistrationRequest, BrokerRegistrationResponse,
-    EnvelopeRequest, EnvelopeResponse, RequestMessage,
+    AssignReplicasToDirsRequest, AssignReplicasToDirsResponse, BrokerHeartbeatRequest, BrokerHeartbeatResponse,
+    BrokerRegistrationRequest, BrokerRegistrationResponse, EnvelopeRequest, EnvelopeResponse, RequestMessage,
 };
 use crate::protocol::wire::{self, Reader};
 use crate::quorum::Leadership;
@@ -88,6 +88,15 @@ impl ControllerRequest for AlterPartitionRequest {
     const PURPOSE: Purpose = Purpose::Partitions;
 
     fn error_code(response: &AlterPartitionResponse) -> i16 {
+        response.error_code
+    }
+}
+
+impl ControllerRequest for AssignReplicasToDirsRequest {
+    const VERSION: i16 = 0;
+    const PURPOSE: Purpose = Purpose::Partitions;
+
+    fn error_code(response: &AssignReplicasToDirsResponse) -> i16 {
         response.error_code
     }
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::moves::FUTURE_SUFFIX;
 use crate::io::disk::Disk;
 use crate::io::random;
 use crate::log::{
@@ -24,6 +25,8 @@ pub struct Directory {
     pub meta: Option<MetaProperties>,
     /// Names of the partition directories in it.
     pub partitions: Vec<TopicPartition>,
+    /// Names of the directories of copies that were to take a log's place.
+    pub copies: Vec<String>,
     pub recovery_points: BTreeMap<TopicPartition, Offset>,
     pub log_starts: BTreeMap<TopicPartition, Offset>,
     pub high_watermarks: BTreeMap<TopicPartition, Offset>,
@@ -53,26 +56,80 @@ pub enum DirectoryError {
 }
 
 /// Opens all directories: takes their locks, then reads what they say and whose they are. Changes nothing in them.
+///
+/// One that cannot be made, locked or read because of its disk is offline from the start, and the others go on
+/// (`LogManager.createAndValidateLogDirs`); but for the first, without which there is no metadata. One that belongs to somebody
+/// else, or is in use, is never passed over.
 pub fn open(disk: &Arc<dyn Disk>, paths: &[PathBuf], node_id: BrokerId) -> Result<Vec<Directory>, DirectoryError> {
-    let mut opened = Vec::new();
-    for path in paths {
-        let log_dir = LogDir::open(Arc::clone(disk), path)?;
-        log_dir.lock()?;
-        opened.push(log_dir);
-    }
     let mut directories = Vec::new();
-    for log_dir in opened {
-        directories.push(inspect(disk, log_dir, node_id)?);
+    for (index, path) in paths.iter().enumerate() {
+        let opened = open_one(disk, path, node_id);
+        directories.push(match opened {
+            Err(error) if index > 0 && error.is_of_the_disk() => {
+                tracing::error!(directory = %path.display(), %error, "log directory is offline");
+                Directory::offline(disk, path)
+            }
+            opened => opened?,
+        });
     }
     check_one_cluster(&directories)?;
     Ok(directories)
+}
+
+fn open_one(disk: &Arc<dyn Disk>, path: &Path, node_id: BrokerId) -> Result<Directory, DirectoryError> {
+    let log_dir = LogDir::open(Arc::clone(disk), path)?;
+    log_dir.lock()?;
+    inspect(disk, log_dir, node_id)
+}
+
+/// Lets a failure of one directory's disk pass when there are others: that one is offline from here on.
+pub fn unless_it_fails(count: usize, log_dir: &LogDir, outcome: Result<(), LogError>) -> Result<(), LogError> {
+    match outcome {
+        Err(LogError::Io { source, .. }) if count > 1 => {
+            log_dir.poison(log_dir.path(), &source);
+            Ok(())
+        }
+        outcome => outcome,
+    }
+}
+
+impl Directory {
+    /// The copies in it, each with this directory.
+    pub fn copies(&self) -> impl Iterator<Item = (Arc<LogDir>, String)> + '_ {
+        self.copies.iter().map(|name| (Arc::clone(&self.log_dir), name.clone()))
+    }
+
+    fn offline(disk: &Arc<dyn Disk>, path: &Path) -> Directory {
+        Directory::of(LogDir::offline(Arc::clone(disk), path))
+    }
+
+    fn of(log_dir: Arc<LogDir>) -> Directory {
+        Directory {
+            log_dir,
+            was_clean: false,
+            meta: None,
+            partitions: Vec::new(),
+            copies: Vec::new(),
+            recovery_points: BTreeMap::new(),
+            log_starts: BTreeMap::new(),
+            high_watermarks: BTreeMap::new(),
+            cleaned_to: BTreeMap::new(),
+        }
+    }
+}
+
+impl DirectoryError {
+    /// Whether the disk refuses, rather than what is on it.
+    fn is_of_the_disk(&self) -> bool {
+        matches!(self, DirectoryError::Unreadable { .. } | DirectoryError::Log(LogError::Io { .. }))
+    }
 }
 
 /// The broker epoch that the last clean stop left in every directory; -1 when one of them was not stopped so, or when they do
 /// not agree (`LogManager.readBrokerEpochFromCleanShutdownFiles`).
 pub fn clean_shutdown_epoch(directories: &[Directory]) -> Result<i64, DirectoryError> {
     let mut epochs = Vec::new();
-    for directory in directories {
+    for directory in directories.iter().filter(|directory| !directory.log_dir.is_poisoned()) {
         epochs.push(directory.log_dir.clean_shutdown_epoch()?.unwrap_or(-1));
     }
     let is_same = epochs.iter().all(|epoch| Some(epoch) == epochs.first());
@@ -82,8 +139,11 @@ pub fn clean_shutdown_epoch(directories: &[Directory]) -> Result<i64, DirectoryE
 /// Removes the markers of a clean stop, and notes which there were. Called when nothing speaks against these directories any
 /// more, and before their logs are opened.
 pub fn take_markers(directories: &mut [Directory]) -> Result<(), DirectoryError> {
-    for directory in directories {
-        directory.was_clean = directory.log_dir.take_clean_shutdown()?;
+    let count = directories.len();
+    for directory in directories.iter_mut().filter(|directory| !directory.log_dir.is_poisoned()) {
+        let taken = directory.log_dir.take_clean_shutdown();
+        directory.was_clean = matches!(taken, Ok(true));
+        unless_it_fails(count, &directory.log_dir, taken.map(|_| ()))?;
     }
     Ok(())
 }
@@ -103,13 +163,14 @@ fn inspect(disk: &Arc<dyn Disk>, log_dir: Arc<LogDir>, node_id: BrokerId) -> Res
         return Err(DirectoryError::Foreign { path, found: foreign.name.clone() });
     }
     let names = entries.iter().filter(|entry| entry.is_dir);
-    let partitions = names.filter_map(|entry| parse_partition(&entry.name)).collect();
+    let partitions = names.clone().filter_map(|entry| parse_partition(&entry.name)).collect();
+    let copies = names.filter(|entry| entry.name.ends_with(FUTURE_SUFFIX)).map(|entry| entry.name.clone()).collect();
     let recovery_points = checkpoint_or_none(&log_dir, RECOVERY_POINT_CHECKPOINT);
     let log_starts = checkpoint_or_none(&log_dir, LOG_START_OFFSET_CHECKPOINT);
     let high_watermarks = checkpoint_or_none(&log_dir, HIGH_WATERMARK_CHECKPOINT);
     let cleaned_to = checkpoint_or_none(&log_dir, CLEANER_OFFSET_CHECKPOINT);
-    let was_clean = false;
-    Ok(Directory { log_dir, was_clean, meta, partitions, recovery_points, log_starts, high_watermarks, cleaned_to })
+    let directory = Directory::of(log_dir);
+    Ok(Directory { meta, partitions, copies, recovery_points, log_starts, high_watermarks, cleaned_to, ..directory })
 }
 
 /// What a first start that was cut short may have left, and what file systems put into every new volume.

@@ -57,9 +57,10 @@ impl Broker {
             ErrorCode::KafkaStorageError
         });
         let content = space.map(|space| {
-            let here = replicas.iter().filter(|replica| Arc::ptr_eq(replica.directory(), directory));
+            let here = replicas.iter().filter(|replica| replica.lies_in(directory));
             let mut logs: Vec<_> = here.map(|replica| log_report(replica)).collect();
-            logs.sort_unstable_by(|left, right| left.topic_partition.cmp(&right.topic_partition));
+            logs.extend(self.moves.reports(directory));
+            logs.sort_by(|left, right| left.topic_partition.cmp(&right.topic_partition));
             DirectoryContent { space, is_cordoned: self.is_cordoned(directory), logs }
         });
         DirectoryReport { path, content }

@@ -168,7 +168,7 @@ impl Flusher {
             tracing::error!(partition = %replica.topic_partition(), %error, "flush failed");
             // A full disk has lost nothing: the next append has it tried again.
             if replica.directory().is_poisoned() {
-                (self.on_failure)(replica.directory());
+                (self.on_failure)(&replica.directory());
             }
         }
         if replica.flush_state.end() && !replica.directory().is_poisoned() {

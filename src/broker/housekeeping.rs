@@ -142,6 +142,7 @@ impl Due {
             return;
         }
         broker.remove_what_is_due(now);
+        broker.give_up_failed_directories();
         if self.checkpoint.is_due(now, CHECKPOINT_MS) {
             broker.write_checkpoints();
         }
@@ -197,7 +198,7 @@ impl Broker {
         let (replicas, now) = (self.replicas.all(), self.now());
         for (directory, written) in self.directories.iter().zip(all_written.iter_mut()) {
             let mut found = Checkpoints::default();
-            for replica in replicas.iter().filter(|replica| Arc::ptr_eq(replica.directory(), directory)) {
+            for replica in replicas.iter().filter(|replica| replica.lies_in(directory)) {
                 let (durable_end, published, cleaned_to, must_flush) = replica.with_log(|log, published| {
                     let must_flush = log.needs_flush() && replica.must_flush_by_now(log, now);
                     (log.durable_end().offset(), published, log.cleaned_to(), must_flush)
@@ -238,7 +239,7 @@ impl Broker {
     /// claim what is gone. Blocks.
     pub(super) fn cut_log(&self, replica: &Replica, leader_epoch: LeaderEpoch, cut: Cut) -> Result<(), FollowError> {
         let mut all_written = self.checkpoints.lock();
-        let place = self.directories.iter().position(|directory| Arc::ptr_eq(directory, replica.directory()));
+        let place = self.directories.iter().position(|directory| replica.lies_in(directory));
         // What the files say of it is not known before they were written in this life.
         let is_known = |written: &Checkpoints| written.recovery_points.contains_key(replica.topic_partition());
         if !place.and_then(|place| all_written.get(place)).is_some_and(is_known) {
@@ -252,7 +253,7 @@ impl Broker {
                 }
             }
             if lowered != *written {
-                lowered.write(replica.directory(), written)?;
+                lowered.write(&replica.directory(), written)?;
                 *written = lowered;
             }
         }
@@ -264,7 +265,24 @@ impl Broker {
         let Err(error) = replica.flush() else { return };
         tracing::error!(partition = %replica.topic_partition(), %error, "flush failed");
         if replica.directory().is_poisoned() {
-            super::start::take_offline(&self.replicas, replica.directory());
+            super::start::take_offline(&self.replicas, &replica.directory());
+        }
+    }
+
+    /// Ends all service from directories that have failed, wherever that was noticed, and has the controller told.
+    fn give_up_failed_directories(&self) {
+        self.fence_failed_directories();
+        if self.directories.iter().all(|directory| directory.is_poisoned()) {
+            self.end_without_directories();
+        } else if self.has_lost_directories(&self.image()) {
+            self.wake_heartbeats();
+        }
+    }
+
+    /// Ends all service from directories that have failed.
+    pub(super) fn fence_failed_directories(&self) {
+        for directory in self.directories.iter().filter(|directory| directory.is_poisoned()) {
+            super::start::take_offline(&self.replicas, directory);
         }
     }
 

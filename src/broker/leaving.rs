@@ -101,7 +101,7 @@ fn retire(replica: Arc<Replica>, code: ErrorCode) -> LeavingLog {
     replica.fence(code);
     LeavingLog {
         topic_partition: replica.topic_partition().clone(),
-        directory: Arc::clone(replica.directory()),
+        directory: replica.directory(),
         delete_delay_ms: replica.settings().log.file_delete_delay_ms,
         replica: Some(replica),
     }

@@ -65,6 +65,8 @@ pub struct Lifecycle {
     /// Whether the controller has let this broker go.
     may_leave: watch::Sender<bool>,
     is_closing: watch::Sender<bool>,
+    /// Whether every log directory has failed.
+    has_no_directory: watch::Sender<bool>,
     /// Has a heartbeat sent at once.
     wake: Notify,
     service: Mutex<Option<Service>>,
@@ -82,6 +84,7 @@ impl Default for Lifecycle {
             wants_to_leave: AtomicBool::new(false),
             may_leave: watch::Sender::new(false),
             is_closing: watch::Sender::new(false),
+            has_no_directory: watch::Sender::new(false),
             wake: Notify::new(),
             service: Mutex::new(None),
         }
@@ -386,13 +389,16 @@ impl Broker {
         if self.rests(&image) {
             return;
         }
+        // What is told to be lost must serve nobody any more.
+        self.fence_failed_directories();
         let wants_to_leave = self.lifecycle.wants_to_leave.load(Ordering::Acquire);
         let request = BrokerHeartbeatRequest::default()
             .with_broker_id(WireBrokerId(self.node_id().0))
             .with_broker_epoch(self.broker_epoch())
             .with_current_metadata_offset(image.last_applied().0)
             .with_want_fence(!self.lifecycle.has_open_logs.load(Ordering::Acquire))
-            .with_want_shut_down(wants_to_leave);
+            .with_want_shut_down(wants_to_leave)
+            .with_offline_log_dirs(self.offline_directory_ids());
         let timeout = match wants_to_leave {
             true => LEAVING_UNHEARD,
             false => self.cluster.liveness.session_timeout,
@@ -424,7 +430,35 @@ impl Broker {
     /// Whether there is nobody to tell: this node decides for itself, and no other broker is there.
     fn rests(&self, image: &Image) -> bool {
         let is_alone = image.brokers().all(|broker| broker.id == self.node_id() && !broker.fenced);
-        is_alone && self.is_active_controller()
+        is_alone && self.is_active_controller() && !self.has_lost_directories(image)
+    }
+
+    /// The directories that have failed since they were registered.
+    fn offline_directory_ids(&self) -> Vec<Uuid> {
+        let failed = self.directories.iter().filter(|directory| directory.is_poisoned());
+        failed.filter_map(|directory| directory.id()).collect()
+    }
+
+    /// Whether the controller has yet to hear that some of the directories have failed.
+    pub(super) fn has_lost_directories(&self, image: &Image) -> bool {
+        let registered = image.broker(self.node_id()).map_or(&[][..], |broker| &broker.directories);
+        registered.len() > 1 && self.offline_directory_ids().iter().any(|id| registered.contains(id))
+    }
+
+    /// Returns when no log directory works any more: a process that lives on would only keep others from taking over
+    /// (`LogManager.handleLogDirFailure`).
+    pub async fn without_directories(&self) {
+        // Our own sender outlives this.
+        let _ = self.lifecycle.has_no_directory.subscribe().wait_for(|has_none| *has_none).await;
+    }
+
+    pub(super) fn end_without_directories(&self) {
+        let _ = self.lifecycle.has_no_directory.send_replace(true);
+    }
+
+    /// Has a heartbeat sent at once.
+    pub(super) fn wake_heartbeats(&self) {
+        self.lifecycle.wake.notify_one();
     }
 
     /// The pause until the next heartbeat.

@@ -7,11 +7,13 @@
 //! - [`flusher::Flusher`] is the group commit; [`housekeeping`] does what is due by the clock.
 //! - [`cleaner`] compacts.
 //! - `fetchers` follow other leaders, [`isr`] asks the controller for other in-sync sets, [`throttle`] holds both back on request.
+//! - `assignments` tells the controller in which directory a log lies, `moves` takes logs to another one.
 //!
 //! Locks, in this order: the moving of logs that leave, `opening` (which logs exist), a coordinator's, `checkpoints`, a replica's
 //! `flushing`, a replica's; never two replicas. Changes of the image take `opening` too, so that a log is never opened for a topic
 //! that was deleted meanwhile.
 
+mod assignments;
 mod changes;
 pub mod cleaner;
 mod controller;
@@ -32,6 +34,7 @@ pub mod isr;
 mod leaving;
 mod lifecycle;
 pub mod live;
+mod moves;
 mod offsets;
 mod opening;
 pub mod producer_ids;
@@ -90,6 +93,8 @@ pub struct Broker {
     opening: Mutex<()>,
     flusher: Arc<Flusher>,
     proposals: Arc<isr::Proposals>,
+    assignments: Arc<assignments::Assignments>,
+    moves: Arc<moves::Moves>,
     fetchers: fetchers::Fetchers,
     throttles: Throttles,
     fetch_sessions: FetchSessions,
@@ -124,6 +129,8 @@ pub struct Throttles {
     pub leader: throttle::Throttle,
     /// What followers here take in while they are not in sync.
     pub follower: throttle::Throttle,
+    /// What is copied between directories.
+    pub directories: throttle::Throttle,
 }
 
 impl Broker {

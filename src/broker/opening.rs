@@ -6,7 +6,7 @@ use super::Broker;
 use super::replica::{Replica, ReplicaParts};
 use super::topic_settings;
 use crate::log::{Log, LogDir, LogError, OpenLog, Recovered};
-use crate::metadata::{Image, Topic};
+use crate::metadata::{Image, Partition, Topic};
 use crate::model::{ErrorCode, Offset, PartitionIndex, TopicId, TopicPartition};
 
 /// What the checkpoints and the directory say about a log that is there.
@@ -58,7 +58,9 @@ impl Broker {
         if self.offline.lock().iter().any(is_offline) {
             return Err(ErrorCode::KafkaStorageError);
         }
-        let directory = self.directory_for_new_log().ok_or(ErrorCode::KafkaStorageError)?;
+        let state = topic.partition(partition).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+        let directory =
+            self.directory_for_new_log(&topic.name, partition, state).ok_or(ErrorCode::KafkaStorageError)?;
         self.open_log(&image, topic, partition, &directory, Found::NEW).map_err(|error| {
             tracing::error!(topic = %topic.name, %partition, %error, "log cannot be opened");
             error.code()
@@ -106,12 +108,29 @@ impl Broker {
         if let Some(state) = topic.partition(partition) {
             self.take_role(&replica, state);
         }
+        self.tell_directory(&replica);
         Ok(replica)
     }
 
     /// The directory with the fewest logs, of those that still work and are not cordoned. When all are cordoned none is: the
     /// partition is here already, as far as the cluster is concerned (`LogManager.nextLogDirs`).
-    fn directory_for_new_log(&self) -> Option<Arc<LogDir>> {
+    ///
+    /// A partition that was told to lie in a directory is made there again, and nowhere else while one does not work: it may be
+    /// that one.
+    fn directory_for_new_log(&self, topic: &Arc<str>, index: PartitionIndex, state: &Partition) -> Option<Arc<LogDir>> {
+        let partition = TopicPartition { topic: Arc::clone(topic), partition: index };
+        if let Some(preferred) = self.moves.take_preferred(&partition).filter(|preferred| !preferred.is_poisoned()) {
+            return Some(preferred);
+        }
+        if let Some(told) = state.directory_of(self.node_id) {
+            let is_told = |directory: &&Arc<LogDir>| directory.id() == Some(told) && !directory.is_poisoned();
+            if let Some(directory) = self.directories.iter().find(is_told) {
+                return Some(Arc::clone(directory));
+            }
+            if self.directories.iter().any(|directory| directory.is_poisoned()) {
+                return None;
+            }
+        }
         let mut working: Vec<_> = self.directories.iter().filter(|directory| !directory.is_poisoned()).collect();
         if working.iter().any(|directory| !self.is_cordoned(directory)) {
             working.retain(|directory| !self.is_cordoned(directory));
@@ -120,9 +139,7 @@ impl Broker {
             return Some(Arc::clone(only));
         }
         let replicas = self.replicas.all();
-        let logs_in = |directory: &&&Arc<LogDir>| {
-            replicas.iter().filter(|replica| Arc::ptr_eq(replica.directory(), directory)).count()
-        };
+        let logs_in = |directory: &&&Arc<LogDir>| replicas.iter().filter(|replica| replica.lies_in(directory)).count();
         working.iter().min_by_key(logs_in).map(|directory| Arc::clone(directory))
     }
 }

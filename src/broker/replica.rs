@@ -6,8 +6,10 @@
 //! Invariant: a panic in the machine or the log fences this replica before the mutex is released; the process and all others
 //! go on.
 //! Lock order: a coordinator's lock, then this one; never two replicas. Waiters run with neither.
-//! What a replica does for other replicas of its partition, as their leader or after one, is in `replication`.
+//! What a replica does for other replicas of its partition, as their leader or after one, is in `replication`; how its log moves to
+//! another directory, in `moving`.
 
+mod moving;
 mod replication;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -27,12 +29,13 @@ use crate::config::{Durability, TopicConfig};
 use crate::io::clock;
 use crate::log::{
     AppendError, AppendInfo, CleanedSegment, FlushOutcome, FlushTicket, Log, LogDir, LogError, LogOptions, LogReader,
-    Origin, ValidatedBatches, validate,
+    Origin, ReadError, ReadRequest, Region, ValidatedBatches, validate,
 };
 use crate::metrics::{BrokerMetrics, TopicMetrics};
 use crate::model::{BrokerId, ErrorCode, LeaderEpoch, Now, Offset, TopicId, TopicPartition};
 use crate::partition::{Effects, Event, OpenedLog, Partition, Published, RequiredAcks};
 
+pub use moving::{COPY_BYTES, MoveError, MoveNames};
 pub use replication::{AppendFetched, Cut, DeleteUpTo, FetchPosition, FollowError, LeaderTold};
 
 /// The answer of a partition that was taken offline by what it was asked to do.
@@ -42,8 +45,8 @@ const OFFLINE: AppendRefused = AppendRefused::Replica(ErrorCode::KafkaStorageErr
 pub struct Replica {
     topic_partition: TopicPartition,
     topic_id: TopicId,
-    directory: Arc<LogDir>,
-    reader: Arc<LogReader>,
+    directory: ArcSwap<LogDir>,
+    reader: ArcSwap<LogReader>,
     settings: ArcSwap<ReplicaSettings>,
     offsets: PublishedOffsets,
     held: Mutex<Held>,
@@ -70,6 +73,8 @@ struct Held {
     effects: Effects<Waiter>,
     /// The log start of the leader that is followed; ours goes there as far as the high watermark lets it.
     leader_log_start: Offset,
+    /// How often the log was cut.
+    cut_count: u64,
     /// Of the last burst; kept for its capacity.
     outcomes: Vec<Result<AppendInfo, AppendError>>,
 }
@@ -146,11 +151,11 @@ impl Replica {
         Arc::new(Replica {
             topic_partition,
             topic_id,
-            directory,
-            reader: log.reader(),
+            directory: ArcSwap::new(directory),
+            reader: ArcSwap::new(log.reader()),
             settings: ArcSwap::from_pointee(settings),
             offsets,
-            held: Mutex::new(Held { log, machine, effects, leader_log_start, outcomes: Vec::new() }),
+            held: Mutex::new(Held { log, machine, effects, leader_log_start, cut_count: 0, outcomes: Vec::new() }),
             completions: Completions::default(),
             watchers: Watchers::default(),
             log_end_watchers: Watchers::default(),
@@ -172,8 +177,14 @@ impl Replica {
         self.topic_id
     }
 
-    pub fn directory(&self) -> &Arc<LogDir> {
-        &self.directory
+    /// Where its log lies now.
+    pub fn directory(&self) -> Arc<LogDir> {
+        self.directory.load_full()
+    }
+
+    /// Whether its log lies in this directory now.
+    pub fn lies_in(&self, directory: &Arc<LogDir>) -> bool {
+        Arc::ptr_eq(&self.directory.load(), directory)
     }
 
     /// Where its topic's traffic is counted.
@@ -186,8 +197,18 @@ impl Replica {
     }
 
     /// Reads without the mutex. Callers bound themselves by [`Replica::published`].
-    pub fn reader(&self) -> &Arc<LogReader> {
-        &self.reader
+    pub fn reader(&self) -> Arc<LogReader> {
+        self.reader.load_full()
+    }
+
+    /// As [`LogReader::read`]; goes on in the copy when the log has moved to another directory meanwhile.
+    pub fn read(&self, request: ReadRequest) -> Result<Option<Region>, ReadError> {
+        let reader = self.reader();
+        let outcome = reader.read(request);
+        match outcome {
+            Err(ReadError::Io(_)) if !Arc::ptr_eq(&reader, &self.reader.load()) => self.reader().read(request),
+            outcome => outcome,
+        }
     }
 
     /// Consumers' fetches that wait for this partition.
@@ -359,7 +380,7 @@ impl Replica {
 
     /// Tells the machine and the flusher what the log took.
     fn appended(self: &Arc<Replica>, held: &mut Held, records: u64, bytes: usize) {
-        if self.directory.is_poisoned() {
+        if self.directory.load().is_poisoned() {
             self.step(held, Event::Fence { code: ErrorCode::KafkaStorageError });
             return;
         }

@@ -1,12 +1,12 @@
 //! From directories to a broker that serves, and back to directories in order.
 //!
-//! Start: locks, identities checked; the quorum, and with it the image; this broker's registration, which raises the leader
-//! epochs; markers removed; the logs that are there, several at a time; then changes of the image are acted on; at last the
-//! controller lets the broker in. Clients are answered nothing before that, so they never hear that a topic they know is
+//! Start: locks, identities checked, directories that do not work left out; the quorum, and with it the image; this broker's
+//! registration, which raises the leader epochs; markers removed; the logs that are there, several at a time; then changes of
+//! the image are acted on; at last the controller lets the broker in. Clients are answered nothing before that, so they never hear that a topic they know is
 //! missing. A process that is only a controller (`process.roles`) is there when it knows the cluster.
 //! Stop: nothing more is taken; what was written is flushed; checkpoints; markers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -33,7 +33,7 @@ use crate::io::disk::Disk;
 use crate::io::{random, threads};
 use crate::log::{LogDir, LogError, MetaProperties};
 use crate::metadata::{Endpoint, Image, Topic};
-use crate::model::{BrokerId, ErrorCode, Offset, TopicId, TopicPartition};
+use crate::model::{BrokerId, ErrorCode, LeaderEpoch, Offset, PartitionIndex, TopicId, TopicPartition};
 use crate::peer::Address;
 use crate::quorum::{self, Quorum, QuorumOptions};
 
@@ -139,6 +139,8 @@ impl Broker {
             opening: Mutex::new(()),
             flusher,
             proposals: Arc::default(),
+            assignments: Arc::default(),
+            moves: Arc::default(),
             fetchers: Fetchers::default(),
             throttles: super::Throttles::default(),
             fetch_sessions: FetchSessions::new(slots_max),
@@ -206,6 +208,8 @@ impl Broker {
         self.fetchers.close().await;
         self.proposals.close().await;
         self.cleaner.close().await;
+        self.assignments.close().await;
+        self.moves.close().await;
         self.housekeeper.close().await;
         self.flusher.close().await;
     }
@@ -218,7 +222,7 @@ impl Broker {
         threads::for_each_in_parallel(&replicas, THREADS, |replica| {
             if let Err(error) = replica.close() {
                 tracing::error!(partition = %replica.topic_partition(), %error, "log cannot be flushed");
-                failed.lock().push(Arc::clone(replica.directory()));
+                failed.lock().push(replica.directory());
             }
         });
         self.write_checkpoints();
@@ -248,15 +252,16 @@ impl Broker {
             Ok(())
         })?;
         check_cluster(found, &self.quorum)?;
-        let directory_ids = directory_ids(found, &self.quorum);
+        name_directories(found, &self.quorum);
+        let directory_ids: Vec<Uuid> = online(found).filter_map(|directory| directory.log_dir.id()).collect();
         if !self.settings.is_broker() {
-            return self.join_as_controller(found, &directory_ids).await;
+            return self.join_as_controller(found).await;
         }
         self.set_previous_epoch(directories::clean_shutdown_epoch(found)?);
         let cluster_id = found.iter().find_map(|directory| Some(directory.meta.as_ref()?.cluster_id.clone()));
         self.register(&directory_ids, cluster_id.as_deref()).await?;
         self.start_heartbeats()?;
-        write_identities(found, &directory_ids, self.node_id, &self.quorum)?;
+        write_identities(found, self.node_id, &self.quorum)?;
         directories::take_markers(found)?;
         self.listen_from_opening(found)?;
         self.groups.load_all(self);
@@ -271,9 +276,9 @@ impl Broker {
 
     /// A controller alone has no part in what brokers do: it registers nowhere, and whatever partitions lie in its directories
     /// stay as they are.
-    async fn join_as_controller(&self, found: &[Directory], directory_ids: &[Uuid]) -> Result<(), StartError> {
+    async fn join_as_controller(&self, found: &[Directory]) -> Result<(), StartError> {
         self.see_cluster().await;
-        write_identities(found, directory_ids, self.node_id, &self.quorum)?;
+        write_identities(found, self.node_id, &self.quorum)?;
         self.set_serving();
         Ok(())
     }
@@ -290,6 +295,9 @@ impl Broker {
         self.reconcile();
         self.fetchers.start(self);
         self.proposals.start(Arc::downgrade(self))?;
+        self.assignments.start(Arc::downgrade(self))?;
+        self.resume_moves(online(found).flat_map(Directory::copies).collect());
+        self.moves.start(Arc::downgrade(self))?;
         Ok(())
     }
 
@@ -297,7 +305,7 @@ impl Broker {
     fn open_existing(&self, found: &[Directory]) -> Result<(), StartError> {
         let image = self.image();
         let mut logs = Vec::new();
-        for directory in found {
+        for directory in online(found) {
             for partition in &directory.partitions {
                 match self.topic_of(&image, directory, partition) {
                     Some(topic) => logs.push((directory, topic, partition.partition)),
@@ -306,7 +314,9 @@ impl Broker {
             }
             self.queue_removals(directory);
         }
-        for directory in found.iter().filter(|directory| !directory.was_clean && !directory.partitions.is_empty()) {
+        self.set_doubles_aside(&mut logs);
+        self.note_unreachable(&image, found, &logs);
+        for directory in online(found).filter(|directory| !directory.was_clean && !directory.partitions.is_empty()) {
             let path = directory.log_dir.path().display();
             tracing::info!(directory = %path, logs = directory.partitions.len(), "the last stop was not clean, recovering");
         }
@@ -338,6 +348,46 @@ impl Broker {
         // Without a readable id the name decides: the file is written before anything else, and may be torn.
         let id = directories::read_topic_id(&*self.disk, &path).unwrap_or(topic.id);
         (id == topic.id).then_some(topic)
+    }
+
+    /// Of two logs of one partition the one counts that lies where the cluster was told; without word, the first. The other
+    /// stays as evidence under another name. (Kafka does not start.)
+    fn set_doubles_aside(&self, logs: &mut Vec<(&Directory, &Topic, PartitionIndex)>) {
+        let is_told = |(directory, topic, index): &(&Directory, &Topic, PartitionIndex)| {
+            let told = topic.partition(*index).and_then(|state| state.directory_of(self.node_id));
+            told.is_some() && told == directory.log_dir.id()
+        };
+        logs.sort_by_key(|log| (log.1.id, log.2, !is_told(log)));
+        logs.dedup_by(|double, kept| {
+            let is_double = (double.1.id, double.2) == (kept.1.id, kept.2);
+            if is_double {
+                let key = TopicPartition { topic: Arc::clone(&double.1.name), partition: double.2 };
+                tracing::error!(partition = %key, kept = %kept.0.log_dir.path().display(), "two directories have a log of it");
+                self.set_aside(double.0, &key);
+            }
+            is_double
+        });
+    }
+
+    /// Partitions whose log lies in a directory that does not work stay offline: nothing may be made in their place.
+    fn note_unreachable(&self, image: &Image, found: &[Directory], logs: &[(&Directory, &Topic, PartitionIndex)]) {
+        let Some(away) = found.iter().find(|directory| directory.log_dir.is_poisoned()) else { return };
+        let there: BTreeSet<_> = logs.iter().map(|(_, topic, index)| (topic.id, *index)).collect();
+        for (topic, index, state) in image.partitions_on(self.node_id) {
+            let counts = state.isr.contains(&self.node_id) || state.elr.contains(&self.node_id);
+            let is_away = match state.directory_of(self.node_id) {
+                Some(told) => online(found).all(|directory| directory.log_dir.id() != Some(told)),
+                // It may lie anywhere, and somebody counts on it.
+                None => counts,
+            };
+            if !is_away || there.contains(&(topic.id, index)) {
+                continue;
+            }
+            let topic_partition = TopicPartition { topic: Arc::clone(&topic.name), partition: index };
+            tracing::error!(partition = %topic_partition, "its log directory does not work, the partition is offline");
+            let directory = Arc::clone(&away.log_dir);
+            self.offline.lock().push(Offline { topic_id: topic.id, topic_partition, directory, found: Found::NEW });
+        }
     }
 
     fn set_aside(&self, directory: &Directory, partition: &TopicPartition) {
@@ -405,38 +455,36 @@ fn check_cluster(found: &[Directory], quorum: &Quorum) -> Result<(), StartError>
     }
 }
 
-/// The id of each directory: the one it has, or the one it is to get.
-fn directory_ids(found: &[Directory], quorum: &Quorum) -> Vec<Uuid> {
-    let new = |index| if index == 0 { quorum.directory_id() } else { random::uuid() };
-    let id = |(index, directory): (usize, &Directory)| {
-        directory.meta.as_ref().map_or_else(|| new(index), |meta| meta.directory_id.0)
-    };
-    found.iter().enumerate().map(id).collect()
+/// Gives each directory that works its id: the one it has, or a new one.
+fn name_directories(found: &[Directory], quorum: &Quorum) {
+    for (index, directory) in found.iter().enumerate().filter(|(_, directory)| !directory.log_dir.is_poisoned()) {
+        let new = || if index == 0 { quorum.directory_id() } else { random::uuid() };
+        directory.log_dir.set_id(directory.meta.as_ref().map_or_else(new, |meta| meta.directory_id.0));
+    }
 }
 
-/// Writes `meta.properties` where it is missing.
-fn write_identities(
-    found: &[Directory],
-    directory_ids: &[Uuid],
-    node_id: BrokerId,
-    quorum: &Quorum,
-) -> Result<(), StartError> {
+/// The directories that work.
+fn online(found: &[Directory]) -> impl Iterator<Item = &Directory> {
+    found.iter().filter(|directory| !directory.log_dir.is_poisoned())
+}
+
+/// Writes `meta.properties` where it is missing. A directory that does not take it is offline from here on.
+fn write_identities(found: &[Directory], node_id: BrokerId, quorum: &Quorum) -> Result<(), StartError> {
     // A node that joins learns only now which cluster it is in.
     check_cluster(found, quorum)?;
     let cluster_id = quorum.image().cluster_id().to_string();
-    for (directory, id) in found.iter().zip(directory_ids) {
-        if directory.meta.is_some() {
-            continue;
-        }
-        let meta = MetaProperties { cluster_id: cluster_id.clone(), node_id, directory_id: TopicId(*id) };
-        directory.log_dir.write_meta_properties(&meta)?;
+    for directory in online(found).filter(|directory| directory.meta.is_none()) {
+        let Some(id) = directory.log_dir.id() else { continue };
+        let meta = MetaProperties { cluster_id: cluster_id.clone(), node_id, directory_id: TopicId(id) };
+        let written = directory.log_dir.write_meta_properties(&meta);
+        directories::unless_it_fails(found.len(), &directory.log_dir, written)?;
     }
     Ok(())
 }
 
 pub(super) fn take_offline(replicas: &Replicas, directory: &Arc<LogDir>) {
     for replica in replicas.all() {
-        if Arc::ptr_eq(replica.directory(), directory) {
+        if replica.lies_in(directory) && replica.check_readable(LeaderEpoch(-1)) != Err(ErrorCode::KafkaStorageError) {
             replica.fence(ErrorCode::KafkaStorageError);
         }
     }

@@ -4,6 +4,7 @@ mod compaction;
 mod controller;
 mod directories;
 mod leaving;
+mod moves;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,7 +14,10 @@ use super::delete_records::Deletion;
 use super::replica::{Appended, DeleteUpTo, Replica};
 use super::waiter::Waiter;
 use super::*;
+use bytes::{Bytes, BytesMut};
+
 use crate::config::{Durability, Inputs, load};
+use crate::controller::{Assignment, Heartbeat};
 use crate::io::clock::SystemClock;
 use crate::io::disk::SystemDisk;
 use crate::io::threads::wait;
@@ -21,6 +25,11 @@ use crate::log::{Origin, ReadRequest};
 use crate::metadata::{Partition, Record};
 use crate::model::{LeaderEpoch, Offset};
 use crate::partition::RequiredAcks;
+use crate::protocol::api_key::ApiKey;
+use crate::protocol::message::{
+    AssignReplicasToDirsRequest, AssignReplicasToDirsResponse, BrokerHeartbeatRequest, BrokerHeartbeatResponse,
+    ResponseMessage, decode_request,
+};
 use crate::protocol::record_batch::BatchIter;
 use crate::protocol::records::RecordBatchBuilder;
 
@@ -31,11 +40,15 @@ fn start(dir: &Path, more: &[&str]) -> Result<Arc<Broker>, StartError> {
 }
 
 fn start_on(disk: Arc<dyn Disk>, dir: &Path, more: &[&str]) -> Result<Arc<Broker>, StartError> {
-    let dir = dir.display().to_string();
-    let pairs = more.iter().filter_map(|pair| pair.split_once('=')).chain([("log.dirs", dir.as_str())]);
+    start_in(disk, &dir.display().to_string(), more)
+}
+
+/// With these directories, separated by commas.
+fn start_in(disk: Arc<dyn Disk>, dirs: &str, more: &[&str]) -> Result<Arc<Broker>, StartError> {
+    let pairs = more.iter().filter_map(|pair| pair.split_once('=')).chain([("log.dirs", dirs)]);
     let flags = pairs.map(|(key, value)| ("--set".into(), key.to_owned(), value.to_owned())).collect();
     let settings = load(&Inputs { flags, ..Inputs::default() }).expect("settings").settings;
-    wait(Broker::start(StartOptions {
+    let started = wait(Broker::start(StartOptions {
         settings: Arc::new(settings),
         clock: Arc::new(SystemClock::new()),
         disk,
@@ -46,8 +59,51 @@ fn start_on(disk: Arc<dyn Disk>, dir: &Path, more: &[&str]) -> Result<Arc<Broker
             port: 0,
             security_protocol: 0,
         },
-    }))
+    }))?;
+    started.set_dispatch(dispatch);
+    Ok(started)
 }
+
+/// Carries out what a broker tells the controller that it is itself of its directories: the room above knows how for all requests.
+fn dispatch(broker: Arc<Broker>, key: ApiKey, version: i16, body: Bytes) -> Answering {
+    Box::pin(async move {
+        let mut out = BytesMut::new();
+        match key {
+            ApiKey::AssignReplicasToDirs => {
+                let request: AssignReplicasToDirsRequest = decode_request(version, body).ok()?;
+                let assignments = request.directories.iter().flat_map(|directory| {
+                    directory.topics.iter().flat_map(|topic| {
+                        topic.partitions.iter().map(|partition| Assignment {
+                            directory: directory.id,
+                            topic_id: TopicId(topic.topic_id),
+                            partition: PartitionIndex(partition.partition_index),
+                        })
+                    })
+                });
+                let assignments = assignments.collect();
+                broker.assign_replicas_to_dirs(NODE, request.broker_epoch, assignments).await.ok()?;
+                AssignReplicasToDirsResponse::default().write(&mut out, version).ok()?;
+            }
+            ApiKey::BrokerHeartbeat => {
+                let request: BrokerHeartbeatRequest = decode_request(version, body).ok()?;
+                let heartbeat = Heartbeat {
+                    broker_id: NODE,
+                    broker_epoch: request.broker_epoch,
+                    metadata_offset: Offset(request.current_metadata_offset),
+                    wants_fence: request.want_fence,
+                    wants_shutdown: request.want_shut_down,
+                    offline_directories: request.offline_log_dirs,
+                };
+                broker.broker_heartbeat(heartbeat).await.ok()?;
+                BrokerHeartbeatResponse::default().write(&mut out, version).ok()?;
+            }
+            _ => return None,
+        }
+        Some(out.freeze())
+    })
+}
+
+type Answering = std::pin::Pin<Box<dyn Future<Output = Option<Bytes>> + Send>>;
 
 fn create_topic(broker: &Broker, name: &str, partitions: usize) -> TopicId {
     let id = TopicId(uuid::Uuid::new_v4());

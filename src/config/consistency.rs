@@ -121,8 +121,10 @@ fn check_limits(settings: &Settings, complaints: &mut Vec<Complaint>) {
 }
 
 fn check_logs(settings: &Settings, complaints: &mut Vec<Complaint>) {
-    if settings.log_dirs().len() > 1 {
-        complaints.push(("log.dirs", "this version keeps its data in one directory".to_owned()));
+    let directories = settings.log_dirs();
+    if let Some(twice) = (1..directories.len()).find(|index| directories[..*index].contains(&directories[*index])) {
+        let message = format!("{} is named twice", directories[twice].display());
+        complaints.push(("log.dirs", message));
     }
     if let Err(missing) = settings.check_cordoned(settings.get_str("cordoned.log.dirs")) {
         complaints.push(("cordoned.log.dirs", missing));

@@ -422,7 +422,7 @@ mod tests {
         "flag --set: group.min.session.timeout.ms = 2000000: group.min.session.timeout.ms = 2000000 must not exceed \
          group.max.session.timeout.ms = 1800000"
     )]
-    #[case("", "", "log.dirs=a,b", "flag --set: log.dirs = a,b: this version keeps its data in one directory")]
+    #[case("", "", "log.dirs=a,b,a", "flag --set: log.dirs = a,b,a: a is named twice")]
     #[case(
         "log.dirs: /a\n",
         "",

@@ -77,7 +77,7 @@ fn alter_one<'a>(
     check_isr(image, partition, request)?;
     let leader_recovery_state = recovery_state(partition, request)?;
     let rules = TopicRules::of(image, options, &topic.name);
-    let is_acceptable = |id| image.is_active(id);
+    let is_acceptable = |id| image.is_active_for(id, partition);
     let mut change = PartitionChange::new(partition, rules.min_isr, &is_acceptable);
     change.isr = request.isr.iter().map(|member| member.broker_id).collect();
     change.election = online_or_unclean(rules);
@@ -110,7 +110,7 @@ fn check_isr(image: &Image, partition: &Partition, request: &AlterPartition) -> 
     if is_twice || ids.iter().any(|id| !partition.replicas.contains(id)) || !ids.contains(&partition.leader) {
         return Err(ErrorCode::InvalidRequest);
     }
-    if request.isr.iter().any(|member| !is_eligible(image, member)) {
+    if request.isr.iter().any(|member| !is_eligible(image, partition, member)) {
         return Err(ErrorCode::IneligibleReplica);
     }
     Ok(())
@@ -126,8 +126,9 @@ fn recovery_state(partition: &Partition, request: &AlterPartition) -> Result<Lea
     Ok(state)
 }
 
-/// Alive, not on its way out, and the same start of the broker that the leader means.
-fn is_eligible(image: &Image, member: &IsrMember) -> bool {
-    let broker = image.broker(member.broker_id).filter(|broker| broker.is_active());
+/// Alive, not on its way out, with the replica's directory, and the same start of the broker that the leader means.
+fn is_eligible(image: &Image, partition: &Partition, member: &IsrMember) -> bool {
+    let is_active = image.is_active_for(member.broker_id, partition);
+    let broker = image.broker(member.broker_id).filter(|_| is_active);
     broker.is_some_and(|broker| member.broker_epoch == -1 || member.broker_epoch == broker.epoch)
 }

@@ -105,7 +105,7 @@ fn elect(
     partition: &Partition,
     election: Election,
 ) -> Option<Partition> {
-    let is_acceptable = |id| image.is_active(id);
+    let is_acceptable = |id| image.is_active_for(id, partition);
     let rules = TopicRules::of(image, options, &topic.name);
     let mut change = PartitionChange::new(partition, rules.min_isr, &is_acceptable);
     change.election = election;
@@ -140,5 +140,5 @@ pub fn balance(image: &Image, options: &Options) -> Decision<bool> {
 }
 
 fn may_take_over(image: &Image, partition: &Partition, id: BrokerId) -> bool {
-    partition.isr.contains(&id) && image.is_active(id)
+    partition.isr.contains(&id) && image.is_active_for(id, partition)
 }

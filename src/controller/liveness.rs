@@ -7,9 +7,10 @@ use super::sessions::Sessions;
 use super::{Decision, Options, Refusal};
 use crate::metadata::{Broker, Image, Record};
 use crate::model::{BrokerId, ErrorCode, Offset};
+use uuid::Uuid;
 
 /// What a broker says of itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Heartbeat {
     pub broker_id: BrokerId,
     pub broker_epoch: i64,
@@ -17,6 +18,8 @@ pub struct Heartbeat {
     pub metadata_offset: Offset,
     pub wants_fence: bool,
     pub wants_shutdown: bool,
+    /// The directories that it has lost since it started (KIP-858).
+    pub offline_directories: Vec<Uuid>,
 }
 
 /// What a broker is told.
@@ -55,17 +58,21 @@ pub fn broker_heartbeat(
     image: &Image,
     options: &Options,
     sessions: &Sessions,
-    heartbeat: Heartbeat,
+    heartbeat: &Heartbeat,
 ) -> Result<Decision<HeartbeatAnswer>, Refusal> {
     let broker = check_broker_epoch(image, heartbeat.broker_id, heartbeat.broker_epoch)?;
     let is_caught_up = sessions.is_caught_up(broker.id, heartbeat.metadata_offset);
     let current = state_of(broker);
+    let lost = lose_directories(image, options, broker, &heartbeat.offline_directories);
     let next = match current {
+        // Whatever else it wants is decided at its next heartbeat, without them.
+        current if !lost.is_empty() => current,
         State::Fenced => from_fenced(heartbeat, is_caught_up),
         State::Unfenced => from_unfenced(image, heartbeat),
         State::ControlledShutdown | State::ShutdownNow => from_controlled_shutdown(image, sessions, broker),
     };
     let records = match next {
+        _ if !lost.is_empty() => lost,
         next if next == current => Vec::new(),
         State::Unfenced => unfence(image, options, broker),
         State::ControlledShutdown => begin_shutdown(image, options, broker),
@@ -95,7 +102,7 @@ fn state_of(broker: &Broker) -> State {
     }
 }
 
-fn from_fenced(heartbeat: Heartbeat, is_caught_up: bool) -> State {
+fn from_fenced(heartbeat: &Heartbeat, is_caught_up: bool) -> State {
     match heartbeat {
         Heartbeat { wants_shutdown: true, .. } => State::ShutdownNow,
         Heartbeat { wants_fence: false, .. } if is_caught_up => State::Unfenced,
@@ -103,7 +110,7 @@ fn from_fenced(heartbeat: Heartbeat, is_caught_up: bool) -> State {
     }
 }
 
-fn from_unfenced(image: &Image, heartbeat: Heartbeat) -> State {
+fn from_unfenced(image: &Image, heartbeat: &Heartbeat) -> State {
     match heartbeat {
         Heartbeat { wants_fence: true, wants_shutdown: true, .. } => State::ShutdownNow,
         Heartbeat { wants_fence: true, .. } => State::Fenced,
@@ -131,7 +138,28 @@ fn leads_any(image: &Image, id: BrokerId) -> bool {
 }
 
 fn broker_changed(broker: &Broker, fenced: bool, in_controlled_shutdown: bool) -> Record {
-    Record::BrokerChanged { broker_id: broker.id, broker_epoch: broker.epoch, fenced, in_controlled_shutdown }
+    let (broker_id, broker_epoch) = (broker.id, broker.epoch);
+    Record::BrokerChanged { broker_id, broker_epoch, fenced, in_controlled_shutdown, directories: None }
+}
+
+/// Takes a broker's failed directories out of its registration, and it out of the partitions that lie there
+/// (`ReplicationControlManager.handleDirectoriesOffline`). A broker that has lost all of them stops by itself, and is remembered
+/// with them: it must not come back as one that never had any.
+fn lose_directories(image: &Image, options: &Options, broker: &Broker, offline: &[Uuid]) -> Vec<Record> {
+    let (failed, left): (Vec<Uuid>, Vec<Uuid>) =
+        broker.directories.iter().copied().partition(|directory| offline.contains(directory));
+    if failed.is_empty() || left.is_empty() {
+        return Vec::new();
+    }
+    let mut records = leadership::without_directories(image, options, broker, &failed);
+    records.push(Record::BrokerChanged {
+        broker_id: broker.id,
+        broker_epoch: broker.epoch,
+        fenced: broker.fenced,
+        in_controlled_shutdown: broker.in_controlled_shutdown,
+        directories: Some(left),
+    });
+    records
 }
 
 fn fence(image: &Image, options: &Options, broker: &Broker) -> Vec<Record> {
@@ -143,7 +171,7 @@ fn fence(image: &Image, options: &Options, broker: &Broker) -> Vec<Record> {
 fn unfence(image: &Image, options: &Options, broker: &Broker) -> Vec<Record> {
     // A broker that is let in has not asked to stop since it registered.
     let mut records = vec![broker_changed(broker, false, false)];
-    records.extend(leadership::with_broker(image, options, broker.id));
+    records.extend(leadership::with_broker(image, options, broker.id, &broker.directories));
     records
 }
 

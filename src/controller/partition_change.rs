@@ -100,6 +100,8 @@ impl<'a> PartitionChange<'a> {
             true => LeaderRecoveryState::Recovering,
             false => self.leader_recovery_state,
         };
+        let mut directories = old.directories.clone();
+        directories.retain(|(replica, _)| self.replicas.contains(replica));
         let new = Partition {
             leader,
             leader_epoch: old.leader_epoch,
@@ -111,6 +113,7 @@ impl<'a> PartitionChange<'a> {
             removing_replicas: self.removing_replicas,
             elr,
             leader_recovery_state,
+            directories,
         };
         if new == *old {
             return None;

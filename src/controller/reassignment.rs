@@ -88,7 +88,7 @@ fn begin(
     let is_new = |id: &BrokerId| !partition.replicas.contains(id) || partition.adding_replicas.contains(id);
     let mut adding: Replicas = target.iter().copied().filter(is_new).collect();
     adding.sort_unstable();
-    let is_acceptable = |id| image.is_active(id);
+    let is_acceptable = |id| image.is_active_for(id, partition);
     let mut change = PartitionChange::new(partition, rules.min_isr, &is_acceptable);
     change.replicas = target.iter().chain(&removing).copied().collect();
     change.adding_replicas = adding;
@@ -120,7 +120,7 @@ fn cancel(
         }
         isr.extend(replicas.first().copied());
     }
-    let is_acceptable = |id| image.is_active(id);
+    let is_acceptable = |id| image.is_active_for(id, partition);
     let mut change = PartitionChange::new(partition, rules.min_isr, &is_acceptable);
     change.replicas = replicas;
     change.isr = isr;

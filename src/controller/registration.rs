@@ -10,7 +10,7 @@ use super::configs::MIN_ISR;
 use super::leadership::{self, Leaving};
 use super::{Decision, Options, Refusal};
 use crate::io::bugs::{self, Bug};
-use crate::metadata::{Broker, ConfigResource, Endpoint, Image, Record};
+use crate::metadata::{Broker, ConfigResource, Endpoint, Image, Partition, Record};
 use crate::model::{BrokerId, ErrorCode, ProducerId};
 
 /// Producer ids in one block (`ProducerIdsBlock.PRODUCER_ID_BLOCK_SIZE`).
@@ -83,11 +83,17 @@ pub fn register_broker(
     let is_alone = registration.is_controller && !others;
     let mut records = match existing {
         // Replay of a start raises the epochs of what the broker leads, which is all that has to be told apart.
-        Some(broker) if same.is_none() && !is_alone => left_behind(image, options, broker, &registration),
+        Some(broker) if same.is_none() && is_alone => {
+            leadership::without_replicas(image, options, broker.id, |partition| {
+                misses_directory(partition, broker.id, &registration).then_some(Leaving::Unclean)
+            })
+        }
+        Some(broker) if same.is_none() => left_behind(image, options, broker, &registration),
         _ => Vec::new(),
     };
     let broker_epoch = same.map_or(image.last_broker_epoch() + 1, |broker| broker.epoch);
     let id = registration.broker_id;
+    let directories = registration.directories.clone();
     records.push(Record::BrokerRegistered {
         broker_id: id,
         incarnation: registration.incarnation,
@@ -98,7 +104,7 @@ pub fn register_broker(
         directories: registration.directories,
     });
     if is_alone {
-        records.extend(leadership::with_broker(image, options, id));
+        records.extend(leadership::with_broker(image, options, id, &directories));
     }
     Ok(Decision { records, answer: broker_epoch })
 }
@@ -153,18 +159,27 @@ fn check_directories(image: &Image, registration: &Registration) -> Result<(), R
 /// `DirectoryId`: the first hundred ids mean something else.
 const RESERVED_DIRECTORIES: u128 = 100;
 
-/// What the new incarnation of a broker finds to have been left behind by the old one.
+/// What the new incarnation of a broker finds to have been left behind by the old one. A replica that was told to lie in a
+/// directory that is not there now may come back with it; one of which that is not known is given up for lost.
 fn left_behind(image: &Image, options: &Options, old: &Broker, new: &Registration) -> Vec<Record> {
-    let leaving = if bugs::is_back(Bug::Kip966) {
-        Leaving::Clean
-    } else if old.directories.iter().any(|directory| !new.directories.contains(directory)) {
-        Leaving::WithItsLogs
-    } else if old.epoch == new.previous_broker_epoch {
-        Leaving::Clean
-    } else {
-        Leaving::Unclean
-    };
-    leadership::without_broker(image, options, old.id, leaving)
+    let has_lost_any = old.directories.iter().any(|directory| !new.directories.contains(directory));
+    let was_clean = old.epoch == new.previous_broker_epoch;
+    leadership::without_replicas(image, options, old.id, |partition| {
+        if bugs::is_back(Bug::Kip966) {
+            return Some(Leaving::Clean);
+        }
+        let is_told = partition.directory_of(old.id).is_some();
+        Some(match (has_lost_any && !is_told, was_clean && !misses_directory(partition, old.id, new)) {
+            (true, _) => Leaving::WithItsLogs,
+            (false, true) => Leaving::Clean,
+            (false, false) => Leaving::Unclean,
+        })
+    })
+}
+
+/// Whether the directory that the broker has told for a partition is not among those it comes with.
+fn misses_directory(partition: &Partition, id: BrokerId, new: &Registration) -> bool {
+    partition.directory_of(id).is_some_and(|directory| !new.directories.contains(&directory))
 }
 
 /// Forgets a broker. Error: BROKER_ID_NOT_REGISTERED.

@@ -6,11 +6,12 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use tracing::error;
+use uuid::Uuid;
 
 use crate::io::bugs::{self, Bug};
 use crate::io::disk::is_disk_full;
@@ -46,6 +47,8 @@ pub struct MetaProperties {
 pub struct LogDir {
     disk: Arc<dyn Disk>,
     path: PathBuf,
+    /// Known once it is read or chosen.
+    id: OnceLock<Uuid>,
     poisoned: AtomicBool,
     lock: Mutex<Option<Box<dyn DiskLock>>>,
     /// The recovery points written last, by the name of the log's directory.
@@ -66,15 +69,35 @@ impl LogDir {
             let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
             disk.sync_dir(parent).map_err(LogError::io("flush directory", parent))?;
         }
-        Ok(Arc::new(LogDir {
+        Ok(Arc::new(LogDir::new(disk, path, false)))
+    }
+
+    /// A log directory that cannot be used: offline from the first. Touches nothing.
+    pub fn offline(disk: Arc<dyn Disk>, path: &Path) -> Arc<LogDir> {
+        Arc::new(LogDir::new(disk, path, true))
+    }
+
+    fn new(disk: Arc<dyn Disk>, path: &Path, is_offline: bool) -> LogDir {
+        LogDir {
             disk,
             path: path.to_owned(),
-            poisoned: AtomicBool::new(false),
+            id: OnceLock::new(),
+            poisoned: AtomicBool::new(is_offline),
             lock: Mutex::new(None),
             recovery_points: Mutex::new(BTreeMap::new()),
             names: AtomicU64::new(0),
             names_synced: Mutex::new(0),
-        }))
+        }
+    }
+
+    /// What it is called in the cluster; `None` before [`LogDir::set_id`], and for one that could not be read.
+    pub fn id(&self) -> Option<Uuid> {
+        self.id.get().copied()
+    }
+
+    /// Names the directory, once.
+    pub fn set_id(&self, id: Uuid) {
+        let _ = self.id.set(id);
     }
 
     /// Takes the lock that Kafka takes, held until [`LogDir::unlock`], or as long as this `LogDir` lives.
@@ -145,6 +168,13 @@ impl LogDir {
         self.sync_dir(&self.path)?;
         *synced = covered;
         Ok(())
+    }
+
+    /// Renames a directory inside of this one; the new name is on stable storage when this returns.
+    pub(crate) fn rename(&self, from: &Path, to: &Path) -> Result<(), LogError> {
+        self.check()?;
+        self.disk.rename(from, to).map_err(LogError::io("rename", from))?;
+        self.sync_dir(&self.path)
     }
 
     /// A full disk while writing a small file is not a failed flush: nothing that counts was in it.

@@ -6,6 +6,7 @@
 //!
 //! - Write: [`validate`] outside the partition's lock, [`Log::append_as_leader`] or [`Log::append_many`] under it.
 //! - Replicate: [`ReplicatedBatches::check`] outside the lock, [`Log::append_as_follower`] and [`Log::truncate_to`] under it.
+//! - Move: [`Log::copy_from`] without the lock, [`Log::finish_copy`] under it.
 //! - Read: [`LogReader::read`] without the lock answers a [`Region`] of a file for `sendfile`.
 //! - Flush: [`Log::flush_ticket`] under the lock, [`FlushTicket::run`] on a thread that may block, [`Log::flushed`] under the
 //!   lock: only that makes a [`DurableEnd`].
@@ -17,6 +18,7 @@
 
 pub mod checkpoint;
 mod compaction;
+mod copying;
 mod error;
 mod flush;
 mod follower;
@@ -46,6 +48,7 @@ mod power_loss;
 mod tests;
 
 pub use compaction::{Cleanable, CleanedSegment, CompactionError, CompactionLag, Pass, PassOptions, PassOutcome, Step};
+pub use copying::CopyError;
 pub use error::{AppendError, LogError, ReadError};
 pub use flush::{FlushOutcome, FlushTicket};
 pub use follower::ReplicatedBatches;

@@ -28,7 +28,7 @@ pub struct Broker {
     pub fenced: bool,
     /// Wants to stop: leaders move away from it, and it joins no ISR.
     pub in_controlled_shutdown: bool,
-    /// The ids of its log directories; empty when it was registered by a version that did not tell.
+    /// The ids of its log directories that work; empty when it was registered by a version that did not tell.
     pub directories: Vec<Uuid>,
 }
 
@@ -36,6 +36,20 @@ impl Broker {
     /// Whether it may be given leadership and be let into an ISR.
     pub fn is_active(&self) -> bool {
         !self.fenced && !self.in_controlled_shutdown
+    }
+
+    /// Whether the directory works in which it has its replica of a partition, as far as that is known (KIP-858).
+    pub fn has_replica_online(&self, partition: &Partition) -> bool {
+        partition.directory_of(self.id).is_none_or(|directory| self.directories.contains(&directory))
+    }
+
+    /// The directory in which it has its replica of a partition: the one it has told, or its only one.
+    pub fn directory_of(&self, partition: &Partition) -> Option<Uuid> {
+        let only = match self.directories[..] {
+            [only] => Some(only),
+            _ => None,
+        };
+        partition.directory_of(self.id).or(only)
     }
 }
 
@@ -152,6 +166,11 @@ impl Image {
         self.broker(id).is_some_and(Broker::is_active)
     }
 
+    /// Whether the broker may lead the partition or be let into its ISR: it is active, and so is the directory of its replica.
+    pub fn is_active_for(&self, id: BrokerId, partition: &Partition) -> bool {
+        self.broker(id).is_some_and(|broker| broker.is_active() && broker.has_replica_online(partition))
+    }
+
     pub fn is_unfenced(&self, id: BrokerId) -> bool {
         self.broker(id).is_some_and(|broker| !broker.fenced)
     }
@@ -247,10 +266,13 @@ impl Image {
                 };
                 self.register_broker(broker, delta);
             }
-            Record::BrokerChanged { broker_id, broker_epoch, fenced, in_controlled_shutdown } => {
+            Record::BrokerChanged { broker_id, broker_epoch, fenced, in_controlled_shutdown, directories } => {
                 self.change_broker(*broker_id, *broker_epoch, delta, |broker| {
                     broker.fenced = *fenced;
                     broker.in_controlled_shutdown = *in_controlled_shutdown;
+                    if let Some(directories) = directories {
+                        broker.directories.clone_from(directories);
+                    }
                 });
             }
             Record::BrokerUnregistered { broker_id, broker_epoch } => {
@@ -299,6 +321,7 @@ impl Image {
                     broker_epoch: broker.epoch,
                     fenced: broker.fenced,
                     in_controlled_shutdown: true,
+                    directories: None,
                 });
             }
         }

@@ -15,5 +15,5 @@ mod shared_map;
 pub use bytes::{DecodeError, Reader, Writer};
 pub use delta::Delta;
 pub use image::{Broker, Image, Quotas, Topic};
-pub use record::{ConfigResource, Endpoint, LeaderRecoveryState, Partition, Record, Replicas};
+pub use record::{ConfigResource, Directories, Endpoint, LeaderRecoveryState, Partition, Record, Replicas};
 pub use shared_map::SharedMap;

@@ -13,6 +13,9 @@ use crate::quota::{self, Amount, Entity, EntityName};
 /// Brokers of one partition, in order of preference; up to four are held without an allocation.
 pub type Replicas = SmallVec<[BrokerId; 4]>;
 
+/// In which directory each of some brokers has a replica.
+pub type Directories = Vec<(BrokerId, Uuid)>;
+
 /// Where a broker can be reached on one listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
@@ -67,6 +70,9 @@ pub struct Partition {
     /// When neither ISR nor ELR has anybody: who was last known to be one of them, the last leader first of all.
     pub last_known_elr: Replicas,
     pub leader_recovery_state: LeaderRecoveryState,
+    /// In which of its directories a broker with several has its replica, once it has said so (KIP-858). A broker with one
+    /// directory has everything there. By rising broker; version 3.
+    pub directories: Directories,
 }
 
 impl Partition {
@@ -92,7 +98,20 @@ impl Partition {
             elr: Replicas::new(),
             last_known_elr: Replicas::new(),
             leader_recovery_state: LeaderRecoveryState::Recovered,
+            directories: Directories::new(),
         }
+    }
+
+    /// Where a broker has said that its replica lies.
+    pub fn directory_of(&self, broker: BrokerId) -> Option<Uuid> {
+        self.directories.iter().find(|(id, _)| *id == broker).map(|(_, directory)| *directory)
+    }
+
+    /// Notes where a broker has its replica.
+    pub fn set_directory(&mut self, broker: BrokerId, directory: Uuid) {
+        self.directories.retain(|(id, _)| *id != broker);
+        let place = self.directories.partition_point(|(id, _)| *id < broker);
+        self.directories.insert(place, (broker, directory));
     }
 
     /// Whether replicas are being added or removed.
@@ -120,6 +139,11 @@ impl Partition {
             write_replicas(to, replicas);
         }
         to.u8(self.leader_recovery_state as u8);
+        to.count(self.directories.len());
+        for (broker, directory) in &self.directories {
+            to.broker_id(*broker);
+            to.uuid(*directory);
+        }
     }
 
     fn read(from: &mut Reader<'_>, version: u8) -> Result<Partition, DecodeError> {
@@ -137,6 +161,9 @@ impl Partition {
         }
         if version >= 2 {
             partition.leader_recovery_state = read_recovery_state(from)?;
+        }
+        if version >= 3 {
+            partition.directories = from.list(|from| Ok((from.broker_id()?, from.uuid()?)))?;
         }
         Ok(partition)
     }
@@ -176,8 +203,16 @@ pub enum Record {
         /// The ids of its log directories: without one of the old ones it has lost what it held. Version 1; empty before.
         directories: Vec<Uuid>,
     },
-    /// A registered broker was fenced or let in, or wants to stop. Without effect unless the epoch is its current one.
-    BrokerChanged { broker_id: BrokerId, broker_epoch: i64, fenced: bool, in_controlled_shutdown: bool },
+    /// A registered broker was fenced or let in, wants to stop, or has lost directories. Without effect unless the epoch is its
+    /// current one.
+    BrokerChanged {
+        broker_id: BrokerId,
+        broker_epoch: i64,
+        fenced: bool,
+        in_controlled_shutdown: bool,
+        /// The directories that still work; `None` says nothing of them. Version 1; `None` before.
+        directories: Option<Vec<Uuid>>,
+    },
     /// The broker is forgotten; without effect on it unless the epoch is its current one. No later registration is given an
     /// epoch up to this one, so that a snapshot without the broker still knows it.
     BrokerUnregistered { broker_id: BrokerId, broker_epoch: i64 },
@@ -201,8 +236,9 @@ pub enum Record {
 /// versions can still be read.
 fn version_of(tag: u8) -> u8 {
     match tag {
-        4 | 6 => 2,
-        3 | 11 => 1,
+        4 | 6 => 3,
+        11 => 2,
+        3 | 9 => 1,
         _ => 0,
     }
 }
@@ -231,8 +267,7 @@ impl Record {
                 }
                 to.option_str(rack.as_deref());
                 to.bool(*fenced);
-                to.count(directories.len());
-                directories.iter().for_each(|directory| to.uuid(*directory));
+                write_uuids(to, directories);
             }
             Record::TopicCreated { name, id, partitions } => {
                 head(to, 4);
@@ -261,12 +296,14 @@ impl Record {
                 to.broker_id(*broker_id);
                 to.producer_id(*next_producer_id);
             }
-            Record::BrokerChanged { broker_id, broker_epoch, fenced, in_controlled_shutdown } => {
+            Record::BrokerChanged { broker_id, broker_epoch, fenced, in_controlled_shutdown, directories } => {
                 head(to, 9);
                 to.broker_id(*broker_id);
                 to.i64(*broker_epoch);
                 to.bool(*fenced);
                 to.bool(*in_controlled_shutdown);
+                to.bool(directories.is_some());
+                directories.iter().for_each(|directories| write_uuids(to, directories));
             }
             Record::BrokerUnregistered { broker_id, broker_epoch } => {
                 head(to, 10);
@@ -329,6 +366,10 @@ impl Record {
                 broker_epoch: from.i64()?,
                 fenced: from.bool()?,
                 in_controlled_shutdown: from.bool()?,
+                directories: match version >= 1 && from.bool()? {
+                    true => Some(from.list(Reader::uuid)?),
+                    false => None,
+                },
             },
             10 => Record::BrokerUnregistered { broker_id: from.broker_id()?, broker_epoch: from.i64()? },
             11 => Record::PartitionsAdded {
@@ -375,6 +416,11 @@ impl Record {
 fn head(to: &mut Writer, tag: u8) {
     to.u8(tag);
     to.u8(version_of(tag));
+}
+
+fn write_uuids(to: &mut Writer, ids: &[Uuid]) {
+    to.count(ids.len());
+    ids.iter().for_each(|id| to.uuid(*id));
 }
 
 fn write_partitions(to: &mut Writer, partitions: &[Partition]) {

@@ -45,6 +45,7 @@ pub fn serve(settings: Settings, loggers: Arc<Loggers>) -> anyhow::Result<()> {
             biased;
             // Without metadata a broker can do nothing that lasts: whoever watches the process starts it anew.
             reason = running.broker().quorum().died() => bail!("the metadata quorum has ended: {reason}"),
+            () = running.broker().without_directories() => bail!("all log directories have failed"),
             name = signals.next() => name,
         };
         tracing::info!(signal = name, "stopping");

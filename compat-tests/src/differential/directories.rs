@@ -1,17 +1,21 @@
-//! DescribeLogDirs.
+//! DescribeLogDirs and AlterReplicaLogDirs, on one log directory and on two.
 
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
 use super::player::Player;
+use super::records::offsets_request;
 use super::records::{good, in_hex, request};
 use super::topics::create;
 
 const API: &str = "DescribeLogDirs";
 const VERSIONS: RangeInclusive<i16> = 1..=5;
+const ALTER: &str = "AlterReplicaLogDirs";
+const ALTER_VERSIONS: RangeInclusive<i16> = 1..=2;
+const MOVE_LIMIT: Duration = Duration::from_secs(30);
 
 pub fn play(player: &mut Player<'_>) -> Result<()> {
     let sized = create(player, "sized", 3)?;
@@ -83,6 +87,82 @@ fn await_cordoned(player: &mut Player<'_>, expected: bool) -> Result<()> {
         if answer["results"][0]["isCordoned"] == expected || Instant::now() > until {
             return Ok(());
         }
+    }
+}
+
+/// Logs that go to the other of two directories, and back.
+pub fn play_moves(player: &mut Player<'_>) -> Result<()> {
+    let moved = create(player, "moved", 1)?;
+    create(player, "second", 1)?;
+    create(player, "third", 1)?;
+    for _ in 0..3 {
+        player.prepare("Produce", 9, &request(9, ("moved", &moved), 0, -1, &in_hex(&good())))?;
+    }
+    describe_all(player, "where the fewest are")?;
+    let first = player.data().display().to_string();
+    let second = format!("{first}-2");
+    for version in ALTER_VERSIONS {
+        for (case, path, topic, partition) in [
+            ("to an unknown directory", "/nowhere", "moved", 0),
+            ("to a name that is no path", "data", "moved", 0),
+            ("an unknown topic", &*second, "nobody", 0),
+            ("an unknown partition", &*second, "moved", 1),
+            ("a negative partition", &*second, "moved", -1),
+            ("a topic without a name", &*second, "", 0),
+            ("a name that leaves no room", &*second, &*"x".repeat(240), 0),
+            ("to where it is", &*first, "moved", 0),
+        ] {
+            player.ask(case, ALTER, version, &alter(path, topic, &[partition]))?;
+        }
+        player.ask("nothing", ALTER, version, &json!({ "dirs": [] }))?;
+        player.ask("no partitions", ALTER, version, &alter(&second, "moved", &[]))?;
+        let count: &[u8] = if version >= 2 { &[10] } else { &[0, 0, 0, 9] };
+        player.send_body("fewer directories than announced", ALTER, version, count)?;
+        for (case, path) in [("to the other directory", &second), ("back", &first)] {
+            player.ask(case, ALTER, version, &alter(path, "moved", &[0, 7]))?;
+            await_moved(player, path)?;
+            describe_all(player, &format!("after a move {case}"))?;
+            player.ask(
+                &format!("the end after a move {case}"),
+                "ListOffsets",
+                6,
+                &offsets_request(6, "moved", 0, -1),
+            )?;
+            player.prepare("Produce", 9, &request(9, ("moved", &moved), 0, -1, &in_hex(&good())))?;
+        }
+    }
+    Ok(())
+}
+
+fn alter(path: &str, topic: &str, partitions: &[i32]) -> Value {
+    json!({ "dirs": [{ "path": path, "topics": [{ "name": topic, "partitions": partitions }] }] })
+}
+
+fn describe_all(player: &mut Player<'_>, case: &str) -> Result<()> {
+    for version in VERSIONS {
+        player.ask_as(case, (API, version), &json!({ "topics": null }), by_partition)?;
+    }
+    Ok(())
+}
+
+/// Waits until the topic's log is in a directory, and nowhere else.
+fn await_moved(player: &mut Player<'_>, path: &str) -> Result<()> {
+    let until = Instant::now() + MOVE_LIMIT;
+    loop {
+        let answer = player.prepare(API, 5, &json!({ "topics": [{ "topic": "moved", "partitions": [0] }] }))?;
+        let holders: Vec<&Value> = answer["results"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter(|result| result["topics"].as_array().is_some_and(|topics| !topics.is_empty()))
+            .collect();
+        if let [holder] = holders[..]
+            && holder["logDir"] == path
+            && holder["topics"][0]["partitions"][0]["isFutureKey"] == false
+        {
+            return Ok(());
+        }
+        ensure!(Instant::now() < until, "the log does not get to {path}: {answer}");
     }
 }
 

@@ -115,7 +115,7 @@ fn described(view: View<'_>, topic: &Topic, range: std::ops::Range<usize>) -> De
             .with_isr_nodes(wire_all(&partition.isr))
             .with_eligible_leader_replicas(Some(wire_all(&partition.elr)))
             .with_last_known_elr(Some(wire_all(&partition.last_known_elr)))
-            .with_offline_replicas(view.offline(&partition.replicas))
+            .with_offline_replicas(view.offline(partition))
     });
     DescribeTopicPartitionsResponseTopic::default()
         .with_name(Some(topic_name(&topic.name)))

@@ -185,7 +185,7 @@ impl Answering<'_> {
 
     fn partition(&self, view: View<'_>, index: i32, partition: &Partition) -> MetadataResponsePartition {
         let leadership = view.leadership(partition, self.version >= 6);
-        let offline = view.offline(&partition.replicas);
+        let offline = view.offline(partition);
         let mut response = MetadataResponsePartition::default()
             .with_error_code(leadership.error.code())
             .with_partition_index(index)

@@ -9,7 +9,7 @@
 use crate::api::ConnectionInfo;
 use crate::broker::Broker as Shell;
 use crate::io::net;
-use crate::metadata::{Broker, Endpoint, Image, Partition, Replicas};
+use crate::metadata::{Broker, Endpoint, Image, Partition};
 use crate::model::{BrokerId, ErrorCode};
 use crate::protocol::message::{StrBytes, WireBrokerId};
 
@@ -79,13 +79,14 @@ impl<'a> View<'a> {
         Leadership { error, leader: Partition::NO_LEADER }
     }
 
-    /// The replicas on brokers that are fenced or that this client cannot connect to (`isReplicaOffline`).
-    pub fn offline(&self, replicas: &Replicas) -> Vec<WireBrokerId> {
+    /// The replicas on brokers that are fenced or that this client cannot connect to, and those in directories that do not work
+    /// (`isReplicaOffline`).
+    pub fn offline(&self, partition: &Partition) -> Vec<WireBrokerId> {
         let is_online = |id: BrokerId| {
             let broker = self.image.broker(id).filter(|broker| !broker.fenced);
-            broker.is_some_and(|broker| self.endpoint_index(broker).is_some())
+            broker.is_some_and(|broker| broker.has_replica_online(partition) && self.endpoint_index(broker).is_some())
         };
-        replicas.iter().filter(|id| !is_online(**id)).map(|id| wire(*id)).collect()
+        partition.replicas.iter().filter(|id| !is_online(**id)).map(|id| wire(*id)).collect()
     }
 
     fn endpoint_index(&self, broker: &Broker) -> Option<usize> {

@@ -1,6 +1,5 @@
 //! BrokerHeartbeat (63), v0–2: a broker says that it lives and how far it is, and is told whether it may serve or stop (KIP-631).
-//! v1 directories that went offline (KIP-858), which only matter to brokers that have others left · v2 directories that take
-//! no new replicas (KIP-1066), which no broker of ours has
+//! v1 directories that went offline (KIP-858) · v2 directories that take no new replicas (KIP-1066)
 //!
 //! Source: `ControllerApis.handleBrokerHeartBeatRequest`.
 
@@ -35,6 +34,7 @@ impl Api for BrokerHeartbeat {
                 metadata_offset: Offset(request.current_metadata_offset),
                 wants_fence: request.want_fence,
                 wants_shutdown: request.want_shut_down,
+                offline_directories: request.offline_log_dirs.clone(),
             };
             match broker.broker_heartbeat(heartbeat).await {
                 Ok(answer) => BrokerHeartbeatResponse::default()

@@ -3,6 +3,7 @@
 
 mod allocate_producer_ids;
 mod alter_partition;
+mod assign_replicas_to_dirs;
 mod broker_heartbeat;
 mod broker_registration;
 mod quorum;
@@ -19,5 +20,6 @@ pub const ROWS: &[Row] = &[
     row::<unregister_broker::UnregisterBroker>(),
     row::<update_features::UpdateFeatures>(),
     row::<allocate_producer_ids::AllocateProducerIds>(),
+    row::<assign_replicas_to_dirs::AssignReplicasToDirs>(),
     raw_row::<quorum::Quorum>(),
 ];

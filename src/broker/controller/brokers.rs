@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::{NOT_CONTROLLER, PEER_TIMEOUT_MS, options};
 use crate::broker::Broker;
-use crate::controller::{self, Decision, Heartbeat, HeartbeatAnswer, Refusal, Registration};
+use crate::controller::{self, Assignment, Decision, Heartbeat, HeartbeatAnswer, Refusal, Registration};
 use crate::metadata::{Delta, Image};
-use crate::model::{BrokerId, ProducerId};
+use crate::model::{BrokerId, ErrorCode, ProducerId};
 
 impl Broker {
     /// Admits a broker; the answer is its broker epoch. It stays fenced until its heartbeats say that it has caught up. Errors:
@@ -72,12 +72,12 @@ impl Broker {
         let options = options(self.settings());
         // Most heartbeats change nothing, and are answered without waiting for those that decide.
         let nothing =
-            self.with_sessions(|sessions| controller::broker_heartbeat(&self.image(), &options, sessions, heartbeat))?;
+            self.with_sessions(|sessions| controller::broker_heartbeat(&self.image(), &options, sessions, &heartbeat))?;
         if nothing.records.is_empty() && !nothing.answer.in_controlled_shutdown && !nothing.answer.should_shut_down {
             return Ok(nothing.answer);
         }
         let decide = move |broker: &Broker, image: &_| {
-            broker.with_sessions(|sessions| controller::broker_heartbeat(image, &options, sessions, heartbeat))
+            broker.with_sessions(|sessions| controller::broker_heartbeat(image, &options, sessions, &heartbeat))
         };
         self.decide_or_refuse(PEER_TIMEOUT_MS, decide, move |broker, answer, image| {
             if answer.in_controlled_shutdown {
@@ -99,6 +99,20 @@ impl Broker {
             broker.with_sessions(|sessions| sessions.forget(id));
         })
         .await
+    }
+
+    /// A broker tells where its replicas lie. Error for the whole request: STALE_BROKER_EPOCH, NOT_CONTROLLER, REQUEST_TIMED_OUT.
+    pub async fn assign_replicas_to_dirs(
+        self: &Arc<Broker>,
+        broker_id: BrokerId,
+        broker_epoch: i64,
+        assignments: Vec<Assignment>,
+    ) -> Result<Vec<Result<(), ErrorCode>>, Refusal> {
+        let options = options(self.settings());
+        let decide = move |_: &Broker, image: &_| {
+            controller::assign_replicas_to_dirs(image, &options, broker_id, broker_epoch, &assignments)
+        };
+        self.decide_or_refuse(PEER_TIMEOUT_MS, decide, |_, _, _| ()).await
     }
 
     /// Gives a broker a block of producer ids that nobody else gets: its first id, and how many there are. Errors:

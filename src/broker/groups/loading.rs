@@ -78,7 +78,7 @@ impl Shard {
         let mut offset = start;
         while offset < end {
             let request = ReadRequest { offset, max_bytes: buffer_bytes, upper_bound: end, min_one: true };
-            let read = self.replica().reader().read(request).map_err(|error| error.to_string())?;
+            let read = self.replica().read(request).map_err(|error| error.to_string())?;
             let Some(region) = read else { return Err(format!("the log ends early, at offset {offset} of {end}")) };
             let bytes = region.read().map_err(|error| error.to_string())?;
             let before = offset;

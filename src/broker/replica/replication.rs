@@ -272,7 +272,7 @@ impl Replica {
                 let bytes = u64::try_from(batches.size_bytes()).unwrap_or(u64::MAX);
                 self.step(held, Event::Appended { log_end, bytes });
             }
-            if self.directory.is_poisoned() {
+            if self.directory.load().is_poisoned() {
                 self.step(held, Event::Fence { code: ErrorCode::KafkaStorageError });
             }
             appended?;
@@ -344,6 +344,7 @@ impl Replica {
 
     fn cut_held(&self, held: &mut Held, now: Now, cut: Cut) -> Result<(), FollowError> {
         held.machine.check_truncation(cut.offset)?;
+        held.cut_count += 1;
         let high_watermark = held.machine.high_watermark();
         if cut.offset < high_watermark {
             let partition = &self.topic_partition;

@@ -31,6 +31,7 @@ fn heartbeat(broker: &Broker, id: i32) -> Heartbeat {
         metadata_offset: image.last_applied(),
         wants_fence: false,
         wants_shutdown: false,
+        offline_directories: Vec::new(),
     }
 }
 

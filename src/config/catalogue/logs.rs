@@ -21,7 +21,7 @@ pub(super) const LOGS: &[Key] = &[
     key("compression.zstd.level", Int, Some("3"), Medium).between(-131072, 22).cluster_wide()
         .effective("Level of zstd when the broker itself compresses."),
     key("cordoned.log.dirs", List, Some(""), Medium).list().per_broker()
-        .stored("Directories that get no new partitions."),
+        .effective("Directories of log.dirs that get no new partitions; * for all of them."),
     key("default.replication.factor", Int, Some("1"), Medium)
         .effective("Replicas of a topic whose creator does not say."),
     key("delete.records.purgatory.purge.interval.requests", Int, Some("1"), Medium)
@@ -57,7 +57,7 @@ pub(super) const LOGS: &[Key] = &[
     key("log.dir.failure.timeout.ms", Long, Some("30000"), Low).at_least(1)
         .stored("Time after which a broker that cannot report a failed directory stops, in ms."),
     key("log.dirs", List, Some("./data"), High).non_empty_list().instead_of(None)
-        .effective("The directory that holds partitions and metadata."),
+        .effective("The directories that hold partitions, separated by commas; the first of them holds the metadata too."),
     key("log.flush.interval.messages", Long, Some("9223372036854775807"), High).at_least(1).cluster_wide()
         .effective("Records after which a partition is flushed when acks.durability does not ask for it."),
     key("log.flush.interval.ms", Long, None, High).cluster_wide()

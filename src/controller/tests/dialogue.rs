@@ -4,6 +4,7 @@
 //! `heartbeat 1 offset=3 epoch=1 fence shutdown` · `tick 500ms` · `probe 2 refused` · `fence 2` (its process is gone) · `unregister 2` ·
 //! `controller` (another one takes over) · `topic t 1,2,3 2,3,1` (replicas of each partition) · `delete t` ·
 //! `alter t-0 by=1 isr=1,2@5 leader-epoch=0 partition-epoch=0 broker-epoch=1` · `elect preferred t-0` · `balance` ·
+//! `assign 1 t-0 dir=1001` (where a replica lies) · `heartbeat 1 offline=1001` · `register 1 dirs=1001,1002` ·
 //! `reassign t-0 2,3` · `reassign t-0 cancel` · `list` · `grow t 3 1,2` · `set t min.insync.replicas=1` · `producer-ids 1`.
 //! What is left out is as it is now: epochs, offsets.
 
@@ -88,6 +89,15 @@ fn partition(text: &str) -> (String, PartitionIndex) {
     (topic.to_owned(), PartitionIndex(partition.parse().expect("a partition number")))
 }
 
+/// Directories by their numbers.
+fn uuids(text: &str) -> Vec<Uuid> {
+    text.split(',').map(|number| Uuid::from_u128(number.parse().expect("a number"))).collect()
+}
+
+fn numbers(directories: &[Uuid]) -> String {
+    directories.iter().map(|directory| directory.as_u128().to_string()).collect::<Vec<_>>().join(",")
+}
+
 pub(super) fn state(partition: &Partition) -> String {
     let mut text = format!(
         "leader={} epoch={} partition-epoch={} replicas={} isr={}",
@@ -108,6 +118,9 @@ pub(super) fn state(partition: &Partition) -> String {
     }
     if partition.leader_recovery_state == LeaderRecoveryState::Recovering {
         text.push_str(" recovering");
+    }
+    for (broker, directory) in &partition.directories {
+        let _ = write!(text, " dir-of-{broker}={}", directory.as_u128());
     }
     text
 }
@@ -152,10 +165,11 @@ impl Dialogue {
             Record::BrokerRegistered { broker_id, broker_epoch, fenced, .. } => {
                 format!("registered {broker_id} epoch={broker_epoch}{}", if *fenced { " fenced" } else { "" })
             }
-            Record::BrokerChanged { broker_id, fenced, in_controlled_shutdown, .. } => {
+            Record::BrokerChanged { broker_id, fenced, in_controlled_shutdown, directories, .. } => {
                 let fenced = if *fenced { "fenced" } else { "unfenced" };
                 let stopping = if *in_controlled_shutdown { " in-controlled-shutdown" } else { "" };
-                format!("broker {broker_id} {fenced}{stopping}")
+                let left = directories.as_ref().map(|left| format!(" dirs={}", numbers(left)));
+                format!("broker {broker_id} {fenced}{stopping}{}", left.unwrap_or_default())
             }
             Record::BrokerUnregistered { broker_id, .. } => format!("unregistered {broker_id}"),
             Record::TopicCreated { name, partitions, .. } => {
@@ -201,6 +215,7 @@ impl Dialogue {
                 self.commit(records);
             }
             "reassign" | "list" => self.reassign(line),
+            "assign" => self.assign(line),
             "set" => self.set(line),
             "producer-ids" => {
                 let allocated = allocate_producer_ids(&self.image, line.broker()).expect("there are ids");
@@ -208,6 +223,27 @@ impl Dialogue {
                 self.image.apply(&allocated.records[0], &mut Delta::default());
             }
             other => panic!("no such event: {other}"),
+        }
+    }
+
+    /// `assign 1 t-0 dir=7`: where a broker's replica lies.
+    fn assign(&mut self, line: &Line<'_>) {
+        let broker_id = line.broker();
+        let epoch = self.image.broker(broker_id).map_or(-1, |broker| broker.epoch);
+        let (name, index) = line.words[1].rsplit_once('-').expect("a partition");
+        let topic_id = self.image.topic(name).map_or(TopicId(Uuid::nil()), |topic| topic.id);
+        let partition = PartitionIndex(index.parse().expect("a number"));
+        let directory = uuids(line.get("dir").expect("a directory"))[0];
+        let asked = [Assignment { directory, topic_id, partition }];
+        let epoch = line.number("epoch", epoch);
+        match assign_replicas_to_dirs(&self.image, &self.options, broker_id, epoch, &asked) {
+            Ok(Decision { records, answer }) => {
+                if let Err(code) = answer[0] {
+                    self.say(&code.to_string());
+                }
+                self.commit(records);
+            }
+            Err(refused) => self.say(&refusal(&refused)),
         }
     }
 
@@ -229,7 +265,10 @@ impl Dialogue {
             rack: line.get("rack").map(str::to_owned),
             cluster_id: line.get("cluster").unwrap_or(super::CLUSTER).to_owned(),
             features: Vec::new(),
-            directories: vec![Uuid::from_u128(line.number("dirs", 1000 + number))],
+            directories: match line.get("dirs") {
+                Some(numbers) => uuids(numbers),
+                None => vec![Uuid::from_u128(1000 + number)],
+            },
             previous_broker_epoch: line.number("previous", -1),
             is_controller: line.has("controller"),
         };
@@ -254,9 +293,10 @@ impl Dialogue {
             metadata_offset: Offset(line.number("offset", self.image.last_applied().0)),
             wants_fence: line.has("fence"),
             wants_shutdown: line.has("shutdown"),
+            offline_directories: line.get("offline").map(uuids).unwrap_or_default(),
         };
         self.sessions.touch(self.now, broker_id, heartbeat.broker_epoch, heartbeat.metadata_offset);
-        match broker_heartbeat(&self.image, &self.options, &self.sessions, heartbeat) {
+        match broker_heartbeat(&self.image, &self.options, &self.sessions, &heartbeat) {
             Ok(Decision { records, answer }) => {
                 self.commit(records);
                 if answer.in_controlled_shutdown {

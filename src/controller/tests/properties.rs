@@ -127,9 +127,10 @@ impl Cluster {
                     metadata_offset: image.last_applied(),
                     wants_fence: false,
                     wants_shutdown,
+                    offline_directories: Vec::new(),
                 };
                 self.sessions.touch(NOW, BrokerId(id), heartbeat.broker_epoch, heartbeat.metadata_offset);
-                let decision = broker_heartbeat(image, options, &self.sessions, heartbeat);
+                let decision = broker_heartbeat(image, options, &self.sessions, &heartbeat);
                 decision.map(|decision| decision.records).unwrap_or_default()
             }
             Event::Fence(id) => fence_broker(image, options, BrokerId(id), epoch_of(id)).records,

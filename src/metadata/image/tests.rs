@@ -54,6 +54,7 @@ fn record() -> impl Strategy<Value = Record> {
                 broker_epoch,
                 fenced,
                 in_controlled_shutdown,
+                directories: fenced.then(|| vec![Uuid::from_u128(1)]),
             }),
         1 => (broker_id(), 0i64..20)
             .prop_map(|(broker_id, broker_epoch)| Record::BrokerUnregistered { broker_id, broker_epoch }),
@@ -202,6 +203,7 @@ fn a_change_of_a_broker_counts_for_its_own_epoch_only() {
         broker_epoch,
         fenced: false,
         in_controlled_shutdown: false,
+        directories: None,
     };
     let gone = |broker_epoch| Record::BrokerUnregistered { broker_id: BrokerId(1), broker_epoch };
     let mut image = Image::default();

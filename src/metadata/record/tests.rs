@@ -17,6 +17,7 @@ fn one_of_each() -> Vec<Record> {
         elr: ids(&[3]),
         last_known_elr: ids(&[4]),
         leader_recovery_state: LeaderRecoveryState::Recovering,
+        directories: vec![(BrokerId(2), Uuid::from_u128(10)), (BrokerId(3), Uuid::from_u128(11))],
     };
     vec![
         Record::ClusterCreated { cluster_id: "AAAAAAAAAAAAAAAAAAAAAQ".into() },
@@ -35,7 +36,20 @@ fn one_of_each() -> Vec<Record> {
             fenced: true,
             directories: vec![Uuid::from_u128(8)],
         },
-        Record::BrokerChanged { broker_id: BrokerId(1), broker_epoch: 3, fenced: false, in_controlled_shutdown: true },
+        Record::BrokerChanged {
+            broker_id: BrokerId(1),
+            broker_epoch: 3,
+            fenced: false,
+            in_controlled_shutdown: true,
+            directories: None,
+        },
+        Record::BrokerChanged {
+            broker_id: BrokerId(1),
+            broker_epoch: 3,
+            fenced: true,
+            in_controlled_shutdown: false,
+            directories: Some(vec![Uuid::from_u128(8)]),
+        },
         Record::BrokerUnregistered { broker_id: BrokerId(1), broker_epoch: 3 },
         Record::PartitionsAdded { topic_id: TopicId(Uuid::from_u128(9)), partitions: vec![partition.clone()] },
         Record::TopicCreated { name: "t".into(), id: TopicId(Uuid::from_u128(9)), partitions: vec![partition.clone()] },
@@ -130,7 +144,8 @@ fn what_version_0_wrote_is_read() {
     assert_eq!(Record::decode_all(&bytes), Ok(fixed(Vec::new(), false)));
 }
 
-/// What version 1 adds to a partition: adding, removing, ELR, last known ELR. Version 2 adds its leader's recovery state.
+/// What version 1 adds to a partition: adding, removing, ELR, last known ELR. Version 2 adds its leader's recovery state,
+/// version 3 its directories.
 const LISTS: [u8; 16] = [0; 16];
 
 #[test]
@@ -161,22 +176,61 @@ fn partitions_of_version_1_are_read() {
 }
 
 #[test]
-fn the_format_is_fixed() {
+fn what_came_before_directories_were_told_is_read() {
     let id = 1u128.to_be_bytes();
     let bytes = [
         &[0, 0, 0, 3][..],
-        &[4, 2, 0, 0, 0, 1, b't'],
-        &id,
-        &[0, 0, 0, 1],
-        &PARTITION_V0,
-        &LISTS,
-        &[0],
         &[6, 2],
         &id,
         &[0, 0, 0, 7],
         &PARTITION_V0,
         &LISTS,
         &[0],
+        &[11, 1],
+        &id,
+        &[0, 0, 0, 1],
+        &PARTITION_V0,
+        &LISTS,
+        &[0],
+        &[9, 0, 0, 0, 0, 5],
+        &3u64.to_be_bytes(),
+        &[1, 0],
+    ]
+    .concat();
+    let state = Partition::created([BrokerId(5)].into_iter().collect());
+    let topic_id = TopicId(Uuid::from_u128(1));
+    let (broker_id, broker_epoch) = (BrokerId(5), 3);
+    let expected = vec![
+        Record::PartitionChanged { topic_id, partition: PartitionIndex(7), state: state.clone() },
+        Record::PartitionsAdded { topic_id, partitions: vec![state] },
+        Record::BrokerChanged {
+            broker_id,
+            broker_epoch,
+            fenced: true,
+            in_controlled_shutdown: false,
+            directories: None,
+        },
+    ];
+    assert_eq!(Record::decode_all(&bytes), Ok(expected));
+}
+
+#[test]
+fn the_format_is_fixed() {
+    let id = 1u128.to_be_bytes();
+    let bytes = [
+        &[0, 0, 0, 3][..],
+        &[4, 3, 0, 0, 0, 1, b't'],
+        &id,
+        &[0, 0, 0, 1],
+        &PARTITION_V0,
+        &LISTS,
+        &[0, 0, 0, 0, 0],
+        &[6, 3],
+        &id,
+        &[0, 0, 0, 7],
+        &PARTITION_V0,
+        &LISTS,
+        &[0, 0, 0, 0, 0],
         &[3, 1, 0, 0, 0, 5],
         &2u128.to_be_bytes(),
         &3u64.to_be_bytes(),

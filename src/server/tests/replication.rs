@@ -323,7 +323,13 @@ fn whoever_waits_for_a_deletion_hears_that_the_leader_is_another() {
 /// A broker as one node knows it, fenced or not.
 fn liveness(node: &Fixture, id: i32, fenced: bool) -> Record {
     let broker_epoch = node.running().broker().image().broker(BrokerId(id)).expect("a broker").epoch;
-    Record::BrokerChanged { broker_id: BrokerId(id), broker_epoch, fenced, in_controlled_shutdown: false }
+    Record::BrokerChanged {
+        broker_id: BrokerId(id),
+        broker_epoch,
+        fenced,
+        in_controlled_shutdown: false,
+        directories: None,
+    }
 }
 
 #[test]

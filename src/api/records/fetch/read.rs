@@ -377,7 +377,7 @@ fn read_one(
         None
     } else {
         let request = ReadRequest { offset: asked.fetch_offset, max_bytes, upper_bound: bound, min_one };
-        replica.reader().read(request).map_err(|error| {
+        replica.read(request).map_err(|error| {
             // Its topic may have been deleted since it was asked; that is no failure.
             if let Err(code) = replica.check_serving(LeaderEpoch(-1)) {
                 return code;
