@@ -9,7 +9,8 @@ use kafka_protocol::messages::MetadataRequest;
 
 use crate::cache;
 use crate::connection::Connection;
-use crate::process::{Process, free_port, run, tail};
+use crate::port::Port;
+use crate::process::{Process, run, tail};
 
 /// The version that everything is compared with; `kafka/pom.xml` pins it.
 pub const VERSION: &str = "4.3.1";
@@ -89,7 +90,8 @@ pub fn java(class: &str) -> anyhow::Result<Command> {
     java_in(Jvm::Small, class)
 }
 
-fn java_in(jvm: Jvm, class: &str) -> anyhow::Result<Command> {
+/// As [`java`], in a JVM of choice.
+pub fn java_in(jvm: Jvm, class: &str) -> anyhow::Result<Command> {
     let mut command = Command::new("java");
     command.args(jvm.arguments());
     let log_settings = cache::compat_tests().join("kafka/log4j2.yaml");
@@ -107,8 +109,8 @@ pub fn tool(name: &str) -> anyhow::Result<Command> {
 /// One node of Apache Kafka with its data directory, which goes when this is dropped.
 pub struct Kafka {
     folder: tempfile::TempDir,
-    address: String,
-    controller_address: String,
+    client_port: Port,
+    controller_port: Port,
     jvm: Jvm,
     process: Option<Process>,
 }
@@ -122,16 +124,10 @@ impl Kafka {
     /// As [`Kafka::start`], in a JVM of choice.
     pub fn start_in(jvm: Jvm, settings: &[&str]) -> anyhow::Result<Kafka> {
         let folder = tempfile::Builder::new().prefix("ottla-compat-kafka-").tempdir()?;
-        let (client_port, controller_port) = (free_port()?, free_port()?);
-        let properties = properties(folder.path(), client_port, controller_port, settings);
+        let (client_port, controller_port) = (Port::reserve()?, Port::reserve()?);
+        let properties = properties(folder.path(), client_port.number(), controller_port.number(), settings);
         std::fs::write(folder.path().join("server.properties"), properties)?;
-        let mut kafka = Kafka {
-            folder,
-            address: format!("127.0.0.1:{client_port}"),
-            controller_address: format!("127.0.0.1:{controller_port}"),
-            jvm,
-            process: None,
-        };
+        let mut kafka = Kafka { folder, client_port, controller_port, jvm, process: None };
         let mut format = java("kafka.tools.StorageTool")?;
         format
             .args(["format", "-t", "b3R0bGFfY29tcGF0XzAwMQ", "-c"])
@@ -150,7 +146,7 @@ impl Kafka {
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let mut process = Process::spawn("kafka", &mut command)?;
         let until = Instant::now() + START_LIMIT;
-        while !has_a_broker(&self.address) {
+        while !has_a_broker(self.address()) {
             if let Some(status) = process.ended()? {
                 bail!("kafka ended with {status}; its log ends:\n{}", tail(&self.log(), 20));
             }
@@ -163,12 +159,12 @@ impl Kafka {
 
     /// `127.0.0.1:PORT`, the same over restarts.
     pub fn address(&self) -> &str {
-        &self.address
+        self.client_port.address()
     }
 
     /// Where its controller listens.
     pub fn controller_address(&self) -> &str {
-        &self.controller_address
+        self.controller_port.address()
     }
 
     /// The log directory, with a folder for each partition.

@@ -15,6 +15,7 @@ mod hostile;
 mod kafka;
 mod kill;
 mod ottla;
+mod port;
 mod process;
 mod random;
 mod record_batch;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 
 use crate::cache;
+use crate::port::Port;
 use crate::process::{Process, tail};
 
 /// How long a start or a clean stop may take before it counts as failed.
@@ -55,7 +56,7 @@ fn build() -> anyhow::Result<PathBuf> {
 pub struct Ottla {
     folder: tempfile::TempDir,
     settings: Vec<String>,
-    address: String,
+    port: Port,
     process: Option<Process>,
 }
 
@@ -67,7 +68,7 @@ impl Ottla {
         let mut ottla = Ottla {
             folder,
             settings: settings.iter().map(ToString::to_string).collect(),
-            address: "127.0.0.1:0".to_string(),
+            port: Port::reserve()?,
             process: None,
         };
         ottla.resume()?;
@@ -78,7 +79,8 @@ impl Ottla {
     pub fn resume(&mut self) -> anyhow::Result<()> {
         let mut process = self.spawn()?;
         let stdout = process.take_pipes().1.expect("it was asked for");
-        self.address = address_in(&self.await_ready_line(stdout)?)?;
+        let address = address_in(&self.await_ready_line(stdout)?)?;
+        ensure!(address == self.port.address(), "it was to listen on {}, not {address}", self.port.address());
         self.process = Some(process);
         Ok(())
     }
@@ -95,7 +97,7 @@ impl Ottla {
         ensure!(self.process.is_none(), "ottla runs already");
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log())?;
         let mut command = Command::new(binary()?);
-        command.args(["serve", "--listen", &self.address]);
+        command.args(["serve", "--listen", &self.port.address()]);
         if !self.settings.iter().any(|setting| setting.starts_with("log.dirs=")) {
             command.arg("--data").arg(self.data());
         }
@@ -132,7 +134,7 @@ impl Ottla {
 
     /// `127.0.0.1:PORT`, the same over restarts.
     pub fn address(&self) -> &str {
-        &self.address
+        self.port.address()
     }
 
     /// The data directory.

@@ -1,7 +1,6 @@
 //! Child processes that never outlive the runner: killed by id when dropped, and when the runner itself is told to end.
 
 use std::collections::BTreeSet;
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus};
 use std::sync::Mutex;
@@ -100,11 +99,6 @@ fn live() -> std::sync::MutexGuard<'static, BTreeSet<u32>> {
 fn signal_id(id: u32, signal: Signal) -> anyhow::Result<()> {
     let pid = i32::try_from(id).ok().and_then(Pid::from_raw).context("no such process id")?;
     Ok(kill_process(pid, signal)?)
-}
-
-/// A port of 127.0.0.1 that was free a moment ago.
-pub fn free_port() -> anyhow::Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
 /// The longest line that is shown of a log.

@@ -16,9 +16,11 @@ const (
 	leadersLimit      = 10 * time.Second
 	readLimit         = 15 * time.Second
 	orderLimit        = 60 * time.Second
-	sessionTimeout    = 6 * time.Second
 	heartbeatInterval = 500 * time.Millisecond
 )
+
+// Of a member, unless the order says another.
+var sessionTimeout = 6 * time.Second
 
 // Client is what each of the three must be able to do.
 type Client interface {
@@ -75,6 +77,8 @@ type order struct {
 	Do         string
 	Topic      string
 	Group      string
+	// In milliseconds.
+	Session    int
 	ID         string
 	Partitions int
 	Count      int
@@ -162,6 +166,9 @@ func join(client Client, order order, orders *bufio.Reader) {
 		_, _ = orders.ReadBytes('\n')
 		cancel()
 	}()
+	if order.Session > 0 {
+		sessionTimeout = time.Duration(order.Session) * time.Millisecond
+	}
 	err := client.Join(ctx, order.Group, order.Topic, func(records []Record) { emit(answer{"records": records}) })
 	if err != nil {
 		emit(answer{"error": err.Error()})

@@ -152,7 +152,7 @@ public final class Client {
         Map<String, Object> settings = settings();
         settings.put("group.id", order.get("group").asText());
         settings.put("auto.offset.reset", "earliest");
-        settings.put("session.timeout.ms", 6000);
+        settings.put("session.timeout.ms", order.path("session").asInt(6000));
         settings.put("heartbeat.interval.ms", 500);
         AtomicBoolean leaving = new AtomicBoolean();
         try (KafkaConsumer<byte[], byte[]> consumer = consumer(settings)) {

@@ -42,6 +42,9 @@ const CALM: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(20);
 /// Between rounds: sarama's member commits every record by itself, and must keep up.
 const ROUND_PAUSE: Duration = Duration::from_millis(150);
+/// Of the member. A coordinator that is paused answers no heartbeat, and a client that waits for it must not be given up by the
+/// next one: much longer than a pause, and shorter than the clients' own defaults of 45 s.
+const SESSION: Duration = Duration::from_secs(30);
 /// A member's session and a rebalance may pass before it reads on.
 const READ_LIMIT: Duration = Duration::from_secs(60);
 
@@ -66,7 +69,7 @@ fn carry_on(client: &'static Client, prepared: &Prepared, against: Against) -> R
         Program::start(client, prepared.command(), &cluster.bootstrap(), &log)
     };
     let (mut producer, mut member) = (start("producer")?, start("member")?);
-    member.tell(&json!({"do": "join", "group": GROUP, "topic": TOPIC}))?;
+    member.tell(&json!({"do": "join", "group": GROUP, "topic": TOPIC, "session": SESSION.as_millis()}))?;
     let mut topic = Topic::unknown(TOPIC, PARTITIONS);
     let is_over = AtomicBool::new(false);
     let read = std::thread::scope(|scope| {

@@ -8,7 +8,7 @@
 //! | `{"do":"produce","topic":T,"codec":C,"acks":"0"\|"1"\|"all","idempotent":B,"records":[…]}` | `{"offsets":[…]}` in order of the records; anything with acks 0 |
 //! | `{"do":"read","topic":T,"partitions":N,"count":N,"offset":O}` or `"timestamp":MS` | `{"records":[…]}`: all partitions from there, at most 15 s |
 //! | `{"do":"transactions","id":ID}` | `{}` once a transactional producer is initialised |
-//! | `{"do":"join","group":G,"topic":T}` | none; then `{"records":[…]}` for each batch after it was committed |
+//! | `{"do":"join","group":G,"topic":T}`, with `"session":MS` or 6 s | none; then `{"records":[…]}` for each batch after it was committed |
 //! | `{"do":"leave"}` (after join) | `{"left":true}` when the member has left properly, and the program ends |
 //!
 //! What fails is answered `{"error":TEXT}`. A producer is kept open and used again by later orders with equal settings. The

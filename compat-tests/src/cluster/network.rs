@@ -7,7 +7,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use crate::process::{self, Process, free_port};
+use crate::port::Port;
+use crate::process::{self, Process};
 
 /// An address that no interface has.
 const NOBODY: &str = "02:00:00:00:00:99";
@@ -47,12 +48,15 @@ impl Network {
         Ok(Network::Namespaces(holders))
     }
 
-    /// Addresses for clients and brokers, and for controllers.
-    pub fn addresses(&self, node: usize) -> Result<(String, String)> {
+    /// Addresses for clients and brokers, and for controllers; and what keeps them free while a node is down.
+    pub fn addresses(&self, node: usize) -> Result<(String, String, Vec<Port>)> {
         Ok(match self {
-            Network::Loopback => (format!("127.0.0.1:{}", free_port()?), format!("127.0.0.1:{}", free_port()?)),
+            Network::Loopback => {
+                let (client, controller) = (Port::reserve()?, Port::reserve()?);
+                (client.address().to_string(), controller.address().to_string(), vec![client, controller])
+            }
             Network::Namespaces(_) => {
-                (format!("{}:{CLIENT_PORT}", host(node)), format!("{}:{CONTROLLER_PORT}", host(node)))
+                (format!("{}:{CLIENT_PORT}", host(node)), format!("{}:{CONTROLLER_PORT}", host(node)), Vec::new())
             }
         })
     }

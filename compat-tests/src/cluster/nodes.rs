@@ -12,6 +12,8 @@ use rustix::process::Signal;
 
 use super::admin;
 use super::network::Network;
+use crate::kafka::Jvm;
+use crate::port::Port;
 use crate::process::{Process, run, tail};
 use crate::server::Against;
 use crate::{kafka, ottla};
@@ -30,6 +32,7 @@ struct Node {
     /// For clients and for other brokers.
     address: String,
     controller_address: String,
+    _ports: Vec<Port>,
     process: Option<Process>,
     is_paused: bool,
     /// Whether its data lie on a small disk of their own.
@@ -40,6 +43,7 @@ struct Node {
 
 pub struct Cluster {
     against: Against,
+    jvm: Jvm,
     // Processes go before the network they are in, and both before the files.
     nodes: Vec<Node>,
     network: Network,
@@ -53,20 +57,21 @@ impl Cluster {
         folder.disable_cleanup(std::env::var_os("OTTLA_COMPAT_KEEP").is_some());
         let mut nodes = Vec::new();
         for index in 0..count {
-            let (address, controller_address) = network.addresses(index)?;
+            let (address, controller_address, ports) = network.addresses(index)?;
             let home = folder.path().join(format!("node-{}", index + 1));
             std::fs::create_dir_all(home.join("disk"))?;
             nodes.push(Node {
                 folder: home,
                 address,
                 controller_address,
+                _ports: ports,
                 process: None,
                 is_paused: false,
                 has_disk: false,
                 variables: Vec::new(),
             });
         }
-        let cluster = Cluster { against, folder, network, nodes };
+        let cluster = Cluster { against, jvm: Jvm::Small, folder, network, nodes };
         for (index, node) in cluster.nodes.iter().enumerate() {
             std::fs::write(node.properties(), cluster.properties(index, settings))?;
         }
@@ -77,6 +82,20 @@ impl Cluster {
     pub fn start(against: Against, count: usize, network: Network, settings: &[&str]) -> Result<Cluster> {
         let mut cluster = Cluster::new(against, count, network, settings)?;
         cluster.start_all()?;
+        Ok(cluster)
+    }
+
+    /// As [`Cluster::start`], over this machine's loopback, for figures: Apache Kafka in the JVM it ships with.
+    pub fn start_measured(against: Against, count: usize, settings: &[&str]) -> Result<Cluster> {
+        let mut cluster = Cluster::new_measured(against, count, settings)?;
+        cluster.start_all()?;
+        Ok(cluster)
+    }
+
+    /// As [`Cluster::start_measured`], before the first start.
+    pub fn new_measured(against: Against, count: usize, settings: &[&str]) -> Result<Cluster> {
+        let mut cluster = Cluster::new(against, count, Network::Loopback, settings)?;
+        cluster.jvm = Jvm::AsShipped;
         Ok(cluster)
     }
 
@@ -179,7 +198,7 @@ impl Cluster {
         ensure!(self.nodes[node].process.is_none(), "node {} runs already", node + 1);
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.nodes[node].log())?;
         let mut command = match self.against {
-            Against::Kafka => kafka::java("kafka.Kafka")?,
+            Against::Kafka => kafka::java_in(self.jvm, "kafka.Kafka")?,
             Against::Ottla => Command::new(ottla::binary()?),
         };
         if self.against == Against::Ottla {

@@ -12,7 +12,6 @@ use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProdu
 use super::{Arguments, NODES, create};
 use crate::bench::{frames, process};
 use crate::cluster::admin::{self, LIMIT, View};
-use crate::cluster::network::Network;
 use crate::cluster::nodes::Cluster;
 use crate::connection::{Connection, topic_name};
 use crate::server::Against;
@@ -100,7 +99,7 @@ pub fn cpu(arguments: &Arguments, against: Against) -> Result<String> {
     if against == Against::Ottla {
         settings.push("acks.durability=page-cache");
     }
-    let cluster = Cluster::start(against, NODES, Network::Loopback, &settings)?;
+    let cluster = Cluster::start_measured(against, NODES, &settings)?;
     let mut rounds = Vec::new();
     for round in 0..ROUNDS {
         let topic = format!("cpu-{round}");

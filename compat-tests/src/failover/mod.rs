@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, ensure};
 
 use crate::cluster::admin;
-use crate::cluster::network::Network;
 use crate::cluster::nodes::Cluster;
 use crate::random::Random;
 use crate::report::Report;
@@ -78,7 +77,7 @@ pub fn run(arguments: &Arguments, report: &Report) -> Result<()> {
 }
 
 fn start(against: Against, topic: &str, partitions: i32) -> Result<Cluster> {
-    let cluster = Cluster::start(against, NODES, Network::Loopback, SETTINGS)?;
+    let cluster = Cluster::start_measured(against, NODES, SETTINGS)?;
     create(&cluster, topic, partitions)?;
     Ok(cluster)
 }
@@ -104,7 +103,7 @@ fn spread(mut gaps: Vec<Duration>) -> String {
 fn ready(arguments: &Arguments, against: Against) -> Result<String> {
     let (mut joined, mut written) = (Vec::new(), Vec::new());
     for _ in 0..arguments.rounds {
-        let mut cluster = Cluster::new(against, NODES, Network::Loopback, SETTINGS)?;
+        let mut cluster = Cluster::new_measured(against, NODES, SETTINGS)?;
         cluster.format()?;
         let begin = Instant::now();
         for node in 0..NODES {

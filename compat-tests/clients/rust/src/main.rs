@@ -26,6 +26,8 @@ use crate::record::Record;
 const LEADERS_LIMIT: Duration = Duration::from_secs(10);
 const READ_LIMIT: Duration = Duration::from_secs(15);
 const ORDER_LIMIT: Duration = Duration::from_secs(60);
+/// Of a member, unless the order says another.
+const SESSION_MS: u32 = 6000;
 
 #[derive(Deserialize)]
 #[serde(tag = "do", rename_all = "lowercase")]
@@ -34,7 +36,7 @@ enum Order {
     Produce { topic: String, codec: String, acks: String, idempotent: bool, records: Vec<Record> },
     Read { topic: String, partitions: i32, count: usize, offset: Option<i64>, timestamp: Option<i64> },
     Transactions { id: String },
-    Join { group: String, topic: String },
+    Join { group: String, topic: String, session: Option<u32> },
 }
 
 fn main() {
@@ -77,7 +79,7 @@ impl Client {
                 self.read(start, timestamp.is_some(), count)
             }
             Order::Transactions { id } => self.transactions(&id),
-            Order::Join { group, topic } => self.join(&group, &topic),
+            Order::Join { group, topic, session } => self.join(&group, &topic, session.unwrap_or(SESSION_MS)),
         }
     }
 
@@ -165,10 +167,10 @@ impl Client {
     }
 
     /// Reads as a member of a group until it is told to leave.
-    fn join(&self, group: &str, topic: &str) -> Result<Value> {
+    fn join(&self, group: &str, topic: &str, session_ms: u32) -> Result<Value> {
         let mut config = self.config();
         config.set("group.id", group).set("auto.offset.reset", "earliest").set("enable.auto.commit", "false");
-        config.set("session.timeout.ms", "6000").set("heartbeat.interval.ms", "500");
+        config.set("session.timeout.ms", session_ms.to_string()).set("heartbeat.interval.ms", "500");
         let consumer: BaseConsumer = config.create()?;
         consumer.subscribe(&[topic])?;
         let leaving = Arc::new(AtomicBool::new(false));
