@@ -97,7 +97,7 @@ impl Ottla {
         ensure!(self.process.is_none(), "ottla runs already");
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log())?;
         let mut command = Command::new(binary()?);
-        command.args(["serve", "--listen", &self.port.address()]);
+        command.args(["serve", "--listen", self.port.address()]);
         if !self.settings.iter().any(|setting| setting.starts_with("log.dirs=")) {
             command.arg("--data").arg(self.data());
         }
