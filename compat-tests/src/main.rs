@@ -7,6 +7,7 @@ mod bench;
 mod cache;
 mod clients;
 mod cluster;
+mod commands;
 mod connection;
 mod differential;
 mod failover;
@@ -66,6 +67,8 @@ enum Suite {
     Failover(failover::Arguments),
     /// Kafka's command-line tools, their output compared with what they print against Apache Kafka.
     Tools(tools::Arguments),
+    /// Ottla's commands for people, run against Ottla and against Apache Kafka.
+    Commands(commands::Arguments),
     /// Clusters in simulated time, with everything that can go wrong.
     Simulation(simulation::Arguments),
     /// Everything: formatting, lints, unit tests, then every suite.
@@ -87,6 +90,7 @@ impl Suite {
             Suite::Mistakes => cluster::mistakes::run(report),
             Suite::Failover(arguments) => failover::run(arguments, report),
             Suite::Tools(arguments) => tools::run(arguments, report),
+            Suite::Commands(arguments) => commands::run(arguments, report),
             Suite::Simulation(arguments) => simulation::run(arguments, report),
             Suite::Verify => verify::run(report),
         }

@@ -19,6 +19,7 @@ pub const SUITES: &[&[&str]] = &[
     &["mistakes"],
     &["tools"],
     &["tools", "--cluster"],
+    &["commands"],
     &["differential"],
     &["clients"],
     &["clients", "--cluster"],

@@ -22,7 +22,8 @@ pub(super) fn start(settings: &Settings) -> Result<Arc<Loggers>, Failure> {
     let (filter, reload) = reload::Layer::new(filter);
     let lines = fmt::layer().with_writer(std::io::stderr);
     let lines = match settings.get_str("logging.format") {
-        "json" => lines.json().boxed(),
+        // Fields stand beside the message: collectors look for `message` at the top.
+        "json" => lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed(),
         _ => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
     };
     Registry::default().with(filter).with(lines).init();

@@ -8,30 +8,48 @@ use super::Failure;
 use crate::config::{self, Inputs, Loaded, Origin, Settings};
 use crate::io::disk::{Disk, SystemDisk};
 
-/// Flags that every command takes.
-#[derive(Args)]
+/// Flags that every command of the server takes.
+#[derive(Args, Default, PartialEq, Eq)]
 pub(super) struct SettingArguments {
     /// Settings: a config.yaml, or an unchanged server.properties of Kafka.
-    #[arg(long, value_name = "FILE", global = true)]
+    #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Where to listen: host:port, or NAME://host:port; several separated by commas [default: localhost:9092].
-    #[arg(long, value_name = "ADDR", global = true)]
+    #[arg(long, value_name = "ADDR")]
     listen: Option<String>,
     /// Where data lives [default: ./data].
-    #[arg(long, value_name = "DIR", global = true)]
+    #[arg(long, value_name = "DIR")]
     data: Option<String>,
     /// This node's id, unique in its cluster [default: 1].
-    #[arg(long, value_name = "N", global = true)]
+    #[arg(long, value_name = "N")]
     node_id: Option<i32>,
     /// Join the cluster that one of these knows: host:port, several separated by commas.
-    #[arg(long, value_name = "ADDR", global = true)]
+    #[arg(long, value_name = "ADDR")]
     join: Option<String>,
     /// One setting, such as num.partitions=3; may be given several times.
-    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_and_value, global = true)]
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_and_value)]
     set: Vec<(String, String)>,
 }
 
 impl SettingArguments {
+    /// These flags, and others that were given behind the command: there, a flag wins over the same one before it.
+    pub(super) fn and(mut self, later: SettingArguments) -> SettingArguments {
+        self.set.extend(later.set);
+        SettingArguments {
+            config: later.config.or(self.config),
+            listen: later.listen.or(self.listen),
+            data: later.data.or(self.data),
+            node_id: later.node_id.or(self.node_id),
+            join: later.join.or(self.join),
+            set: self.set,
+        }
+    }
+
+    /// Whether no flag was given.
+    pub(super) fn is_empty(&self) -> bool {
+        *self == SettingArguments::default()
+    }
+
     /// All layers, this process's environment included. Errors: every setting that is wrong, a line each.
     pub(super) fn load(&self) -> Result<Loaded, Failure> {
         let file = match &self.config {
@@ -71,7 +89,7 @@ fn listeners(listen: &str) -> String {
     listen.split(',').map(|address| named(address.trim())).collect::<Vec<_>>().join(",")
 }
 
-fn key_and_value(text: &str) -> Result<(String, String), String> {
+pub(super) fn key_and_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_owned(), value.to_owned())),
         _ => Err("expected KEY=VALUE".to_owned()),

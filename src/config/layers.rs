@@ -56,6 +56,9 @@ impl fmt::Display for LoadError {
     }
 }
 
+/// Whom the commands for people ask; no setting of a server, which may still run where it is set.
+pub const BOOTSTRAP_SERVER_VARIABLE: &str = "OTTLA_BOOTSTRAP_SERVER";
+
 /// What Kafka's own start scripts and image read from the environment, which no broker sees.
 const SCRIPT_VARIABLES: &[&str] = &[
     "KAFKA_VERSION",
@@ -130,6 +133,9 @@ impl Loading {
         for (prefix, strictness) in [("KAFKA_", Strictness::AsKafka), ("OTTLA_", Strictness::OursOnly)] {
             for (variable, value) in &sorted {
                 let Some(name) = variable.strip_prefix(prefix) else { continue };
+                if variable == BOOTSTRAP_SERVER_VARIABLE {
+                    continue;
+                }
                 if SCRIPT_VARIABLES.contains(&variable.as_str()) || is_service_link(name) {
                     self.without_effect.push(variable.clone());
                     continue;
@@ -252,7 +258,8 @@ mod tests {
     #[test]
     fn a_later_layer_wins_and_every_value_knows_where_it_came_from() {
         let file = "num.partitions: 2\nfetch.max.bytes: 2000\nmax.connections: 2\n";
-        let environment = "KAFKA_NUM_PARTITIONS=3\nKAFKA_FETCH_MAX_BYTES=3000\nOTTLA_FETCH_MAX_BYTES=4000\nHOME=/root";
+        let environment = "KAFKA_NUM_PARTITIONS=3\nKAFKA_FETCH_MAX_BYTES=3000\nOTTLA_FETCH_MAX_BYTES=4000\n\
+                           OTTLA_BOOTSTRAP_SERVER=broker:9092\nHOME=/root";
         let loaded = load_text("c.yaml", file, environment, "num.partitions=5").expect("good settings");
         let shown = |name: &str| {
             let settings = &loaded.settings;

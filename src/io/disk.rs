@@ -65,6 +65,11 @@ pub struct Space {
     pub usable_bytes: u64,
 }
 
+/// A file of a person's, to be read from its start to its end: no part of the data, and so not behind [`Disk`].
+pub fn open_to_read(path: &Path) -> io::Result<impl io::Read + Send + use<>> {
+    std::fs::File::open(path)
+}
+
 /// Whether a write failed for want of room: the one error after which a directory is still to be trusted.
 pub fn is_disk_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::WriteZero)

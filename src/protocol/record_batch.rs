@@ -6,6 +6,8 @@
 //!
 //! Layout and checks follow `DefaultRecordBatch` and `ByteBufferLogInputStream` of Apache Kafka 4.3.1.
 
+use bytes::Bytes;
+
 use crate::model::{ErrorCode, LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence};
 
 /// Bytes of a v2 header, records count included.
@@ -17,6 +19,7 @@ pub const PATCHED_BYTES: usize = 16;
 /// The only format that is stored.
 pub const MAGIC: u8 = 2;
 
+const LENGTH_POSITION: usize = 8;
 const MAGIC_POSITION: usize = 16;
 const CRC_POSITION: usize = 17;
 /// First byte under the CRC.
@@ -315,6 +318,19 @@ pub fn set_max_timestamp(batch: &mut [u8], timestamp_ms: i64) -> Result<(), Batc
     batch[MAX_TIMESTAMP_POSITION..MAX_TIMESTAMP_POSITION + 8].copy_from_slice(&timestamp_ms.to_be_bytes());
     seal(&mut batch[..size]);
     Ok(())
+}
+
+/// A whole batch with these bytes in the place of its records, compressed so.
+pub fn recompressed(batch: &[u8], codec: Codec, records: &[u8]) -> Bytes {
+    let mut out = Vec::with_capacity(HEADER_BYTES + records.len());
+    out.extend_from_slice(&batch[..HEADER_BYTES]);
+    out.extend_from_slice(records);
+    let length = i32::try_from(out.len() - LOG_OVERHEAD_BYTES).expect("a batch is far under 2 GiB");
+    out[LENGTH_POSITION..LOG_OVERHEAD_BYTES].copy_from_slice(&length.to_be_bytes());
+    let attributes = i16::from_be_bytes(array(batch, ATTRIBUTES_POSITION)) & !CODEC_MASK | codec as i16;
+    out[ATTRIBUTES_POSITION..ATTRIBUTES_POSITION + 2].copy_from_slice(&attributes.to_be_bytes());
+    seal(&mut out);
+    Bytes::from(out)
 }
 
 /// Writes the CRC of a whole batch into its header.
