@@ -57,7 +57,14 @@ pub struct Requests {
     impatient: Option<Arc<Watch>>,
     /// What decoding the request at the barrier may have allocated.
     decoded_bytes: usize,
+    /// When its client first asked for what was not served yet, by the monotonic clock.
+    early_since_ms: Option<u64>,
 }
+
+/// How long a client waits on a broker that is starting and finds no cluster, before its connection is closed and it may ask
+/// another.
+const EARLY_LIMIT_MS: u64 = 10_000;
+const EARLY_PAUSE_MS: u64 = 20;
 
 /// Space for a burst, lent by the core.
 #[derive(Default)]
@@ -225,6 +232,10 @@ impl Start<'_> {
                     self.accept(RawReply::Now(answer), asked, &mut scratch.finished)?;
                     started += 1;
                 }
+                Parsed::Request(request, row) if self.is_early(row) => {
+                    self.keep_waiting(request, row)?;
+                    break;
+                }
                 Parsed::Request(request, row) if !self.requests.may_start(row.order) => {
                     self.requests.next = Some(Parsed::Request(request, row));
                     if let Some(watch) = self.requests.impatient.take() {
@@ -243,6 +254,25 @@ impl Start<'_> {
         !is_muted
             && self.requests.order.len() < self.in_flight_max
             && self.output.queued_bytes() < self.queued_answer_bytes_max
+    }
+
+    /// Whether a client asks before the broker serves clients.
+    fn is_early(&self, row: &Row) -> bool {
+        let clients = Roles::CLIENT;
+        !self.cx.broker.is_serving() && row.listeners.meet(clients) && self.cx.connection.roles.meet(clients)
+    }
+
+    /// Leaves a client's request for a little later. Kafka does not accept its connection before; that of a peer, which may be
+    /// served, cannot be told apart here.
+    fn keep_waiting(&mut self, request: RawRequest, row: &'static Row) -> Result<(), CloseReason> {
+        let now_ms = self.cx.now.monotonic_ms;
+        let since_ms = *self.requests.early_since_ms.get_or_insert(now_ms);
+        if now_ms.saturating_sub(since_ms) >= EARLY_LIMIT_MS {
+            return Err("this broker serves no clients yet".into());
+        }
+        self.requests.next = Some(Parsed::Request(request, row));
+        self.cx.slots.mute(now_ms, EARLY_PAUSE_MS);
+        Ok(())
     }
 
     /// Counts requests that are about to be carried out.
@@ -438,9 +468,6 @@ fn parse(mut frame: Bytes, cx: &BurstContext<'_>) -> Result<Parsed, CloseReason>
     let header = RequestHeader::parse(&mut frame).map_err(|error| error.to_string())?;
     let roles = cx.connection.roles;
     if let Some(row) = api::find(header.api_key, header.api_version, roles) {
-        if !cx.broker.is_serving() && row.listeners.meet(Roles::CLIENT) && roles.meet(Roles::CLIENT) {
-            return Err("this broker serves no clients yet".into());
-        }
         return Ok(Parsed::Request(RawRequest { header, body: frame }, row));
     }
     if header.api_key == ApiKey::ApiVersions {

@@ -1,11 +1,13 @@
 //! Three servers of one cluster in one process: static voters, real sockets, requests through whichever node is asked.
 
-use std::net::{SocketAddr, TcpListener};
+use std::io::Write;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Fixture, LIMIT, Server};
+use super::{API_VERSIONS_V0, Fixture, LIMIT, Server, answer, frame};
 use crate::broker::controller_channel::encode_principal;
 use crate::config::{self, Inputs, Roles};
 use crate::io::threads::wait;
@@ -35,22 +37,23 @@ pub(super) fn free_ports(count: usize) -> Vec<u16> {
     bound.iter().map(|listener| listener.local_addr().expect("an address").port()).collect()
 }
 
+/// Starts one of so many voters: half of the ports are for their controllers, and half for clients.
+fn start_voter(index: usize, ports: &[u16]) -> Fixture {
+    let (controllers, clients) = ports.split_at(ports.len() / 2);
+    let voters: Vec<String> = (1..).zip(controllers).map(|(id, port)| format!("{id}@127.0.0.1:{port}")).collect();
+    let listeners = format!("PLAINTEXT://127.0.0.1:{},CONTROLLER://127.0.0.1:{}", clients[index], controllers[index]);
+    Fixture::start(&[
+        ("node.id", (index + 1).to_string().as_str()),
+        ("listeners", listeners.as_str()),
+        ("controller.quorum.voters", voters.join(",").as_str()),
+        ("controller.listener.names", "CONTROLLER"),
+    ])
+}
+
 impl Cluster {
     fn start() -> Cluster {
         let ports = free_ports(6);
-        let voters: Vec<String> = (1..).zip(&ports[..3]).map(|(id, port)| format!("{id}@127.0.0.1:{port}")).collect();
-        let voters = voters.join(",");
-        let start = |index: usize| {
-            let (id, voters) = ((index + 1).to_string(), voters.as_str());
-            let listeners =
-                format!("PLAINTEXT://127.0.0.1:{},CONTROLLER://127.0.0.1:{}", ports[3 + index], ports[index]);
-            Fixture::start(&[
-                ("node.id", id.as_str()),
-                ("listeners", listeners.as_str()),
-                ("controller.quorum.voters", voters),
-                ("controller.listener.names", "CONTROLLER"),
-            ])
-        };
+        let start = |index: usize| start_voter(index, &ports);
         // None is ready before a majority is there.
         let nodes = std::thread::scope(|scope| {
             let starting: Vec<_> = (0..3).map(|index| scope.spawn(move || start(index))).collect();
@@ -169,6 +172,30 @@ fn three_nodes_are_one_cluster_whichever_is_asked() {
         assert_eq!(replica.published().log_end.0, 1, "an acknowledged record is on every node");
     }
     assert_controllers(&cluster, active);
+}
+
+#[test]
+fn a_client_that_comes_before_there_is_a_cluster_waits_for_it() {
+    let ports = free_ports(4);
+    let node = |index| start_voter(index, &ports);
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| node(0));
+        let start = Instant::now();
+        let mut early = loop {
+            match TcpStream::connect(("127.0.0.1", ports[2])) {
+                Ok(stream) => break stream,
+                Err(error) => assert!(start.elapsed() < LIMIT, "{error}"),
+            }
+            std::thread::yield_now();
+        };
+        early.set_read_timeout(Some(LIMIT)).expect("a socket");
+        early.write_all(&frame(&API_VERSIONS_V0)).expect("a request");
+        let second = scope.spawn(|| node(1));
+        assert_eq!(&answer(&mut early).expect("an answer")[..6], &[0, 0, 0, 7, 0, 0]);
+        // They stop at once: the one that stops last has no majority to tell.
+        let nodes = [first, second].map(|node| node.join().expect("a server"));
+        std::thread::scope(|scope| nodes.into_iter().for_each(|node| drop(scope.spawn(|| drop(node)))));
+    });
 }
 
 /// What a listener of controllers answers, and to whom.
