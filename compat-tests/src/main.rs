@@ -13,6 +13,7 @@ mod differential;
 mod failover;
 mod fuzz;
 mod hostile;
+mod import;
 mod kafka;
 mod kill;
 mod ottla;
@@ -63,6 +64,8 @@ enum Suite {
     Cluster(cluster::Arguments),
     /// Clusters that are set up wrongly: two nodes with one id, swapped directories, clocks that are off.
     Mistakes,
+    /// A data directory of Apache Kafka, brought over by copy and by link, and everything that clients see of it compared.
+    Import,
     /// How long three nodes keep clients waiting, and what replication costs.
     Failover(failover::Arguments),
     /// Kafka's command-line tools, their output compared with what they print against Apache Kafka.
@@ -88,6 +91,7 @@ impl Suite {
             Suite::Kill(arguments) => kill::run(arguments, report),
             Suite::Cluster(arguments) => cluster::run(arguments, report),
             Suite::Mistakes => cluster::mistakes::run(report),
+            Suite::Import => import::run(report),
             Suite::Failover(arguments) => failover::run(arguments, report),
             Suite::Tools(arguments) => tools::run(arguments, report),
             Suite::Commands(arguments) => commands::run(arguments, report),

@@ -29,6 +29,18 @@ pub fn binary() -> anyhow::Result<PathBuf> {
     Ok(BINARY.get_or_init(|| binary).clone())
 }
 
+/// A command that runs the binary; the caller adds arguments.
+pub fn command() -> anyhow::Result<Command> {
+    let mut command = Command::new(binary()?);
+    for (name, _) in std::env::vars_os() {
+        // The environment is a layer of its settings, and not of these tests.
+        if name.to_string_lossy().starts_with("OTTLA_") || name.to_string_lossy().starts_with("KAFKA_") {
+            command.env_remove(name);
+        }
+    }
+    Ok(command)
+}
+
 fn build() -> anyhow::Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
@@ -63,16 +75,21 @@ pub struct Ottla {
 impl Ottla {
     /// Starts a server on a free port with an empty data directory. `settings` are `key=value` for `--set`.
     pub fn start(settings: &[&str]) -> anyhow::Result<Ottla> {
+        let mut ottla = Ottla::prepare(settings)?;
+        ottla.resume()?;
+        Ok(ottla)
+    }
+
+    /// As [`Ottla::start`], but does not start it: its data directory is not there yet.
+    pub fn prepare(settings: &[&str]) -> anyhow::Result<Ottla> {
         let mut folder = tempfile::Builder::new().prefix("ottla-compat-").tempdir()?;
         folder.disable_cleanup(std::env::var_os("OTTLA_COMPAT_KEEP").is_some());
-        let mut ottla = Ottla {
+        Ok(Ottla {
             folder,
             settings: settings.iter().map(ToString::to_string).collect(),
             port: Port::reserve()?,
             process: None,
-        };
-        ottla.resume()?;
-        Ok(ottla)
+        })
     }
 
     /// Starts it again after [`Ottla::stop`] or [`Ottla::kill`], on the same port and data; returns when it is ready.
@@ -96,7 +113,7 @@ impl Ottla {
     fn spawn(&self) -> anyhow::Result<Process> {
         ensure!(self.process.is_none(), "ottla runs already");
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log())?;
-        let mut command = Command::new(binary()?);
+        let mut command = command()?;
         command.args(["serve", "--listen", self.port.address()]);
         if !self.settings.iter().any(|setting| setting.starts_with("log.dirs=")) {
             command.arg("--data").arg(self.data());
@@ -107,12 +124,6 @@ impl Ottla {
         }
         for setting in &self.settings {
             command.args(["--set", &setting.replace(crate::server::DATA, &self.data().display().to_string())]);
-        }
-        for (name, _) in std::env::vars_os() {
-            // The environment is a layer of its settings, and not of these tests.
-            if name.to_string_lossy().starts_with("OTTLA_") || name.to_string_lossy().starts_with("KAFKA_") {
-                command.env_remove(name);
-            }
         }
         // In its own folder, so that no config.yaml of the caller's directory is found.
         command.current_dir(self.folder.path()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);

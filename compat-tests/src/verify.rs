@@ -17,6 +17,7 @@ pub const SUITES: &[&[&str]] = &[
     &["simulation"],
     &["kill"],
     &["mistakes"],
+    &["import"],
     &["tools"],
     &["tools", "--cluster"],
     &["commands"],

@@ -12,7 +12,7 @@ use super::moves::FUTURE_SUFFIX;
 use crate::io::disk::Disk;
 use crate::io::random;
 use crate::log::{
-    CLEANER_OFFSET_CHECKPOINT, HIGH_WATERMARK_CHECKPOINT, LOG_START_OFFSET_CHECKPOINT, LogDir, LogError,
+    CLEANER_OFFSET_CHECKPOINT, HIGH_WATERMARK_CHECKPOINT, IMPORT_MARKER, LOG_START_OFFSET_CHECKPOINT, LogDir, LogError,
     MetaProperties, RECOVERY_POINT_CHECKPOINT,
 };
 use crate::model::{BrokerId, Offset, PartitionIndex, TopicId, TopicPartition};
@@ -45,6 +45,9 @@ pub enum DirectoryError {
          empty it", path = path.display()
     )]
     Foreign { path: PathBuf, found: String },
+    #[error("{path} holds an import that did not end: run `ottla import` on it once more, which begins anew, or empty it",
+            path = path.display())]
+    HalfImported { path: PathBuf },
     #[error("{path} belongs to node {found}, and this is node {expected}: start with node.id={found}, or choose another \
              directory", path = path.display())]
     OtherNode { path: PathBuf, found: BrokerId, expected: BrokerId },
@@ -150,6 +153,9 @@ pub fn take_markers(directories: &mut [Directory]) -> Result<(), DirectoryError>
 
 fn inspect(disk: &Arc<dyn Disk>, log_dir: Arc<LogDir>, node_id: BrokerId) -> Result<Directory, DirectoryError> {
     let path = log_dir.path().to_owned();
+    if disk.exists(&path.join(IMPORT_MARKER)) {
+        return Err(DirectoryError::HalfImported { path });
+    }
     let meta = log_dir.read_meta_properties()?;
     if let Some(meta) = &meta
         && meta.node_id != node_id

@@ -29,6 +29,7 @@ pub mod flusher;
 mod formation;
 pub mod groups;
 mod housekeeping;
+pub mod import;
 mod initial;
 pub mod isr;
 mod leaving;

@@ -491,4 +491,4 @@ pub(super) fn take_offline(replicas: &Replicas, directory: &Arc<LogDir>) {
 }
 
 /// Threads for opening and closing logs: more than cores, since most of their time goes into waiting for the disk.
-const THREADS: usize = 8;
+pub(super) const THREADS: usize = 8;

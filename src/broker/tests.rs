@@ -33,9 +33,9 @@ use crate::protocol::message::{
 use crate::protocol::record_batch::BatchIter;
 use crate::protocol::records::RecordBatchBuilder;
 
-const NODE: BrokerId = BrokerId(1);
+pub(super) const NODE: BrokerId = BrokerId(1);
 
-fn start(dir: &Path, more: &[&str]) -> Result<Arc<Broker>, StartError> {
+pub(super) fn start(dir: &Path, more: &[&str]) -> Result<Arc<Broker>, StartError> {
     start_on(Arc::new(SystemDisk), dir, more)
 }
 
@@ -133,7 +133,7 @@ fn commit(replica: &Replica, required: Offset) {
 }
 
 /// Offsets and leader epochs of the batches that a consumer may read.
-fn readable(replica: &Replica) -> Vec<(Offset, LeaderEpoch)> {
+pub(super) fn readable(replica: &Replica) -> Vec<(Offset, LeaderEpoch)> {
     let upper_bound = replica.published().high_watermark;
     let request = ReadRequest { offset: Offset::ZERO, max_bytes: 1 << 20, upper_bound, min_one: true };
     let Some(region) = replica.reader().read(request).expect("a read") else { return Vec::new() };

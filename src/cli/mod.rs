@@ -1,5 +1,5 @@
-//! The command line: the server (`ottla serve`, also without a word, `config`, `health`), and for people without a JVM a client of any
-//! broker that speaks Kafka's protocol (`topics`, `groups`, `cat`, `produce`).
+//! The command line: the server (`ottla serve`, also without a word, `config`, `health`, `import`), and for people without a JVM a client
+//! of any broker that speaks Kafka's protocol (`topics`, `groups`, `cat`, `produce`).
 //!
 //! What was asked for goes to standard output, everything else to standard error. A reader that has enough, as `head` does, ends a
 //! command without a word.
@@ -11,6 +11,7 @@ mod client;
 mod completions;
 mod groups;
 mod health;
+mod import;
 mod logging;
 mod produce;
 mod progress;
@@ -53,6 +54,13 @@ enum Command {
     },
     /// Ask a running server whether it is ready: exit code 0 when it is, 1 when it is not.
     Health(SettingArguments),
+    /// Take over the data of a stopped Apache Kafka of one node into new directories; the source is only read.
+    Import {
+        #[command(flatten)]
+        import: import::ImportArguments,
+        #[command(flatten)]
+        settings: SettingArguments,
+    },
     /// Topics of any broker that speaks Kafka's protocol.
     Topics(topics::TopicsArguments),
     /// Consumer groups, and how far behind they are.
@@ -111,6 +119,10 @@ fn carry_out(arguments: Arguments) -> Result<(), Failure> {
             let loaded = settings.and(later).load()?;
             return health::check(&loaded.settings);
         }
+        Some(Command::Import { import, settings: later }) => {
+            let loaded = settings.and(later).load()?;
+            return import::run(import, loaded.settings);
+        }
         Some(command) => command,
     };
     if !settings.is_empty() {
@@ -122,7 +134,7 @@ fn carry_out(arguments: Arguments) -> Result<(), Failure> {
         Command::Cat(arguments) => cat::main(arguments),
         Command::Produce(arguments) => produce::main(arguments),
         Command::Completions { shell } => completions::print(shell),
-        Command::Serve(_) | Command::Config { .. } | Command::Health(_) => Ok(()),
+        Command::Serve(_) | Command::Config { .. } | Command::Health(_) | Command::Import { .. } => Ok(()),
     }
 }
 

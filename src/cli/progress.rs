@@ -30,6 +30,19 @@ impl Progress {
         Progress { bar }
     }
 
+    /// Of work in bytes, whose length [`Progress::set_bytes`] tells.
+    pub fn of_bytes(what: &'static str) -> Progress {
+        let progress = Progress::new(what, Some(0));
+        let template = "{msg} {bytes}/{total_bytes} {wide_bar} {eta}";
+        progress.bar.set_style(ProgressStyle::with_template(template).expect("a template that was tried"));
+        progress
+    }
+
+    pub fn set_bytes(&self, done: u64, total: u64) {
+        self.bar.set_length(total);
+        self.bar.set_position(done);
+    }
+
     pub fn add(&self, records: usize) {
         self.bar.inc(u64::try_from(records).unwrap_or(u64::MAX));
     }

@@ -6,6 +6,7 @@
 pub mod bugs;
 pub mod clock;
 pub mod disk;
+pub mod foreign;
 #[cfg(test)]
 pub mod gated_disk;
 pub mod mailbox;

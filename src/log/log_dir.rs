@@ -30,6 +30,9 @@ pub const HIGH_WATERMARK_CHECKPOINT: &str = "replication-offset-checkpoint";
 /// `cleaner-offset-checkpoint`: up to where each compacted log has been cleaned.
 pub const CLEANER_OFFSET_CHECKPOINT: &str = "cleaner-offset-checkpoint";
 
+/// In a directory that an import has not finished: nobody may start on it.
+pub const IMPORT_MARKER: &str = ".ottla-import";
+
 const CLEAN_SHUTDOWN: &str = ".kafka_cleanshutdown";
 const LOCK: &str = ".lock";
 const META_PROPERTIES: &str = "meta.properties";

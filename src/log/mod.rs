@@ -54,8 +54,8 @@ pub use flush::{FlushOutcome, FlushTicket};
 pub use follower::ReplicatedBatches;
 pub use leader_epoch::LeaderEpochs;
 pub use log_dir::{
-    CLEANER_OFFSET_CHECKPOINT, HIGH_WATERMARK_CHECKPOINT, LOG_START_OFFSET_CHECKPOINT, LogDir, MetaProperties,
-    RECOVERY_POINT_CHECKPOINT,
+    CLEANER_OFFSET_CHECKPOINT, HIGH_WATERMARK_CHECKPOINT, IMPORT_MARKER, LOG_START_OFFSET_CHECKPOINT, LogDir,
+    MetaProperties, RECOVERY_POINT_CHECKPOINT,
 };
 pub use options::LogOptions;
 pub use partition_log::{AppendInfo, DurableEnd, Log};
@@ -63,5 +63,6 @@ pub use producers::{ProducerBatch, ProducerEntry, Producers};
 pub use reader::{LogReader, ReadRequest, Region};
 pub use recovery::{OpenLog, Recovered};
 pub use retention::DeletedSegments;
+pub use snapshots::open_transactions;
 pub use timestamps::TimestampOffset;
 pub use validate::{Origin, ValidatedBatches, validate};

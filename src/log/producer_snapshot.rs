@@ -58,11 +58,7 @@ pub(crate) fn encode_sidecar(producers: &Producers, snapshot: &[u8]) -> Vec<u8> 
 
 /// Reads a `.snapshot`, ours or Kafka's; `None` when it is damaged.
 pub(crate) fn decode_snapshot(snapshot: &[u8]) -> Option<Producers> {
-    let mut reader = Reader::open(snapshot)?;
-    let count = reader.i32()?;
-    if usize::try_from(count).ok()?.checked_mul(ENTRY_BYTES)? != reader.bytes.len() {
-        return None;
-    }
+    let (count, mut reader) = open_entries(snapshot)?;
     let mut producers = Producers::default();
     for _ in 0..count {
         let id = ProducerId(reader.i64()?);
@@ -83,6 +79,29 @@ pub(crate) fn decode_snapshot(snapshot: &[u8]) -> Option<Producers> {
         producers.insert(id, entry);
     }
     Some(producers)
+}
+
+/// The producers that had a transaction open; `None` when the snapshot is damaged.
+pub(crate) fn decode_open_transactions(snapshot: &[u8]) -> Option<Vec<ProducerId>> {
+    let (count, mut reader) = open_entries(snapshot)?;
+    let mut open = Vec::new();
+    for _ in 0..count {
+        let id = ProducerId(reader.i64()?);
+        // Epoch, sequence, offset, delta, timestamp and coordinator epoch.
+        reader.take::<30>()?;
+        if reader.i64()? != NO_TRANSACTION {
+            open.push(id);
+        }
+    }
+    Some(open)
+}
+
+/// The number of entries, and a reader that stands at the first.
+fn open_entries(snapshot: &[u8]) -> Option<(i32, Reader<'_>)> {
+    let mut reader = Reader::open(snapshot)?;
+    let count = reader.i32()?;
+    let is_whole = usize::try_from(count).ok()?.checked_mul(ENTRY_BYTES)? == reader.bytes.len();
+    is_whole.then_some((count, reader))
 }
 
 /// Adds the older batches to what a snapshot gave; leaves it as it is when the sidecar is not the snapshot's.
@@ -205,6 +224,16 @@ mod tests {
         let mut read = alone.clone();
         apply_sidecar(&mut read, &snapshot, &encode_sidecar(&producers, &other));
         assert_eq!(read, alone);
+    }
+
+    #[test]
+    fn an_open_transaction_is_seen_by_its_first_offset() {
+        let mut snapshot = encode_snapshot(&producers());
+        assert_eq!(decode_open_transactions(&snapshot), Some(Vec::new()));
+        let of_second = ENTRIES_POSITION + 4 + 2 * ENTRY_BYTES - 8;
+        snapshot[of_second..of_second + 8].copy_from_slice(&7i64.to_be_bytes());
+        assert_eq!(decode_open_transactions(&snapshot), None, "its checksum is another one now");
+        assert_eq!(decode_open_transactions(&seal(snapshot)), Some(vec![ProducerId(1)]));
     }
 
     #[test]

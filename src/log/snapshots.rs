@@ -6,14 +6,16 @@ use std::sync::Arc;
 
 use tracing::warn;
 
+use crate::io::disk::Disk;
 use crate::log::error::{LogError, ReadError};
 use crate::log::log_dir::LogDir;
 use crate::log::producer_snapshot::{
-    SIDECAR_SUFFIX, SNAPSHOT_SUFFIX, apply_sidecar, decode_snapshot, encode_sidecar, encode_snapshot,
+    SIDECAR_SUFFIX, SNAPSHOT_SUFFIX, apply_sidecar, decode_open_transactions, decode_snapshot, encode_sidecar,
+    encode_snapshot,
 };
 use crate::log::producers::Producers;
 use crate::log::segment::{LOG_SUFFIX, Segment, file_path};
-use crate::model::Offset;
+use crate::model::{Offset, ProducerId};
 
 /// The offsets of the snapshots in a directory, rising.
 pub(crate) fn list(log_dir: &LogDir, dir: &Path) -> Result<Vec<Offset>, LogError> {
@@ -68,6 +70,27 @@ impl Snapshot {
         }
         Ok(())
     }
+}
+
+/// The producers that had a transaction open as of the newest whole snapshot up to `end_offset`, and that snapshot's offset. Only
+/// Kafka's snapshots tell of transactions. Reads, and changes nothing.
+pub fn open_transactions(
+    disk: &dyn Disk,
+    dir: &Path,
+    end_offset: Offset,
+) -> Result<(Option<Offset>, Vec<ProducerId>), LogError> {
+    let entries = disk.read_dir(dir).map_err(LogError::io("list", dir))?;
+    let offset = |name: &str| Some(Offset(name.strip_suffix(".snapshot")?.parse().ok()?));
+    let mut offsets: Vec<Offset> = entries.iter().filter_map(|entry| offset(&entry.name)).collect();
+    offsets.sort();
+    for offset in offsets.into_iter().rev().filter(|offset| *offset <= end_offset) {
+        let path = file_path(dir, offset, SNAPSHOT_SUFFIX);
+        let snapshot = disk.read(&path).map_err(LogError::io("read", &path))?;
+        if let Some(open) = decode_open_transactions(&snapshot) {
+            return Ok((Some(offset), open));
+        }
+    }
+    Ok((None, Vec::new()))
 }
 
 /// What [`rebuild`] has found.

@@ -10,7 +10,10 @@
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use uuid::Uuid;
 
+use super::fields::Reader;
 use crate::model::TopicId;
+
+pub use super::fields::RecordError;
 
 /// Kafka's `CoordinatorRecordType`: what the first two bytes of a key say.
 const LEGACY_OFFSET_COMMIT_KEY: i16 = 0;
@@ -78,19 +81,6 @@ pub struct MemberMetadata {
     pub session_timeout_ms: i32,
     pub subscription: Bytes,
     pub assignment: Bytes,
-}
-
-/// Why a record could not be read.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RecordError {
-    #[error("record ends before its field {0}")]
-    Truncated(&'static str),
-    #[error("record has a bad length in its field {0}")]
-    BadLength(&'static str),
-    #[error("record has text that is not UTF-8 in its field {0}")]
-    NotUtf8(&'static str),
-    #[error("record value has unknown version {0}")]
-    UnknownVersion(i16),
 }
 
 impl Record {
@@ -273,89 +263,6 @@ fn read_member(version: i16, reader: &mut Reader<'_>) -> Result<MemberMetadata, 
     };
     reader.tags(|_, _| {})?;
     Ok(member)
-}
-
-/// Reads the fields of one key or value; `flexible` says whether lengths are compact and tags follow.
-struct Reader<'a> {
-    bytes: &'a [u8],
-    flexible: bool,
-}
-
-impl<'a> Reader<'a> {
-    fn take(&mut self, count: usize, field: &'static str) -> Result<&'a [u8], RecordError> {
-        let (taken, rest) = self.bytes.split_at_checked(count).ok_or(RecordError::Truncated(field))?;
-        self.bytes = rest;
-        Ok(taken)
-    }
-
-    fn i16(&mut self, field: &'static str) -> Result<i16, RecordError> {
-        Ok(self.take(2, field)?.get_i16())
-    }
-
-    fn i32(&mut self, field: &'static str) -> Result<i32, RecordError> {
-        Ok(self.take(4, field)?.get_i32())
-    }
-
-    fn i64(&mut self, field: &'static str) -> Result<i64, RecordError> {
-        Ok(self.take(8, field)?.get_i64())
-    }
-
-    fn unsigned_varint(&mut self, field: &'static str) -> Result<u32, RecordError> {
-        let mut value = 0u32;
-        for shift in [0, 7, 14, 21, 28] {
-            let byte = self.take(1, field)?[0];
-            value |= u32::from(byte & 0x7f) << shift;
-            if byte & 0x80 == 0 {
-                return Ok(value);
-            }
-        }
-        Err(RecordError::BadLength(field))
-    }
-
-    /// A length that may be null, of the given fixed width when not flexible.
-    fn length(&mut self, wide: bool, field: &'static str) -> Result<Option<usize>, RecordError> {
-        let length = match (self.flexible, wide) {
-            (true, _) => i64::from(self.unsigned_varint(field)?) - 1,
-            (false, true) => i64::from(self.i32(field)?),
-            (false, false) => i64::from(self.i16(field)?),
-        };
-        if length == -1 {
-            return Ok(None);
-        }
-        usize::try_from(length).map(Some).map_err(|_| RecordError::BadLength(field))
-    }
-
-    fn nullable_string(&mut self, field: &'static str) -> Result<Option<String>, RecordError> {
-        let Some(length) = self.length(false, field)? else { return Ok(None) };
-        let text = std::str::from_utf8(self.take(length, field)?).map_err(|_| RecordError::NotUtf8(field))?;
-        Ok(Some(text.to_owned()))
-    }
-
-    fn string(&mut self, field: &'static str) -> Result<String, RecordError> {
-        self.nullable_string(field)?.ok_or(RecordError::BadLength(field))
-    }
-
-    fn bytes(&mut self, field: &'static str) -> Result<Bytes, RecordError> {
-        let length = self.length(true, field)?.ok_or(RecordError::BadLength(field))?;
-        Ok(Bytes::copy_from_slice(self.take(length, field)?))
-    }
-
-    fn count(&mut self, field: &'static str) -> Result<usize, RecordError> {
-        self.length(true, field)?.ok_or(RecordError::BadLength(field))
-    }
-
-    fn tags(&mut self, mut on_tag: impl FnMut(u32, &[u8])) -> Result<(), RecordError> {
-        if !self.flexible {
-            return Ok(());
-        }
-        for _ in 0..self.unsigned_varint("tags")? {
-            let tag = self.unsigned_varint("tag")?;
-            let length = self.unsigned_varint("tag length")?;
-            let length = usize::try_from(length).map_err(|_| RecordError::BadLength("tag length"))?;
-            on_tag(tag, self.take(length, "tag data")?);
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]
