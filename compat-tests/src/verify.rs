@@ -32,6 +32,7 @@ pub fn run(report: &Report) -> anyhow::Result<()> {
     report.check("cargo fmt finds nothing to change", succeeds(&["fmt", "--all", "--check"]));
     let clippy = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
     report.check("clippy finds nothing to warn of", succeeds(&clippy));
+    report.check("bash can read docker/prove.sh, which needs a Docker daemon to run", is_a_script("docker/prove.sh"));
     if let Err(error) = unit_tests(report) {
         report.fail("cargo test runs", &error);
     }
@@ -68,6 +69,12 @@ fn succeeds(arguments: &[&str]) -> anyhow::Result<()> {
     let output = cargo(arguments)?;
     let text = [output.stdout, output.stderr].concat();
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&text));
+    Ok(())
+}
+
+fn is_a_script(path: &str) -> anyhow::Result<()> {
+    let output = Command::new("bash").args(["-n", path]).current_dir(cache::repository()).output()?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Ok(())
 }
 

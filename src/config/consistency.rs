@@ -76,7 +76,8 @@ fn check_listeners(settings: &Settings, complaints: &mut Vec<Complaint>) {
     let has = |name: &str| listeners.iter().any(|listener| listener.name.eq_ignore_ascii_case(name));
     if settings.is_broker() && settings.get_text("advertised.listeners").is_some() {
         for listener in &advertised {
-            if listener.is_wildcard() {
+            // Without a host, as for Kafka, it is this machine: each client is told the address that it came by.
+            if listener.is_wildcard() && !listener.host.is_empty() {
                 let reason = format!("{listener} cannot be connected to; name an address that clients can reach");
                 complaints.push(("advertised.listeners", reason));
             }

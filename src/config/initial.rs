@@ -171,6 +171,15 @@ mod tests {
         topics.chain(brokers).collect::<Vec<_>>().join(" ")
     }
 
+    #[test]
+    fn the_example_for_containers_is_well_formed() {
+        let file = ("topics.yaml".to_owned(), include_str!("../../docker/init/topics.yaml").to_owned());
+        let initial = Initial::load(&["greetings:3:1"], &[file]).expect("a good file");
+        let expected = r#"customers:3:default:{"cleanup.policy": "compact"} greetings:3:1:{} "#.to_owned()
+            + r#"orders:6:default:{"compression.type": "zstd", "retention.ms": "604800000"}"#;
+        assert_eq!(shown(&initial), expected);
+    }
+
     #[rstest]
     #[case("a", "a:default:default:{}")]
     #[case("a:3", "a:3:default:{}")]

@@ -296,6 +296,25 @@ mod tests {
         assert_eq!(loaded.warnings, [expected]);
     }
 
+    #[test]
+    fn the_file_of_the_docker_image_holds_alone_and_in_a_cluster() {
+        let file = include_str!("../../docker/image.yaml");
+        let loaded = |environment| load_text("image.yaml", file, environment, "").expect("good settings");
+        let alone = loaded("OTTLA_BOOTSTRAP_SERVER=broker:19092");
+        assert_eq!(alone.warnings, Vec::<String>::new());
+        assert!(alone.settings.listeners().iter().all(Listener::is_wildcard));
+        let advertised: Vec<String> = alone.settings.advertised_listeners().iter().map(Listener::to_string).collect();
+        assert_eq!(advertised, ["localhost:9092", ":19092"]);
+        let member = loaded(
+            "KAFKA_CONTROLLER_LISTENER_NAMES=CONTROLLER\nKAFKA_INTER_BROKER_LISTENER_NAME=CONTAINERS\n\
+             KAFKA_LISTENERS=PLAINTEXT://:9092,CONTAINERS://:19092,CONTROLLER://:29093\n\
+             KAFKA_CONTROLLER_QUORUM_VOTERS=1@node-1:29093,2@node-2:29093,3@node-3:29093\nKAFKA_NODE_ID=1\n\
+             KAFKA_ADVERTISED_LISTENERS=PLAINTEXT://localhost:9092,CONTAINERS://node-1:19092",
+        );
+        assert_eq!(member.warnings, Vec::<String>::new());
+        assert_eq!(member.settings.controller_listeners().len(), 1);
+    }
+
     #[rstest]
     #[case("broker.id=7", "", "", "7")]
     #[case("broker.id=7", "KAFKA_NODE_ID=8", "", "8")]

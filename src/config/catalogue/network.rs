@@ -11,7 +11,7 @@ use super::{Key, key};
 #[rustfmt::skip]
 pub(super) const NETWORK: &[Key] = &[
     key("advertised.listeners", List, None, High).non_empty_list()
-        .effective("Addresses clients are told to connect to, one a listener; unset: the listeners themselves."),
+        .effective("Addresses clients are told to connect to, one a listener; without a host, the one a client came by; unset: the listeners themselves."),
     key("alter.log.dirs.replication.quota.window.num", Int, Some("11"), Low).at_least(1)
         .stored("Samples kept for the quota on moves between directories."),
     key("alter.log.dirs.replication.quota.window.size.seconds", Int, Some("1"), Low).at_least(1)
