@@ -116,10 +116,10 @@ impl Broker {
             self.set_throttles(image);
             self.set_live(image);
         }
-        for replica in self.replicas.all() {
-            let topic = &replica.topic_partition().topic;
+        for (topic, replicas) in self.replicas.by_topic() {
             if all || changed.contains(&ConfigResource::Topic(topic.to_string())) {
-                replica.configure(topic_settings::resolve(&self.settings, image, self.node_id, topic));
+                let settings = Arc::new(topic_settings::resolve(&self.settings, image, self.node_id, &topic));
+                replicas.iter().for_each(|replica| replica.configure(Arc::clone(&settings)));
             }
         }
     }

@@ -12,8 +12,8 @@ use super::moves::FUTURE_SUFFIX;
 use crate::io::disk::Disk;
 use crate::io::random;
 use crate::log::{
-    CLEANER_OFFSET_CHECKPOINT, HIGH_WATERMARK_CHECKPOINT, IMPORT_MARKER, LOG_START_OFFSET_CHECKPOINT, LogDir, LogError,
-    MetaProperties, RECOVERY_POINT_CHECKPOINT,
+    CLEANER_OFFSET_CHECKPOINT, Descriptors, HIGH_WATERMARK_CHECKPOINT, IMPORT_MARKER, LOG_START_OFFSET_CHECKPOINT,
+    LogDir, LogError, MetaProperties, RECOVERY_POINT_CHECKPOINT,
 };
 use crate::model::{BrokerId, Offset, PartitionIndex, TopicId, TopicPartition};
 
@@ -58,15 +58,21 @@ pub enum DirectoryError {
     NoMetadata { path: PathBuf, cluster_id: String, metadata: PathBuf },
 }
 
-/// Opens all directories: takes their locks, then reads what they say and whose they are. Changes nothing in them.
+/// Opens all directories, whose logs share `descriptors`: takes their locks, then reads what they say and whose they are. Changes
+/// nothing in them.
 ///
 /// One that cannot be made, locked or read because of its disk is offline from the start, and the others go on
 /// (`LogManager.createAndValidateLogDirs`); but for the first, without which there is no metadata. One that belongs to somebody
 /// else, or is in use, is never passed over.
-pub fn open(disk: &Arc<dyn Disk>, paths: &[PathBuf], node_id: BrokerId) -> Result<Vec<Directory>, DirectoryError> {
+pub fn open(
+    disk: &Arc<dyn Disk>,
+    paths: &[PathBuf],
+    node_id: BrokerId,
+    descriptors: &Arc<Descriptors>,
+) -> Result<Vec<Directory>, DirectoryError> {
     let mut directories = Vec::new();
     for (index, path) in paths.iter().enumerate() {
-        let opened = open_one(disk, path, node_id);
+        let opened = open_one(disk, path, node_id, descriptors);
         directories.push(match opened {
             Err(error) if index > 0 && error.is_of_the_disk() => {
                 tracing::error!(directory = %path.display(), %error, "log directory is offline");
@@ -79,8 +85,13 @@ pub fn open(disk: &Arc<dyn Disk>, paths: &[PathBuf], node_id: BrokerId) -> Resul
     Ok(directories)
 }
 
-fn open_one(disk: &Arc<dyn Disk>, path: &Path, node_id: BrokerId) -> Result<Directory, DirectoryError> {
-    let log_dir = LogDir::open(Arc::clone(disk), path)?;
+fn open_one(
+    disk: &Arc<dyn Disk>,
+    path: &Path,
+    node_id: BrokerId,
+    descriptors: &Arc<Descriptors>,
+) -> Result<Directory, DirectoryError> {
+    let log_dir = LogDir::open_sharing(Arc::clone(disk), path, Arc::clone(descriptors))?;
     log_dir.lock()?;
     inspect(disk, log_dir, node_id)
 }
@@ -240,6 +251,7 @@ mod tests {
     fn a_directory_of_another_node_or_cluster_is_refused() {
         let disk: Arc<dyn Disk> = Arc::new(SimDisk::new());
         let paths = [PathBuf::from("/a"), PathBuf::from("/b")];
+        let descriptors = Descriptors::for_process(None);
         let write = |path: &Path, node_id, cluster_id: &str| {
             let meta = MetaProperties { cluster_id: cluster_id.into(), node_id, directory_id: TopicId::ZERO };
             let log_dir = LogDir::open(Arc::clone(&disk), path).unwrap();
@@ -252,21 +264,21 @@ mod tests {
         let (one, two) = (BrokerId(1), BrokerId(2));
         write(&paths[0], one, "x");
         // The second directory is new: it takes the identity of the first.
-        let found = open(&disk, &paths, one).unwrap();
+        let found = open(&disk, &paths, one, &descriptors).unwrap();
         assert_eq!(found.iter().map(|directory| directory.meta.is_some()).collect::<Vec<_>>(), [true, false]);
         assert!(matches!(
-            open(&disk, &paths, two),
+            open(&disk, &paths, two, &descriptors),
             Err(DirectoryError::OtherNode { path, found, expected }) if (&path, found, expected) == (&paths[0], one, two)
         ));
         write(&paths[1], one, "y");
         assert!(matches!(
-            open(&disk, &paths, one),
+            open(&disk, &paths, one, &descriptors),
             Err(DirectoryError::OtherCluster { path, found, expected })
                 if (path.as_path(), &*found, &*expected) == (&*paths[1], "y", "x")
         ));
         write(&paths[1], one, "x");
         // Whoever was refused has taken no marker away.
-        let mut found = open(&disk, &paths, one).unwrap();
+        let mut found = open(&disk, &paths, one, &descriptors).unwrap();
         take_markers(&mut found).unwrap();
         assert_eq!(was_clean(&found), [true, true]);
         take_markers(&mut found).unwrap();

@@ -6,6 +6,7 @@
 //! | produces whose time is up | [`delayed_produce::SWEEP_MS`](super::delayed_produce::SWEEP_MS), while any waits |
 //! | directories of deleted topics are moved away | when told |
 //! | recovery points, log starts, high watermarks | [`CHECKPOINT_MS`], when they moved |
+//! | what was written is flushed, so that its files can be closed for others | every second, while too many are open |
 //! | directories out of use are removed | when their delay is over |
 //! | who has fallen behind | half of `replica.lag.time.max.ms` |
 //! | retention | `log.retention.check.interval.ms` |
@@ -143,6 +144,9 @@ impl Due {
         }
         broker.remove_what_is_due(now);
         broker.give_up_failed_directories();
+        if broker.descriptors.must_flush() {
+            broker.flush_for_descriptors();
+        }
         if self.checkpoint.is_due(now, CHECKPOINT_MS) {
             broker.write_checkpoints();
         }
@@ -283,6 +287,17 @@ impl Broker {
     pub(super) fn fence_failed_directories(&self) {
         for directory in self.directories.iter().filter(|directory| directory.is_poisoned()) {
             super::start::take_offline(&self.replicas, directory);
+        }
+    }
+
+    /// Has everything flushed that is not: a file is closed for another only when it was.
+    fn flush_for_descriptors(&self) {
+        let (open_files, limit) = (self.descriptors.open_count(), self.descriptors.limit());
+        tracing::debug!(open_files, limit, "too many files are open that were written to, flushing");
+        for replica in self.replicas.all() {
+            if replica.with_log(|log, _| log.needs_flush()) {
+                self.flusher.submit(&replica);
+            }
         }
     }
 

@@ -56,7 +56,7 @@ use parking_lot::Mutex;
 use crate::config::{ClusterConfig, Loggers, Settings};
 use crate::io::clock::Clock;
 use crate::io::disk::Disk;
-use crate::log::{DeletedSegments, LogDir};
+use crate::log::{DeletedSegments, Descriptors, LogDir};
 use crate::metadata::{Endpoint, Image, Partition, Topic};
 use crate::metrics::BrokerMetrics;
 use crate::model::{BrokerId, ErrorCode, Now, PartitionIndex, TopicId};
@@ -85,6 +85,8 @@ pub struct Broker {
     node_id: BrokerId,
     /// Its listeners, as they are advertised; a wildcard stays one here.
     endpoints: Vec<Endpoint>,
+    /// The open files of all its logs.
+    descriptors: Arc<Descriptors>,
     directories: Vec<Arc<LogDir>>,
     quorum: Quorum,
     lifecycle: lifecycle::Lifecycle,

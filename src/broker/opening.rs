@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Broker;
-use super::replica::{Replica, ReplicaParts};
+use super::replica::{Replica, ReplicaParts, ReplicaSettings};
 use super::topic_settings;
 use crate::log::{Log, LogDir, LogError, OpenLog, Recovered};
 use crate::metadata::{Image, Partition, Topic};
@@ -77,7 +77,7 @@ impl Broker {
         found: Found,
     ) -> Result<Arc<Replica>, LogError> {
         let topic_partition = TopicPartition { topic: Arc::clone(&topic.name), partition };
-        let settings = topic_settings::resolve(&self.settings, image, self.node_id, &topic.name);
+        let settings = self.settings_of(image, topic);
         let open = OpenLog {
             name: &topic_partition.to_string(),
             topic_id: topic.id,
@@ -110,6 +110,13 @@ impl Broker {
         }
         self.tell_directory(&replica);
         Ok(replica)
+    }
+
+    /// A topic's settings, which its replicas share. What another one of them has is as new as what this broker has acted upon:
+    /// what changes later reaches them all.
+    fn settings_of(&self, image: &Image, topic: &Topic) -> Arc<ReplicaSettings> {
+        let known = self.replicas.topic_by_id(topic.id).and_then(|replicas| Some(replicas.any()?.settings()));
+        known.unwrap_or_else(|| Arc::new(topic_settings::resolve(&self.settings, image, self.node_id, &topic.name)))
     }
 
     /// The directory with the fewest logs, of those that still work and are not cordoned. When all are cordoned none is: the

@@ -127,7 +127,7 @@ pub struct ReplicaParts {
     pub topic_partition: TopicPartition,
     pub topic_id: TopicId,
     pub directory: Arc<LogDir>,
-    pub settings: ReplicaSettings,
+    pub settings: Arc<ReplicaSettings>,
     pub flusher: Arc<Flusher>,
     /// Where changes of the in-sync set are handed to.
     pub proposals: Arc<Proposals>,
@@ -153,7 +153,7 @@ impl Replica {
             topic_id,
             directory: ArcSwap::new(directory),
             reader: ArcSwap::new(log.reader()),
-            settings: ArcSwap::from_pointee(settings),
+            settings: ArcSwap::new(settings),
             offsets,
             held: Mutex::new(Held { log, machine, effects, leader_log_start, cut_count: 0, outcomes: Vec::new() }),
             completions: Completions::default(),
@@ -263,10 +263,10 @@ impl Replica {
     }
 
     /// Puts new settings into effect.
-    pub fn configure(&self, settings: ReplicaSettings) {
+    pub fn configure(&self, settings: Arc<ReplicaSettings>) {
         let event = configured(&settings);
         let options = Arc::clone(&settings.log);
-        self.settings.store(Arc::new(settings));
+        self.settings.store(settings);
         let mut held = self.held.lock();
         held.log.set_options(options);
         self.step(&mut held, event);

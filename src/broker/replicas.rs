@@ -35,6 +35,11 @@ impl TopicReplicas {
         self.places.get(usize::try_from(partition.0).ok()?)
     }
 
+    /// One of those that were opened.
+    pub fn any(&self) -> Option<&Arc<Replica>> {
+        self.opened().next()
+    }
+
     fn opened(&self) -> impl Iterator<Item = &Arc<Replica>> {
         self.places.iter().filter_map(OnceLock::get)
     }
@@ -117,6 +122,12 @@ impl Replicas {
             maps.by_name.insert(Arc::clone(&known.name), Arc::clone(&rest));
         }
         maps.by_id.insert(id, rest);
+    }
+
+    /// The name of each topic, with its replicas that were opened.
+    pub fn by_topic(&self) -> Vec<(Arc<str>, Vec<Arc<Replica>>)> {
+        let named = |topic: &Arc<TopicReplicas>| (Arc::clone(&topic.name), topic.opened().cloned().collect());
+        self.maps.read().by_id.values().map(named).collect()
     }
 
     /// Every replica that was opened.

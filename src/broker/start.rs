@@ -30,8 +30,8 @@ use crate::config::{ClusterConfig, Initial, Settings};
 use crate::controller::SupportedLevels;
 use crate::io::clock::Clock;
 use crate::io::disk::Disk;
-use crate::io::{random, threads};
-use crate::log::{LogDir, LogError, MetaProperties};
+use crate::io::{process, random, threads};
+use crate::log::{Descriptors, LogDir, LogError, MetaProperties};
 use crate::metadata::{Endpoint, Image, Topic};
 use crate::model::{BrokerId, ErrorCode, LeaderEpoch, Offset, PartitionIndex, TopicId, TopicPartition};
 use crate::peer::Address;
@@ -110,7 +110,8 @@ impl Broker {
         let StartOptions { settings, clock, disk, endpoints, controller_endpoint } = options;
         let node_id = BrokerId(settings.node_id());
         let initial = initial::read(&settings, &*disk)?;
-        let found = directories::open(&disk, &settings.log_dirs(), node_id)?;
+        let descriptors = Descriptors::for_process(process::open_files_max());
+        let found = directories::open(&disk, &settings.log_dirs(), node_id, &descriptors)?;
         let quorum = start_quorum(&settings, &disk, node_id, &found, &controller_endpoint).await?;
         check_cluster(&found, &quorum)?;
         let known = found.iter().find_map(|directory| Some(directory.meta.as_ref()?.cluster_id.clone()));
@@ -131,6 +132,7 @@ impl Broker {
             disk,
             node_id,
             endpoints,
+            descriptors,
             directories: found.iter().map(|directory| Arc::clone(&directory.log_dir)).collect(),
             quorum,
             lifecycle: Lifecycle::default(),

@@ -75,6 +75,12 @@ pub fn is_disk_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::WriteZero)
 }
 
+/// Whether an operation failed because this process, or the system, has too many files open: that passes, and says nothing about
+/// the disk.
+pub fn is_out_of_files(error: &io::Error) -> bool {
+    error.raw_os_error().is_some_and(|code| [Errno::MFILE, Errno::NFILE].map(Errno::raw_os_error).contains(&code))
+}
+
 /// A held lock; dropping it lets it go.
 pub trait DiskLock: Send + Sync {}
 

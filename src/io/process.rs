@@ -30,6 +30,18 @@ impl Usage {
     }
 }
 
+/// How many files and sockets this process may have open; `None` without a limit.
+#[cfg(not(feature = "sim"))]
+pub fn open_files_max() -> Option<u64> {
+    getrlimit(Resource::Nofile).current
+}
+
+/// In a simulation so few that files are closed for others all the time.
+#[cfg(feature = "sim")]
+pub fn open_files_max() -> Option<u64> {
+    Some(16)
+}
+
 fn process_cpu() -> Duration {
     let time = clock_gettime(ClockId::ProcessCPUTime);
     Duration::try_from(time).unwrap_or_default()

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::io::disk::is_disk_full;
+use crate::io::disk::{is_disk_full, is_out_of_files};
 use crate::model::{ErrorCode, LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, TopicId};
 use crate::protocol::record_batch::BatchError;
 use crate::protocol::records::RecordError;
@@ -38,6 +38,11 @@ impl LogError {
     /// Whether the disk had no room, which passes.
     pub fn is_disk_full(&self) -> bool {
         matches!(self, LogError::Io { source, .. } if is_disk_full(source))
+    }
+
+    /// Whether this says nothing about the disk and may go well later: no room, or too many open files.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, LogError::Io { source, .. } if is_disk_full(source) || is_out_of_files(source))
     }
 
     pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> LogError {
@@ -89,6 +94,9 @@ pub enum AppendError {
     /// The disk refused. With a full disk a later append may succeed; after any other error the directory is offline.
     #[error("the disk refused: {kind}")]
     Storage { kind: io::ErrorKind },
+    /// Nothing was written, and the log is as good as before.
+    #[error("too many files are open, so that the log's cannot be opened")]
+    TooManyOpenFiles,
     #[error("the log is offline")]
     Offline,
 }
@@ -112,7 +120,9 @@ impl AppendError {
             AppendError::NoTransaction { .. } => ErrorCode::InvalidTxnState,
             AppendError::OutOfOrderSequence { .. } => ErrorCode::OutOfOrderSequenceNumber,
             AppendError::StaleProducerEpoch { .. } => ErrorCode::InvalidProducerEpoch,
-            AppendError::Storage { .. } | AppendError::Offline => ErrorCode::KafkaStorageError,
+            AppendError::Storage { .. } | AppendError::TooManyOpenFiles | AppendError::Offline => {
+                ErrorCode::KafkaStorageError
+            }
         }
     }
 }

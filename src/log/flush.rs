@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use crate::io::disk::is_disk_full;
 use crate::log::checkpoint;
 use crate::log::error::LogError;
 use crate::log::log_dir::LogDir;
@@ -70,11 +69,11 @@ impl FlushTicket {
     /// Flushes. Blocks for as long as the disk needs.
     pub fn run(self) -> FlushOutcome {
         let result = self.flush();
-        // Whatever failed, nobody knows what the disk holds of it; only a lack of room is known to pass.
-        if let Err(LogError::Io { path, source, .. }) = &result
-            && !is_disk_full(source)
-        {
-            self.log_dir.poison(path, source);
+        // Whatever failed, nobody knows what the disk holds of it; only a lack of room or of descriptors is known to pass.
+        match &result {
+            Err(error) if error.may_pass() => {}
+            Err(LogError::Io { path, source, .. }) => self.log_dir.poison(path, source),
+            _ => {}
         }
         FlushOutcome { covers: self.covers, result }
     }
@@ -103,7 +102,7 @@ impl FlushTicket {
         }
         if self.sync_parent {
             let path = self.dir.join(PARTITION_METADATA);
-            let file = self.log_dir.disk().open(&path, false).map_err(LogError::io("open", &path))?;
+            let file = self.log_dir.open_file(&path, false).map_err(LogError::io("open", &path))?;
             self.log_dir.sync_file(&*file, &path)?;
             self.log_dir.sync_names()?;
         }
@@ -120,7 +119,8 @@ impl Log {
         let unflushed = &self.unflushed;
         unflushed.durable_end < self.log_end_offset
             || unflushed.dir_synced < unflushed.dir_version
-            || unflushed.epochs_synced < self.epochs.version()
+            || (unflushed.epochs_synced < self.epochs.version()
+                && unflushed.unrecorded_epoch != Some(self.epochs.version()))
             || !unflushed.parent_synced
             || !unflushed.snapshots.is_empty()
             || unflushed.indexes_from.is_some()
@@ -177,7 +177,7 @@ impl Log {
     }
 
     /// Takes in a finished flush and answers the durable end. An error is the flush's: the directory is offline
-    /// then, unless [`LogError::is_disk_full`], and the next ticket covers the same again.
+    /// then, unless [`LogError::may_pass`], and the next ticket covers the same again.
     pub fn flushed(&mut self, outcome: FlushOutcome) -> Result<DurableEnd, LogError> {
         let active_from = self.active().base_offset;
         let (covers, unflushed) = (outcome.covers, &mut self.unflushed);

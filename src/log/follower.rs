@@ -123,9 +123,11 @@ impl Log {
         let active = self.active().clone();
         let position = active.size_bytes();
         let mut slices = [IoSlice::new(&batches.records[bytes])];
-        if let Err(error) = self.active_file.write_all_at(&mut slices, position) {
-            return Err(self.cut_back(position, error));
+        let file = active.file().map_err(|error| storage_error(&error))?;
+        if let Err(error) = file.write_all_at(&mut slices, position) {
+            return Err(self.cut_back(&*file, position, error));
         }
+        active.note_written();
         for header in headers {
             self.note_first_timestamp(now, header.max_timestamp_ms);
             self.epochs.assign(header.partition_leader_epoch, header.base_offset);

@@ -23,8 +23,8 @@ fn parse(name: &str) -> Option<(Offset, &str, &str)> {
     Some((Offset(offset), suffix, state))
 }
 
-/// Removes and renames what must be, and answers the base offsets of the log's segments in their order.
-pub(crate) fn clean(log_dir: &LogDir, dir: &Path) -> Result<Vec<Offset>, LogError> {
+/// Removes and renames what must be, and answers the names of the files that are left.
+pub(crate) fn clean(log_dir: &LogDir, dir: &Path) -> Result<BTreeSet<String>, LogError> {
     let disk = log_dir.disk();
     let list = || -> Result<Vec<String>, LogError> {
         let entries = disk.read_dir(dir).map_err(LogError::io("list", dir))?;
@@ -50,18 +50,27 @@ pub(crate) fn clean(log_dir: &LogDir, dir: &Path) -> Result<Vec<Offset>, LogErro
         finish_swap(log_dir, dir, &list()?)?;
         names = list()?;
     }
-    for name in names.iter().filter(states(DELETED_SUFFIX)) {
-        remove(name)?;
+    let mut kept: BTreeSet<String> = names.into_iter().collect();
+    let bases = base_offsets(&kept);
+    let goes = |name: &String| {
+        let Some((offset, suffix, state)) = parse(name) else { return false };
+        let has_log = bases.binary_search(&offset).is_ok();
+        state == DELETED_SUFFIX || state.is_empty() && SEGMENT_SUFFIXES.contains(&suffix) && !has_log
+    };
+    for name in kept.extract_if(.., goes) {
+        remove(&name)?;
     }
-    let files = || names.iter().filter_map(|name| Some((name, parse(name)?))).filter(|file| file.1.2.is_empty());
-    let base_offsets: BTreeSet<Offset> =
-        files().filter(|(_, file)| file.1 == LOG_SUFFIX).map(|(_, file)| file.0).collect();
-    for (name, (offset, suffix, _)) in files() {
-        if SEGMENT_SUFFIXES.contains(&suffix) && !base_offsets.contains(&offset) {
-            remove(name)?;
-        }
-    }
-    Ok(base_offsets.into_iter().collect())
+    Ok(kept)
+}
+
+/// The base offsets of the segments whose logs are among these files, rising.
+pub(crate) fn base_offsets(names: &BTreeSet<String>) -> Vec<Offset> {
+    let is_log = |file: &(Offset, &str, &str)| file.1 == LOG_SUFFIX && file.2.is_empty();
+    let mut offsets: Vec<Offset> =
+        names.iter().filter_map(|name| parse(name)).filter(is_log).map(|file| file.0).collect();
+    offsets.sort();
+    offsets.dedup();
+    offsets
 }
 
 /// Puts the `.swap` files in the place of the segments whose offsets they span. An index whose log is not among them is of a

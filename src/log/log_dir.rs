@@ -14,9 +14,9 @@ use tracing::error;
 use uuid::Uuid;
 
 use crate::io::bugs::{self, Bug};
-use crate::io::disk::is_disk_full;
-use crate::io::disk::{Disk, DiskFile, DiskLock};
+use crate::io::disk::{Disk, DiskFile, DiskLock, is_disk_full, is_out_of_files};
 use crate::log::checkpoint;
+use crate::log::descriptors::Descriptors;
 use crate::log::error::LogError;
 use crate::model::{BrokerId, Offset, TopicId, TopicPartition};
 
@@ -50,6 +50,7 @@ pub struct MetaProperties {
 pub struct LogDir {
     disk: Arc<dyn Disk>,
     path: PathBuf,
+    descriptors: Arc<Descriptors>,
     /// Known once it is read or chosen.
     id: OnceLock<Uuid>,
     poisoned: AtomicBool,
@@ -63,8 +64,17 @@ pub struct LogDir {
 }
 
 impl LogDir {
-    /// A log directory, created when missing.
+    /// A log directory, created when missing. Its logs keep open what they have opened.
     pub fn open(disk: Arc<dyn Disk>, path: &Path) -> Result<Arc<LogDir>, LogError> {
+        LogDir::open_sharing(disk, path, Descriptors::for_process(None))
+    }
+
+    /// As [`LogDir::open`], of logs that close files for each other and for those of other directories.
+    pub fn open_sharing(
+        disk: Arc<dyn Disk>,
+        path: &Path,
+        descriptors: Arc<Descriptors>,
+    ) -> Result<Arc<LogDir>, LogError> {
         let missing: Vec<&Path> = path.ancestors().take_while(|ancestor| !disk.exists(ancestor)).collect();
         disk.create_dir_all(path).map_err(LogError::io("create", path))?;
         // The names that lead here must survive as surely as what lies here.
@@ -72,18 +82,19 @@ impl LogDir {
             let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
             disk.sync_dir(parent).map_err(LogError::io("flush directory", parent))?;
         }
-        Ok(Arc::new(LogDir::new(disk, path, false)))
+        Ok(Arc::new(LogDir::new(disk, path, descriptors, false)))
     }
 
     /// A log directory that cannot be used: offline from the first. Touches nothing.
     pub fn offline(disk: Arc<dyn Disk>, path: &Path) -> Arc<LogDir> {
-        Arc::new(LogDir::new(disk, path, true))
+        Arc::new(LogDir::new(disk, path, Descriptors::for_process(None), true))
     }
 
-    fn new(disk: Arc<dyn Disk>, path: &Path, is_offline: bool) -> LogDir {
+    fn new(disk: Arc<dyn Disk>, path: &Path, descriptors: Arc<Descriptors>, is_offline: bool) -> LogDir {
         LogDir {
             disk,
             path: path.to_owned(),
+            descriptors,
             id: OnceLock::new(),
             poisoned: AtomicBool::new(is_offline),
             lock: Mutex::new(None),
@@ -124,6 +135,11 @@ impl LogDir {
         &self.path
     }
 
+    /// The open files of the logs here.
+    pub fn descriptors(&self) -> &Arc<Descriptors> {
+        &self.descriptors
+    }
+
     /// Whether a flush has failed since the process began.
     pub fn is_poisoned(&self) -> bool {
         self.poisoned.load(Ordering::Acquire)
@@ -134,6 +150,11 @@ impl LogDir {
         if !self.poisoned.swap(true, Ordering::AcqRel) {
             error!(directory = %self.path.display(), path = %path.display(), %error, "log directory is offline");
         }
+    }
+
+    /// As [`Disk::open`], with a descriptor of another file when there is none left.
+    pub(crate) fn open_file(&self, path: &Path, create: bool) -> io::Result<Arc<dyn DiskFile>> {
+        self.descriptors.with_room(|| self.disk.open(path, create))
     }
 
     pub(crate) fn check(&self) -> Result<(), LogError> {
@@ -151,7 +172,8 @@ impl LogDir {
 
     pub(crate) fn sync_dir(&self, path: &Path) -> Result<(), LogError> {
         self.check()?;
-        self.disk.sync_dir(path).map_err(|error| self.failed_flush("flush directory", path, error))
+        let synced = self.descriptors.with_room(|| self.disk.sync_dir(path));
+        synced.map_err(|error| self.failed_flush("flush directory", path, error))
     }
 
     /// The directory of a log was created here.
@@ -183,14 +205,18 @@ impl LogDir {
     /// A full disk while writing a small file is not a failed flush: nothing that counts was in it.
     pub(crate) fn write_atomically(&self, path: &Path, content: &[u8]) -> Result<(), LogError> {
         self.check()?;
-        self.disk.write_atomically(path, content).map_err(|error| match is_disk_full(&error) {
+        let written = self.descriptors.with_room(|| self.disk.write_atomically(path, content));
+        written.map_err(|error| match is_disk_full(&error) {
             true => LogError::io("write", path)(error),
             false => self.failed_flush("write", path, error),
         })
     }
 
     fn failed_flush(&self, action: &'static str, path: &Path, error: io::Error) -> LogError {
-        self.poison(path, &error);
+        // What could not even be opened has not failed: it is as dirty as before.
+        if !is_out_of_files(&error) {
+            self.poison(path, &error);
+        }
         LogError::io(action, path)(error)
     }
 

@@ -19,6 +19,7 @@
 pub mod checkpoint;
 mod compaction;
 mod copying;
+mod descriptors;
 mod error;
 mod flush;
 mod follower;
@@ -37,6 +38,7 @@ mod recovery;
 mod retention;
 mod scan;
 mod segment;
+mod segment_files;
 mod snapshots;
 mod timestamps;
 mod truncate;
@@ -49,6 +51,7 @@ mod tests;
 
 pub use compaction::{Cleanable, CleanedSegment, CompactionError, CompactionLag, Pass, PassOptions, PassOutcome, Step};
 pub use copying::CopyError;
+pub use descriptors::Descriptors;
 pub use error::{AppendError, LogError, ReadError};
 pub use flush::{FlushOutcome, FlushTicket};
 pub use follower::ReplicatedBatches;

@@ -14,8 +14,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 use tracing::warn;
 
-use crate::io::disk::DiskFile;
-use crate::io::disk::is_disk_full;
+use crate::io::disk::{DiskFile, is_disk_full, is_out_of_files};
 use crate::log::error::AppendError;
 use crate::log::leader_epoch::LeaderEpochs;
 use crate::log::log_dir::LogDir;
@@ -58,7 +57,6 @@ pub struct Log {
     pub(crate) topic_id: TopicId,
     pub(crate) options: Arc<LogOptions>,
     pub(crate) segments: Vec<Arc<Segment>>,
-    pub(crate) active_file: Arc<dyn DiskFile>,
     /// When the active segment was begun, by the wall clock.
     pub(crate) active_created_ms: i64,
     /// Max timestamp of the active segment's first batch; what `segment.ms` counts from.
@@ -91,6 +89,8 @@ pub(crate) struct Unflushed {
     /// Whether the partition's directory itself is on stable storage.
     pub parent_synced: bool,
     pub epochs_synced: u64,
+    /// The version of the epochs, when the only change that was not written is an epoch without a record.
+    pub unrecorded_epoch: Option<u64>,
     /// The durable end that was there at an earlier look, and the first look that found it, by the monotonic clock.
     pub waiting_since: Option<(Offset, u64)>,
     /// Producer snapshots that no finished flush has written yet.
@@ -113,7 +113,6 @@ pub(crate) struct LogParts {
     pub topic_id: TopicId,
     pub options: Arc<LogOptions>,
     pub segments: Vec<Arc<Segment>>,
-    pub active_file: Arc<dyn DiskFile>,
     pub active_created_ms: i64,
     pub active_first_timestamp_ms: Option<i64>,
     pub log_start_offset: Offset,
@@ -133,7 +132,6 @@ impl Log {
             topic_id: parts.topic_id,
             options: parts.options,
             segments: parts.segments,
-            active_file: parts.active_file,
             active_created_ms: parts.active_created_ms,
             active_first_timestamp_ms: parts.active_first_timestamp_ms,
             log_start_offset: parts.log_start_offset,
@@ -201,7 +199,13 @@ impl Log {
 
     /// Notes that this broker leads with `epoch` from the log's end on, as Kafka does before the first append of a leader.
     pub fn begin_epoch(&mut self, epoch: LeaderEpoch) {
+        let before = Some(self.epochs.version());
+        let unflushed = &mut self.unflushed;
+        let was_written = Some(unflushed.epochs_synced) == before || unflushed.unrecorded_epoch == before;
         self.epochs.assign(epoch, self.log_end_offset);
+        // Opening forgets an epoch that has no record: it is written with its first one, and ten thousand logs that begin an epoch
+        // at a start have nothing to write.
+        unflushed.unrecorded_epoch = was_written.then(|| self.epochs.version());
     }
 
     /// The largest known epoch up to `requested`, and the offset behind its last record (KIP-101, KIP-279).
@@ -371,6 +375,8 @@ impl Log {
         let first_offset = first.base_offset;
         let active = self.segments.last().expect("a log has a segment").clone();
         let position = active.size_bytes();
+        // Opened if it is not: without a descriptor nothing was written, and the log stays as it is.
+        let file = active.file().map_err(|error| storage_error(&error))?;
         let written = {
             let mut slices: SmallVec<[IoSlice<'_>; 32]> = SmallVec::new();
             let mut patched = self.patched.iter();
@@ -384,11 +390,12 @@ impl Log {
                     start = end;
                 }
             }
-            self.active_file.write_all_at(&mut slices, position)
+            file.write_all_at(&mut slices, position)
         };
         if let Err(error) = written {
-            return Err(self.cut_back(position, error));
+            return Err(self.cut_back(&*file, position, error));
         }
+        active.note_written();
         self.note_first_timestamp(now, self.staged[0].max_timestamp_ms);
         self.epochs.assign(leader_epoch, first_offset);
         active.commit(&self.staged, &self.options);
@@ -405,10 +412,10 @@ impl Log {
     }
 
     /// A short write leaves no trace: the file gets the size it had. If even that fails, nobody knows what the file holds.
-    pub(crate) fn cut_back(&mut self, size_bytes: u64, error: io::Error) -> AppendError {
+    pub(crate) fn cut_back(&mut self, file: &dyn DiskFile, size_bytes: u64, error: io::Error) -> AppendError {
         let path = self.active().path("log");
         warn!(segment = %path.display(), %error, "append failed, cutting back");
-        if let Err(cut_error) = self.active_file.truncate(size_bytes) {
+        if let Err(cut_error) = file.truncate(size_bytes) {
             self.failed = true;
             self.log_dir.poison(&path, &cut_error);
         } else if !is_disk_full(&error) {
@@ -450,7 +457,6 @@ impl Log {
             return Ok(());
         }
         let segment = Segment::create(self.log_dir.clone(), self.dir.clone(), end_offset)?;
-        self.active_file = segment.file()?;
         self.active().finish_indexes();
         self.queue_snapshot();
         let finished = self.active().base_offset;
@@ -500,5 +506,8 @@ impl ValidatedBatches {
 }
 
 pub(crate) fn storage_error(error: &io::Error) -> AppendError {
+    if is_out_of_files(error) {
+        return AppendError::TooManyOpenFiles;
+    }
     AppendError::Storage { kind: error.kind() }
 }

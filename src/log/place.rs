@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::io::disk::{Disk, DiskFile};
+use crate::io::disk::DiskFile;
+use crate::log::log_dir::LogDir;
 
 /// A log's directory. Shared by the log and its segments.
 pub(crate) struct Place {
@@ -33,10 +34,10 @@ impl Place {
         self.is_left.load(Ordering::SeqCst)
     }
 
-    /// As [`Disk::open`], of a file in this directory. Error: `NotFound` when the place was left.
-    pub fn open(&self, disk: &dyn Disk, path: &Path, create: bool) -> io::Result<Arc<dyn DiskFile>> {
+    /// As [`LogDir::open_file`], of a file in this directory. Error: `NotFound` when the place was left.
+    pub fn open(&self, log_dir: &LogDir, path: &Path, create: bool) -> io::Result<Arc<dyn DiskFile>> {
         self.check()?;
-        let file = disk.open(path, create)?;
+        let file = log_dir.open_file(path, create)?;
         // Asked again: if the place has not been left by now, the directory was not yet renamed when the file was opened.
         self.check()?;
         Ok(file)

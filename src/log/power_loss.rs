@@ -60,7 +60,9 @@ fn options() -> LogOptions {
 
 fn open(disk: &SimDisk) -> Result<(Arc<LogDir>, Log), String> {
     let message = |error: LogError| format!("{error}");
-    let log_dir = LogDir::open(Arc::new(disk.clone()), Path::new("/data")).map_err(message)?;
+    // Fewer descriptors than segments.
+    let opened = LogDir::open_sharing(Arc::new(disk.clone()), Path::new("/data"), Descriptors::new(2));
+    let log_dir = opened.map_err(message)?;
     let clean_shutdown = log_dir.take_clean_shutdown().map_err(message)?;
     let offset = |name| -> Result<Offset, String> {
         Ok(log_dir.read_offsets(name).map_err(message)?.get(&partition()).copied().unwrap_or(Offset::ZERO))

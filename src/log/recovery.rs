@@ -5,11 +5,13 @@
 //! is flushed before anyone may read it, or a second crash could take back what a consumer has seen. Doing it twice changes
 //! nothing. Follows `LogLoader` of Apache Kafka 4.3.1, which checks whole segments where we check from the recovery point.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
 use tracing::warn;
 
+use crate::io::disk::DiskFile;
 use crate::log::checkpoint;
 use crate::log::error::LogError;
 use crate::log::flush::{LEADER_EPOCH_CHECKPOINT, PARTITION_METADATA};
@@ -68,17 +70,19 @@ impl Log {
             disk.create_dir_all(&path).map_err(LogError::io("create", &path))?;
             log_dir.note_name();
         }
-        check_partition_metadata(log_dir, &path, open.topic_id)?;
-        let base_offsets = leftovers::clean(log_dir, &path)?;
+        let is_known = check_partition_metadata(log_dir, &path, open.topic_id)?;
+        let names = leftovers::clean(log_dir, &path)?;
+        let base_offsets = leftovers::base_offsets(&names);
         let mut loader = Loader {
             log_dir,
             dir: Place::new(path),
             open,
+            names,
             epochs: LeaderEpochs::default(),
             epochs_known: false,
             segments: Vec::new(),
             recovered: &mut recovered,
-            changed: false,
+            changed: !is_known,
         };
         loader.load_epochs()?;
         loader.load_segments(&base_offsets)?;
@@ -87,26 +91,34 @@ impl Log {
     }
 }
 
-/// Reads `partition.metadata`, or writes it when it is missing or torn: the cluster's metadata says which id is right.
-fn check_partition_metadata(log_dir: &LogDir, dir: &Path, topic_id: TopicId) -> Result<(), LogError> {
+/// Reads `partition.metadata`, or writes it when it is missing or torn: the cluster's metadata says which id is right. Answers
+/// whether it was there.
+fn check_partition_metadata(log_dir: &LogDir, dir: &Path, topic_id: TopicId) -> Result<bool, LogError> {
     let path = dir.join(PARTITION_METADATA);
-    let disk = log_dir.disk();
-    if disk.exists(&path) {
-        let text = disk.read(&path).map_err(LogError::io("read", &path))?;
+    if let Some(text) = read_if_there(log_dir, &path)? {
         let text = String::from_utf8_lossy(&text);
         let id = text.lines().find_map(|line| line.strip_prefix("topic_id: ")).and_then(|id| id.trim().parse().ok());
         match id {
-            Some(found) if found == topic_id => return Ok(()),
+            Some(found) if found == topic_id => return Ok(true),
             Some(found) => return Err(LogError::InconsistentTopicId { path, found, expected: topic_id }),
             None => warn!(path = %path.display(), "partition metadata is torn, writing it again"),
         }
     }
     let text = format!("version: 0\ntopic_id: {topic_id}");
-    let written = disk.open(&path, true).and_then(|file| {
+    let written = log_dir.open_file(&path, true).and_then(|file| {
         file.truncate(0)?;
         file.write_all_at(&mut [std::io::IoSlice::new(text.as_bytes())], 0)
     });
-    written.map_err(LogError::io("write", &path))
+    written.map_err(LogError::io("write", &path))?;
+    Ok(false)
+}
+
+fn read_if_there(log_dir: &LogDir, path: &Path) -> Result<Option<Vec<u8>>, LogError> {
+    match log_dir.disk().read(path) {
+        Ok(content) => Ok(Some(content)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(LogError::io("read", path)(error)),
+    }
 }
 
 /// Offset index and time index of one segment.
@@ -116,6 +128,8 @@ struct Loader<'a> {
     log_dir: &'a Arc<LogDir>,
     dir: Arc<Place>,
     open: &'a OpenLog<'a>,
+    /// The files of the directory as they were found: what is not among them need not be looked for.
+    names: BTreeSet<String>,
     epochs: LeaderEpochs,
     /// Whether the epoch file was readable; if not, all batches are asked.
     epochs_known: bool,
@@ -127,10 +141,10 @@ struct Loader<'a> {
 
 impl Loader<'_> {
     fn load_epochs(&mut self) -> Result<(), LogError> {
-        let path = self.dir.join(LEADER_EPOCH_CHECKPOINT);
-        if !self.log_dir.disk().exists(&path) {
+        if !self.names.contains(LEADER_EPOCH_CHECKPOINT) {
             return Ok(());
         }
+        let path = self.dir.join(LEADER_EPOCH_CHECKPOINT);
         let text = self.log_dir.disk().read(&path).map_err(LogError::io("read", &path))?;
         match checkpoint::decode_epochs(&text) {
             Ok(entries) => {
@@ -186,11 +200,10 @@ impl Loader<'_> {
 
     /// A segment that lies below the recovery point and gets no more batches: its size and the ends of its indexes suffice.
     fn load_finished(&mut self, base_offset: Offset, next: Offset) -> Result<bool, LogError> {
-        let path = file_path(&self.dir, base_offset, LOG_SUFFIX);
-        let size = self.file_len(&path)?;
-        if let Some((offsets, times)) = self.light_indexes(base_offset, size)? {
+        let file = self.open_log(base_offset)?;
+        if let Some((offsets, times)) = self.light_indexes(base_offset, file.size)? {
             let mut state = State::empty(base_offset);
-            state.size_bytes = size;
+            state.size_bytes = file.size;
             state.end_offset = next;
             state.max_timestamp = max_timestamp(base_offset, times.last());
             state.offset_index = offsets;
@@ -202,7 +215,7 @@ impl Loader<'_> {
             self.segments.pop();
         }
         // Without a usable index the batches are walked once; none is checked and nothing is cut.
-        let mut state = self.walk(base_offset, State::empty(base_offset), size, false)?.0;
+        let mut state = self.walk(base_offset, State::empty(base_offset), &file, false)?.0;
         state.end_offset = next;
         self.recovered.indexes_rebuilt += 1;
         self.install(base_offset, state, true)?;
@@ -213,13 +226,13 @@ impl Loader<'_> {
 
     /// A segment that may have a torn tail, or the active one. Answers whether the log goes on behind it.
     fn scan_segment(&mut self, base_offset: Offset, is_last: bool) -> Result<bool, LogError> {
-        let path = file_path(&self.dir, base_offset, LOG_SUFFIX);
-        let size = self.file_len(&path)?;
-        let from_index = self.state_from_index(base_offset, size)?;
+        let file = self.open_log(base_offset)?;
+        let (path, size) = (file_path(&self.dir, base_offset, LOG_SUFFIX), file.size);
+        let from_index = self.state_from_index(base_offset, &file)?;
         let mut rebuilt = from_index.is_none() && size > 0;
-        let start = from_index.unwrap_or_else(|| State::empty(base_offset));
+        let (start, indexes_hold) = from_index.unwrap_or_else(|| (State::empty(base_offset), false));
         let start_position = start.size_bytes;
-        let walked = self.walk(base_offset, start, size, true);
+        let walked = self.walk(base_offset, start, &file, true);
         let misled = match &walked {
             Ok((state, error)) => error.is_some() && state.size_bytes == start_position,
             Err(error) => matches!(error, LogError::DamagedBelowRecoveryPoint { .. }),
@@ -227,7 +240,7 @@ impl Loader<'_> {
         let (state, error) = if misled && start_position > 0 {
             // Perhaps only the index is wrong about where a batch begins.
             rebuilt = true;
-            self.walk(base_offset, State::empty(base_offset), size, true)?
+            self.walk(base_offset, State::empty(base_offset), &file, true)?
         } else {
             walked?
         };
@@ -245,12 +258,11 @@ impl Loader<'_> {
             let recovery_point = self.open.recovery_point;
             return Err(LogError::DamagedBelowRecoveryPoint { path, offset: end_offset, recovery_point });
         }
-        let rewritten = rebuilt || cut > 0 || !self.open.clean_shutdown || !state.offset_index.pending().is_empty();
+        let rewritten = rebuilt || cut > 0 || !indexes_hold || !state.offset_index.pending().is_empty();
+        let whole_bytes = state.size_bytes;
         self.install(base_offset, state, rewritten)?;
         if cut > 0 {
-            let segment = self.segments.last().expect("installed above");
-            let file = segment.file().map_err(LogError::io("open", &path))?;
-            file.truncate(segment.size_bytes()).map_err(LogError::io("cut", &path))?;
+            file.log.truncate(whole_bytes).map_err(LogError::io("cut", &path))?;
             self.recovered.truncated_bytes += cut;
         }
         Ok(cut == 0)
@@ -262,19 +274,18 @@ impl Loader<'_> {
         &mut self,
         base_offset: Offset,
         mut state: State,
-        size: u64,
+        file: &LogFile,
         check: bool,
     ) -> Result<(State, Option<BatchError>), LogError> {
         let path = file_path(&self.dir, base_offset, LOG_SUFFIX);
-        let scan_start = self.scan_start();
-        let file = self.log_dir.disk().open(&path, false).map_err(LogError::io("open", &path))?;
-        let mut scan = Scan::headers(file.clone(), state.size_bytes, size);
+        let (scan_start, size) = (self.scan_start(), file.size);
+        let mut scan = Scan::headers(file.log.clone(), state.size_bytes, size);
         let mut checking = false;
         loop {
             // Offsets rise, so that the first batch at or behind the recovery point is where checking begins.
             if check && !checking && state.end_offset >= scan_start {
                 checking = true;
-                scan = Scan::validating(file.clone(), state.size_bytes, size);
+                scan = Scan::validating(file.log.clone(), state.size_bytes, size);
                 self.epochs.truncate_from_end(state.end_offset);
                 self.recovered.scanned_bytes += size - state.size_bytes;
             }
@@ -336,12 +347,13 @@ impl Loader<'_> {
     }
 
     fn remove_segments(&mut self, base_offsets: &[Offset]) -> Result<(), LogError> {
+        self.changed |= !base_offsets.is_empty();
         for base_offset in base_offsets {
             for suffix in [LOG_SUFFIX, INDEX_SUFFIX, TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX] {
                 let path = file_path(&self.dir, *base_offset, suffix);
                 if self.log_dir.disk().exists(&path) {
                     if suffix == LOG_SUFFIX {
-                        self.recovered.truncated_bytes += self.file_len(&path)?;
+                        self.recovered.truncated_bytes += self.open_log(*base_offset)?.size;
                     }
                     self.log_dir.disk().remove_file(&path).map_err(LogError::io("remove", &path))?;
                 }
@@ -350,40 +362,39 @@ impl Loader<'_> {
         Ok(())
     }
 
-    fn file_len(&self, path: &Path) -> Result<u64, LogError> {
-        let file = self.log_dir.disk().open(path, false);
-        file.and_then(|file| file.len()).map_err(LogError::io("open", path))
+    /// The log file of a segment that was not made yet.
+    fn open_log(&self, base_offset: Offset) -> Result<LogFile, LogError> {
+        let path = file_path(&self.dir, base_offset, LOG_SUFFIX);
+        let log = self.log_dir.open_file(&path, false).map_err(LogError::io("open", &path))?;
+        let size = log.len().map_err(LogError::io("open", &path))?;
+        Ok(LogFile { log, size })
     }
 
     fn finish(mut self) -> Result<Log, LogError> {
         let active = self.segments.last().expect("there is one").clone();
-        let path = active.path(LOG_SUFFIX);
-        let active_file = active.file().map_err(LogError::io("open", &path))?;
         let end_offset = active.end_offset();
         self.epochs.truncate_from_end(end_offset);
         let log_start_offset = self.open.log_start_offset.max(self.segments[0].base_offset).min(end_offset);
         let limit = self.scan_start().min(end_offset);
+        let offsets = snapshots::offsets(self.names.iter());
         let snapshots::Rebuilt { mut producers, snapshot_offset, at_segments } =
-            snapshots::rebuild(self.log_dir, &self.dir, &self.segments, limit)?;
+            snapshots::rebuild(self.log_dir, &self.dir, &self.segments, limit, offsets)?;
         for snapshot in &at_segments {
             snapshot.write(self.log_dir, &self.dir)?;
             self.changed = true;
         }
         let snapshot_offset = snapshot_offset.max(at_segments.last().map(|at| at.offset));
         producers.expire(self.open.now, self.open.options.producer_id_expiration_ms);
-        if !self.recovered.created && (self.changed || !self.open.clean_shutdown) {
-            self.flush_all()?;
-        }
-        let first = Scan::headers(active_file.clone(), 0, active.size_bytes()).next();
-        let first_timestamp_ms = first.ok().flatten().map(|batch| batch.header.max_timestamp_ms);
-        let existed = !self.recovered.created;
+        let is_durable = self.make_durable(end_offset)?;
+        let first_timestamp_ms = first_timestamp_ms(&active)?;
         let unflushed = Unflushed {
             durable_end: end_offset,
             truncation_generation: 0,
             dir_version: 1,
-            dir_synced: u64::from(existed),
-            parent_synced: existed,
-            epochs_synced: if existed { self.epochs.version() } else { 0 },
+            dir_synced: u64::from(is_durable),
+            parent_synced: is_durable,
+            epochs_synced: if is_durable { self.epochs.version() } else { 0 },
+            unrecorded_epoch: None,
             waiting_since: None,
             snapshots: Vec::new(),
             snapshot_offset,
@@ -391,13 +402,14 @@ impl Loader<'_> {
             obsolete_snapshots: Vec::new(),
             indexes_from: None,
         };
+        // What a start has read, perhaps nobody reads again for long.
+        self.segments.iter().for_each(|segment| segment.close_files());
         Ok(Log::from_parts(LogParts {
             log_dir: self.log_dir.clone(),
             dir: self.dir,
             topic_id: self.open.topic_id,
             options: self.open.options.clone(),
             segments: self.segments,
-            active_file,
             active_created_ms: self.open.now.wall_ms,
             active_first_timestamp_ms: first_timestamp_ms,
             log_start_offset,
@@ -406,6 +418,25 @@ impl Loader<'_> {
             unflushed,
             opened_recovery_point: self.open.recovery_point,
         }))
+    }
+
+    /// Flushes what was found behind the recovery point, and what was changed. Answers whether the log is on stable storage now:
+    /// one that is new, or of which no flush was ever noted, waits for its first flush.
+    fn make_durable(&mut self, end_offset: Offset) -> Result<bool, LogError> {
+        if self.recovered.created {
+            return Ok(false);
+        }
+        // A recovery point is written when all below it has been flushed, the names included.
+        let is_flushed = self.open.clean_shutdown || end_offset == self.open.recovery_point;
+        if !self.changed && is_flushed && self.recovered.scanned_bytes == 0 {
+            let was_noted = self.open.clean_shutdown || end_offset > Offset::ZERO;
+            if !was_noted {
+                self.log_dir.note_name();
+            }
+            return Ok(was_noted);
+        }
+        self.flush_all()?;
+        Ok(true)
     }
 
     /// Brings everything that was kept to stable storage before it is served (KAFKA-10101).
@@ -422,10 +453,11 @@ impl Loader<'_> {
             self.log_dir.write_atomically(&self.dir.join(LEADER_EPOCH_CHECKPOINT), text.as_bytes())?;
         }
         let path = self.dir.join(PARTITION_METADATA);
-        let file = self.log_dir.disk().open(&path, false).map_err(LogError::io("open", &path))?;
+        let file = self.log_dir.open_file(&path, false).map_err(LogError::io("open", &path))?;
         self.log_dir.sync_file(&*file, &path)?;
         self.log_dir.sync_dir(&self.dir)?;
-        self.log_dir.sync_dir(self.log_dir.path())
+        self.log_dir.note_name();
+        self.log_dir.sync_names()
     }
 
     /// The indexes of a finished segment by their last entries; `None` when they are missing or cannot be right.
@@ -443,29 +475,36 @@ impl Loader<'_> {
         suffix: &str,
     ) -> Result<Option<SparseIndex<E>>, LogError> {
         let path = file_path(&self.dir, base_offset, suffix);
-        if !self.log_dir.disk().exists(&path) {
+        if !self.has_file(&path) {
             return Ok(None);
         }
-        let file = self.log_dir.disk().open(&path, false).map_err(LogError::io("open", &path))?;
+        let file = self.log_dir.open_file(&path, false).map_err(LogError::io("open", &path))?;
         let end = read_index_end::<E>(&*file).map_err(LogError::io("read", &path))?;
         Ok(end.map(|(count, last)| SparseIndex::in_file(count, last)))
     }
 
+    /// Whether a file was there when the directory was listed.
+    fn has_file(&self, path: &Path) -> bool {
+        path.file_name().and_then(|name| name.to_str()).is_some_and(|name| self.names.contains(name))
+    }
+
     fn read_whole_index<E: IndexEntry>(&self, base_offset: Offset, suffix: &str) -> Result<Option<Vec<E>>, LogError> {
         let path = file_path(&self.dir, base_offset, suffix);
-        if !self.log_dir.disk().exists(&path) {
+        if !self.has_file(&path) {
             return Ok(None);
         }
-        let file = self.log_dir.disk().open(&path, false).map_err(LogError::io("open", &path))?;
+        let file = self.log_dir.open_file(&path, false).map_err(LogError::io("open", &path))?;
         read_index::<E>(&*file).map_err(LogError::io("read", &path))
     }
 
-    /// The state as of the last index entry below the recovery point; `None` when the indexes are of no use.
-    fn state_from_index(&self, base_offset: Offset, size: u64) -> Result<Option<State>, LogError> {
+    /// The state as of the last index entry below the recovery point, and whether the files hold just these entries; `None` when
+    /// the indexes are of no use.
+    fn state_from_index(&self, base_offset: Offset, file: &LogFile) -> Result<Option<(State, bool)>, LogError> {
+        let size = file.size;
         let offsets = self.read_whole_index::<OffsetEntry>(base_offset, INDEX_SUFFIX)?;
         let times = self.read_whole_index::<TimeEntry>(base_offset, TIME_INDEX_SUFFIX)?;
         let (Some(mut offsets), Some(mut times), true) = (offsets, times, self.epochs_known) else { return Ok(None) };
-        let limit = self.scan_start();
+        let (limit, in_files) = (self.scan_start(), (offsets.len(), times.len()));
         let below = |entry: &OffsetEntry| base_offset + i64::from(entry.relative_offset) < limit;
         offsets.truncate(offsets.partition_point(|entry| u64::from(entry.position) < size && below(entry)));
         let last_relative = offsets.last().map_or(0, |entry| entry.relative_offset);
@@ -481,27 +520,39 @@ impl Loader<'_> {
         state.max_timestamp = max_timestamp(base_offset, times.last().copied());
         state.offset_index = SparseIndex::in_file(count(offsets.len()), offsets.last().copied());
         state.time_index = SparseIndex::in_file(count(times.len()), times.last().copied());
-        let fits = times.last().is_none_or(|last| self.has_time(base_offset, size, &offsets, *last));
-        Ok(fits.then_some(state))
+        let fits = times.last().is_none_or(|last| has_time(base_offset, file, &offsets, *last));
+        let files_hold = in_files == (offsets.len(), times.len());
+        Ok(fits.then_some((state, files_hold)))
     }
 }
 
-impl Loader<'_> {
-    /// Whether the batch that a time entry points at has the entry's time: retention goes by it.
-    fn has_time(&self, base_offset: Offset, size: u64, offsets: &[OffsetEntry], entry: TimeEntry) -> bool {
-        let above = offsets.partition_point(|offset| offset.relative_offset <= entry.relative_offset);
-        let position = above.checked_sub(1).map_or(0, |index| u64::from(offsets[index].position));
-        let path = file_path(&self.dir, base_offset, LOG_SUFFIX);
-        let Ok(file) = self.log_dir.disk().open(&path, false) else { return false };
-        let mut scan = Scan::headers(file, position, size);
-        let offset = base_offset + i64::from(entry.relative_offset);
-        while let Ok(Some(batch)) = scan.next() {
-            if batch.header.last_offset() >= offset {
-                return batch.header.max_timestamp_ms == entry.timestamp_ms;
-            }
+/// A segment's log file, before there is a [`Segment`].
+struct LogFile {
+    log: Arc<dyn DiskFile>,
+    size: u64,
+}
+
+/// Whether the batch that a time entry points at has the entry's time: retention goes by it.
+fn has_time(base_offset: Offset, file: &LogFile, offsets: &[OffsetEntry], entry: TimeEntry) -> bool {
+    let above = offsets.partition_point(|offset| offset.relative_offset <= entry.relative_offset);
+    let position = above.checked_sub(1).map_or(0, |index| u64::from(offsets[index].position));
+    let mut scan = Scan::headers(file.log.clone(), position, file.size);
+    let offset = base_offset + i64::from(entry.relative_offset);
+    while let Ok(Some(batch)) = scan.next() {
+        if batch.header.last_offset() >= offset {
+            return batch.header.max_timestamp_ms == entry.timestamp_ms;
         }
-        false
     }
+    false
+}
+
+/// The time of the active segment's first batch, which `segment.ms` counts from.
+fn first_timestamp_ms(active: &Segment) -> Result<Option<i64>, LogError> {
+    if active.size_bytes() == 0 {
+        return Ok(None);
+    }
+    let mut scan = active.scan_from(0).map_err(LogError::io("open", active.path(LOG_SUFFIX)))?;
+    Ok(scan.next().ok().flatten().map(|batch| batch.header.max_timestamp_ms))
 }
 
 fn max_timestamp(base_offset: Offset, last: Option<TimeEntry>) -> MaxTimestamp {

@@ -146,9 +146,19 @@ impl Log {
         self.segments.windows(2).take_while(|pair| pair[1].base_offset <= end_offset).count()
     }
 
+    /// Readers that still hold a segment find its files by the descriptors, not by the names.
+    fn pin_first(&self, count: usize) -> io::Result<()> {
+        let pinned = self.segments[..count].iter().try_for_each(|segment| segment.pin());
+        if pinned.is_err() {
+            self.segments[..count].iter().for_each(|segment| segment.unpin());
+        }
+        pinned
+    }
+
     fn remove_first(&mut self, count: usize) -> io::Result<DeletedSegments> {
         let mut files = Vec::new();
         if count > 0 {
+            self.pin_first(count)?;
             let removed: Vec<_> = self.segments.drain(..count).collect();
             let log_start_offset = self.log_start_offset.max(self.segments[0].base_offset);
             info!(log = %self.dir.display(), segments = count, %log_start_offset, "segments deleted by retention");

@@ -20,6 +20,7 @@ use crate::log::options::LogOptions;
 use crate::log::place::Place;
 use crate::log::producer_snapshot::{SIDECAR_SUFFIX, SNAPSHOT_SUFFIX};
 use crate::log::scan::{LocatedBatch, Scan};
+use crate::log::segment_files::{Kind, SegmentFiles};
 use crate::model::Offset;
 use crate::protocol::record_batch::BatchHeader;
 
@@ -121,36 +122,29 @@ fn relative(base_offset: Offset, offset: Offset) -> u32 {
     u32::try_from(offset - base_offset).expect("a segment is rolled before its offsets overflow")
 }
 
-#[derive(Default)]
-struct Files {
-    log: Option<Arc<dyn DiskFile>>,
-    index: Option<Arc<dyn DiskFile>>,
-    time_index: Option<Arc<dyn DiskFile>>,
-}
-
 /// A segment of one log.
 pub(crate) struct Segment {
     pub base_offset: Offset,
     log_dir: Arc<LogDir>,
     dir: Arc<Place>,
-    files: Mutex<Files>,
+    files: Arc<SegmentFiles>,
     state: Mutex<State>,
 }
 
 impl Segment {
     pub fn new(log_dir: Arc<LogDir>, dir: Arc<Place>, base_offset: Offset, state: State) -> Segment {
-        Segment { base_offset, log_dir, dir, files: Mutex::new(Files::default()), state: Mutex::new(state) }
+        let files = SegmentFiles::new(Arc::clone(log_dir.descriptors()));
+        Segment { base_offset, log_dir, dir, files, state: Mutex::new(state) }
     }
 
     /// Creates the files of an empty segment; indexes appear when they have an entry.
     pub fn create(log_dir: Arc<LogDir>, dir: Arc<Place>, base_offset: Offset) -> io::Result<Segment> {
         let segment = Segment::new(log_dir, dir, base_offset, State::empty(base_offset));
-        let file = segment.open(LOG_SUFFIX, true)?;
+        let file = segment.open(Kind::Log, true)?;
         if !file.is_empty()? {
             // What lies here is the rest of something that was cut away; the log does not know it.
             file.truncate(0)?;
         }
-        segment.files.lock().log = Some(file);
         Ok(segment)
     }
 
@@ -158,39 +152,31 @@ impl Segment {
         file_path(&self.dir, self.base_offset, suffix)
     }
 
-    fn open(&self, suffix: &str, create: bool) -> io::Result<Arc<dyn DiskFile>> {
-        self.dir.open(self.log_dir.disk(), &self.path(suffix), create)
+    fn open(&self, kind: Kind, create: bool) -> io::Result<Arc<dyn DiskFile>> {
+        let suffix = match kind {
+            Kind::Log => LOG_SUFFIX,
+            Kind::Index => INDEX_SUFFIX,
+            Kind::TimeIndex => TIME_INDEX_SUFFIX,
+        };
+        self.files.get(kind, || self.dir.open(&self.log_dir, &self.path(suffix), create))
     }
 
-    /// The log file, opened at first use. Error: `NotFound` when that comes after the log has left its place.
+    /// The log file, opened if it is not. Error: `NotFound` when the log has left its place, or the segment has left the log.
     pub fn file(&self) -> io::Result<Arc<dyn DiskFile>> {
-        let mut files = self.files.lock();
-        if let Some(file) = &files.log {
-            return Ok(file.clone());
-        }
-        let file = self.open(LOG_SUFFIX, false)?;
-        files.log = Some(file.clone());
-        Ok(file)
+        self.open(Kind::Log, false)
+    }
+
+    /// The log file was written to, by the caller, who still holds it.
+    pub fn note_written(&self) {
+        self.files.note_written();
     }
 
     fn index_file(&self) -> io::Result<Arc<dyn DiskFile>> {
-        let mut files = self.files.lock();
-        if let Some(file) = &files.index {
-            return Ok(file.clone());
-        }
-        let file = self.open(INDEX_SUFFIX, true)?;
-        files.index = Some(file.clone());
-        Ok(file)
+        self.open(Kind::Index, true)
     }
 
     fn time_index_file(&self) -> io::Result<Arc<dyn DiskFile>> {
-        let mut files = self.files.lock();
-        if let Some(file) = &files.time_index {
-            return Ok(file.clone());
-        }
-        let file = self.open(TIME_INDEX_SUFFIX, true)?;
-        files.time_index = Some(file.clone());
-        Ok(file)
+        self.open(Kind::TimeIndex, true)
     }
 
     pub fn end_offset(&self) -> Offset {
@@ -283,19 +269,27 @@ impl Segment {
 
     /// Brings both indexes to stable storage, creating them if they are not there yet.
     pub fn sync_indexes(&self) -> Result<(), LogError> {
-        for (suffix, file) in [(INDEX_SUFFIX, self.index_file()), (TIME_INDEX_SUFFIX, self.time_index_file())] {
-            let path = self.path(suffix);
-            let file = file.map_err(LogError::io("open", &path))?;
-            self.log_dir.sync_file(&*file, &path)?;
-        }
-        Ok(())
+        self.sync(INDEX_SUFFIX, self.index_file())?;
+        self.sync(TIME_INDEX_SUFFIX, self.time_index_file())
     }
 
     /// Brings the log file to stable storage.
     pub fn sync_log(&self) -> Result<(), LogError> {
-        let path = self.path(LOG_SUFFIX);
-        let file = self.file().map_err(LogError::io("open", &path))?;
-        self.log_dir.sync_file(&*file, &path)
+        let file = self.file();
+        if file.is_ok() {
+            self.files.note_flush();
+        }
+        self.sync(LOG_SUFFIX, file)
+    }
+
+    fn sync(&self, suffix: &str, file: io::Result<Arc<dyn DiskFile>>) -> Result<(), LogError> {
+        let path = self.path(suffix);
+        match file {
+            Ok(file) => self.log_dir.sync_file(&*file, &path),
+            // Cut away since the flush was asked for, and closed.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && self.files.is_nameless() => Ok(()),
+            Err(error) => Err(LogError::io("open", path)(error)),
+        }
     }
 
     /// The batch that holds `offset`, or the first behind it when no batch does; `None` at or behind the end.
@@ -432,9 +426,34 @@ impl Segment {
         *self.state.lock() = state;
     }
 
-    /// Opens every file that somebody may still read: afterwards the segment can be read by whoever holds it, whatever becomes of
-    /// the names.
+    /// Opens every file that somebody may still read, for good: afterwards the segment can be read by whoever holds it, whatever
+    /// becomes of the names. With an error nothing has changed.
     pub fn pin(&self) -> io::Result<()> {
+        self.files.keep();
+        let opened = self.open_all();
+        match opened {
+            Ok(()) => self.files.leave_names(),
+            Err(_) => self.files.release(),
+        }
+        opened
+    }
+
+    /// The names are still the segment's: its files may be closed again.
+    pub fn unpin(&self) {
+        self.files.release();
+    }
+
+    /// The names are gone: who still holds the segment reads what is open, and must never be given what is made in its place.
+    pub fn abandon(&self) {
+        self.files.leave_names();
+    }
+
+    /// Closes what nobody is using.
+    pub fn close_files(&self) {
+        self.files.close();
+    }
+
+    fn open_all(&self) -> io::Result<()> {
         self.file()?;
         let (offset_count, time_count) = {
             let state = self.state.lock();
@@ -457,11 +476,9 @@ impl Segment {
         (bytes(state.offset_index.len(), OffsetEntry::BYTES), bytes(state.time_index.len(), TimeEntry::BYTES))
     }
 
-    /// Renames the segment's files to `.deleted`, so that no crash brings it back; descriptors stay valid.
+    /// Renames the segment's files to `.deleted`, so that no crash brings it back. It was pinned.
     pub fn rename_deleted(&self) -> io::Result<Vec<PathBuf>> {
         let mut renamed = Vec::new();
-        // Readers that still hold the segment find its file by the descriptor, not by the name.
-        self.file()?;
         for suffix in SEGMENT_SUFFIXES {
             let from = self.path(suffix);
             if self.log_dir.disk().exists(&from) {

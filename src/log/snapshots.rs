@@ -20,15 +20,20 @@ use crate::model::{Offset, ProducerId};
 /// The offsets of the snapshots in a directory, rising.
 pub(crate) fn list(log_dir: &LogDir, dir: &Path) -> Result<Vec<Offset>, LogError> {
     let entries = log_dir.disk().read_dir(dir).map_err(LogError::io("list", dir))?;
+    Ok(offsets(entries.iter().map(|entry| &entry.name)))
+}
+
+/// The offsets of the snapshots among these files, rising.
+pub(crate) fn offsets<'a>(names: impl Iterator<Item = &'a String>) -> Vec<Offset> {
     let offset = |name: &str| {
         let (offset, suffix) = name.split_once('.')?;
         let is_snapshot = suffix == SNAPSHOT_SUFFIX || suffix == SIDECAR_SUFFIX;
         (is_snapshot && offset.len() == 20).then(|| offset.parse().ok().map(Offset))?
     };
-    let mut offsets: Vec<Offset> = entries.iter().filter_map(|entry| offset(&entry.name)).collect();
+    let mut offsets: Vec<Offset> = names.filter_map(|name| offset(name)).collect();
     offsets.sort();
     offsets.dedup();
-    Ok(offsets)
+    offsets
 }
 
 /// Removes the snapshot at an offset, and what belongs to it.
@@ -63,7 +68,7 @@ impl Snapshot {
     pub fn write(&self, log_dir: &LogDir, dir: &Path) -> Result<(), LogError> {
         for (suffix, content) in [(SIDECAR_SUFFIX, &self.sidecar), (SNAPSHOT_SUFFIX, &self.snapshot)] {
             let path = file_path(dir, self.offset, suffix);
-            let file = log_dir.disk().open(&path, true).map_err(LogError::io("open", &path))?;
+            let file = log_dir.open_file(&path, true).map_err(LogError::io("open", &path))?;
             let written = file.truncate(0).and_then(|()| file.write_all_at(&mut [IoSlice::new(content)], 0));
             written.map_err(LogError::io("write", &path))?;
             log_dir.sync_file(&*file, &path)?;
@@ -109,9 +114,10 @@ pub(crate) fn rebuild(
     dir: &Path,
     segments: &[Arc<Segment>],
     limit: Offset,
+    offsets: Vec<Offset>,
 ) -> Result<Rebuilt, LogError> {
     let end_offset = segments.last().expect("a log has a segment").end_offset();
-    let newest = load_newest(log_dir, dir, limit, end_offset)?;
+    let newest = load_newest(log_dir, dir, limit, end_offset, offsets)?;
     let snapshot_offset = newest.as_ref().map(|newest| newest.1);
     let (mut producers, from) = newest.unwrap_or((Producers::default(), segments[0].base_offset));
     let mut at_segments = Vec::new();
@@ -139,14 +145,14 @@ fn load_newest(
     dir: &Path,
     limit: Offset,
     end_offset: Offset,
+    offsets: Vec<Offset>,
 ) -> Result<Option<(Producers, Offset)>, LogError> {
-    let offsets = list(log_dir, dir)?;
     for offset in offsets.iter().filter(|offset| **offset > end_offset) {
         remove(log_dir, dir, *offset)?;
     }
     for offset in offsets.into_iter().rev().filter(|offset| *offset <= limit) {
         let path = file_path(dir, offset, SNAPSHOT_SUFFIX);
-        let read = |path: &Path| log_dir.disk().exists(path).then(|| log_dir.disk().read(path).ok()).flatten();
+        let read = |path: &Path| log_dir.disk().read(path).ok();
         let Some(snapshot) = read(&path) else { continue };
         let Some(mut producers) = decode_snapshot(&snapshot) else {
             warn!(path = %path.display(), "producer snapshot is damaged, using an older one");

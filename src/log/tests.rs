@@ -2,6 +2,7 @@
 
 mod compaction;
 mod damage;
+mod descriptors;
 mod disk_errors;
 mod follower;
 mod leaving;

@@ -44,7 +44,6 @@ impl Log {
         file.truncate(size).map_err(failed("cut"))?;
         cut.reset(state).map_err(failed("cut indexes of"))?;
         cut.write_indexes();
-        self.active_file = file;
         self.finish_cut(now)
     }
 
@@ -60,7 +59,6 @@ impl Log {
         }
         let segment = Segment::create(self.log_dir.clone(), self.dir.clone(), offset);
         let segment = Arc::new(segment.map_err(LogError::io("create", &**self.dir))?);
-        self.active_file = segment.file().map_err(LogError::io("open", segment.path(LOG_SUFFIX)))?;
         self.segments.push(segment);
         (self.log_start_offset, self.log_end_offset) = (offset, offset);
         self.reader.publish_start(offset);
@@ -72,7 +70,8 @@ impl Log {
     fn finish_cut(&mut self, now: Now) -> Result<(), LogError> {
         let end_offset = self.log_end_offset;
         let active = self.active().clone();
-        let first = Scan::headers(self.active_file.clone(), 0, active.size_bytes()).next().ok().flatten();
+        let scan = active.scan_from(0).map_err(LogError::io("open", active.path(LOG_SUFFIX)));
+        let first = scan?.next().ok().flatten();
         self.active_first_timestamp_ms = first.map(|batch| batch.header.max_timestamp_ms);
         self.active_created_ms = now.wall_ms;
         self.log_start_offset = self.log_start_offset.min(end_offset);
@@ -82,7 +81,8 @@ impl Log {
         unflushed.durable_end = unflushed.durable_end.min(end_offset);
         unflushed.snapshots.clear();
         unflushed.obsolete_snapshots.clear();
-        let rebuilt = snapshots::rebuild(&self.log_dir, &self.dir, &self.segments, end_offset)?;
+        let offsets = snapshots::list(&self.log_dir, &self.dir)?;
+        let rebuilt = snapshots::rebuild(&self.log_dir, &self.dir, &self.segments, end_offset, offsets)?;
         for snapshot in &rebuilt.at_segments {
             snapshot.write(&self.log_dir, &self.dir)?;
         }
@@ -121,6 +121,7 @@ impl Log {
     /// From the newest on, and on stable storage before anything else changes.
     fn remove_files(&self, segments: &[Arc<Segment>]) -> Result<(), LogError> {
         for segment in segments.iter().rev() {
+            segment.abandon();
             for suffix in SEGMENT_SUFFIXES {
                 let path = segment.path(suffix);
                 if self.log_dir.disk().exists(&path) {

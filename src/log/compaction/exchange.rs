@@ -56,6 +56,7 @@ impl CleanedSegment {
     /// retention, nor a deletion of the topic. Blocks. With an error nothing has changed, or the directory is offline and the next
     /// start goes on.
     pub fn commit(&self) -> Result<(), LogError> {
+        // Here a segment leaves its names, so that nobody who holds it is given the new one's file for its own.
         for segment in &self.old {
             segment.pin().map_err(LogError::io("open", segment.path(LOG_SUFFIX)))?;
         }
@@ -75,6 +76,7 @@ impl CleanedSegment {
         if self.dir.is_left() || self.log_dir.is_poisoned() {
             return;
         }
+        self.old.iter().for_each(|segment| segment.unpin());
         // The log first: alone, the others mean nothing. What cannot be removed is removed by the next start.
         for suffix in PARTS.iter().rev() {
             for state in [CLEANED_SUFFIX, SWAP_SUFFIX] {

@@ -280,7 +280,7 @@ impl Group {
     fn begin(plan: &Cleanable, segments: Vec<Arc<Segment>>) -> Result<Group, LogError> {
         let base_offset = segments[0].base_offset;
         let path = file_path(&plan.dir, base_offset, &format!("{LOG_SUFFIX}.{CLEANED_SUFFIX}"));
-        let file = plan.dir.open(plan.log_dir.disk(), &path, true);
+        let file = plan.dir.open(&plan.log_dir, &path, true);
         let file = file.and_then(|file| file.truncate(0).map(|()| file)).map_err(LogError::io("create", &path))?;
         let state = State::empty(base_offset);
         let writer = Writer { base_offset, path, file, buffer: Vec::new(), flushed_bytes: 0, state };
@@ -300,7 +300,7 @@ impl Group {
         let times = state.time_index.encode_pending();
         for (suffix, (bytes, position)) in [(INDEX_SUFFIX, offsets), (TIME_INDEX_SUFFIX, times)] {
             let path = file_path(&plan.dir, writer.base_offset, &format!("{suffix}.{CLEANED_SUFFIX}"));
-            let file = plan.dir.open(plan.log_dir.disk(), &path, true).map_err(LogError::io("create", &path))?;
+            let file = plan.dir.open(&plan.log_dir, &path, true).map_err(LogError::io("create", &path))?;
             let written = file.truncate(0).and_then(|()| file.write_all_at(&mut [IoSlice::new(&bytes)], position));
             written.map_err(LogError::io("write", &path))?;
             plan.log_dir.sync_file(&*file, &path)?;

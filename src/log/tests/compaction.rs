@@ -95,7 +95,9 @@ impl Fixture {
 }
 
 fn open(disk: &SimDisk) -> (Arc<LogDir>, Log) {
-    let log_dir = LogDir::open(Arc::new(disk.clone()), Path::new("/data")).expect("a directory");
+    // Fewer descriptors than segments.
+    let opened = LogDir::open_sharing(Arc::new(disk.clone()), Path::new("/data"), Descriptors::new(2));
+    let log_dir = opened.expect("a directory");
     let offsets = log_dir.read_offsets(RECOVERY_POINT_CHECKPOINT).expect("a checkpoint");
     let open = OpenLog {
         name: "t-0",
