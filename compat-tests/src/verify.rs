@@ -1,6 +1,7 @@
 //! All checks in one run: formatting, lints, unit tests, then every suite with its default arguments.
 
 use std::process::{Command, Output};
+use std::time::Instant;
 
 use anyhow::{Context, ensure};
 use clap::Parser;
@@ -29,6 +30,7 @@ pub const SUITES: &[&[&str]] = &[
 
 /// Runs everything; a suite that cannot run counts as one failure and the next one still runs.
 pub fn run(report: &Report) -> anyhow::Result<()> {
+    let start = Instant::now();
     report.check("cargo fmt finds nothing to change", succeeds(&["fmt", "--all", "--check"]));
     let clippy = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
     report.check("clippy finds nothing to warn of", succeeds(&clippy));
@@ -36,12 +38,15 @@ pub fn run(report: &Report) -> anyhow::Result<()> {
     if let Err(error) = unit_tests(report) {
         report.fail("cargo test runs", &error);
     }
+    println!("      lints and unit tests took {} s", start.elapsed().as_secs());
     for arguments in SUITES {
+        let start = Instant::now();
         println!("\n{}", arguments.join(" "));
         let cli = Cli::try_parse_from([&["compat-tests"], *arguments].concat())?;
         if let Err(error) = cli.suite.run(report) {
             report.fail(format!("suite {} runs to its end", arguments[0]), &error);
         }
+        println!("      {} took {} s", arguments.join(" "), start.elapsed().as_secs());
     }
     Ok(())
 }
