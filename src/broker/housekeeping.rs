@@ -139,11 +139,11 @@ impl Due {
     fn run(&mut self, broker: &Broker, now: Now) {
         broker.delayed_produces().sweep(now);
         broker.move_leaving(None);
+        broker.give_up_failed_directories();
         if !self.slow.is_due(now, SLOW_MS) {
             return;
         }
         broker.remove_what_is_due(now);
-        broker.give_up_failed_directories();
         if broker.descriptors.must_flush() {
             broker.flush_for_descriptors();
         }
@@ -275,6 +275,9 @@ impl Broker {
 
     /// Ends all service from directories that have failed, wherever that was noticed, and has the controller told.
     fn give_up_failed_directories(&self) {
+        if !self.directories.iter().any(|directory| directory.is_poisoned()) {
+            return;
+        }
         self.fence_failed_directories();
         if self.directories.iter().all(|directory| directory.is_poisoned()) {
             self.end_without_directories();

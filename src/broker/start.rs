@@ -119,14 +119,17 @@ impl Broker {
         let replicas = Arc::new(Replicas::default());
         // Replicas hold the flusher: it must not hold them.
         let of_flusher = Arc::downgrade(&replicas);
+        let housekeeper = Housekeeper::new();
+        let wake = Arc::clone(housekeeper.wake());
         let flusher = Flusher::start(move |directory| {
             if let Some(replicas) = of_flusher.upgrade() {
                 take_offline(&replicas, directory);
             }
+            // Whether anything works at all, and who is to hear of it.
+            wake.notify_one();
         })?;
         let slots_max = settings.get_usize("max.incremental.fetch.session.cache.slots");
         let groups = GroupCoordinators::start(&settings, Arc::clone(&clock))?;
-        let housekeeper = Housekeeper::new();
         let broker = Arc::new(Broker {
             clock,
             disk,

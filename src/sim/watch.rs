@@ -106,15 +106,12 @@ impl Watch {
         self.replicas.retain(|(id, _), _| *id != node);
     }
 
-    /// A node that had lost its disk is one like the others when it is in sync again, in its new life.
+    /// A node that had lost its disk is one like the others when it is in sync again with all it is to have, in its new life.
     fn forgive(&mut self) {
         let Some(newest) = self.newest.as_ref().filter(|_| !self.emptied.is_empty()) else { return };
-        let is_in_sync = |node: i32, (topic, index): Partition| {
-            let state = newest.topic(topic).and_then(|topic| topic.partition(PartitionIndex(index)));
-            state.is_some_and(|state| state.isr.contains(&BrokerId(node)))
-        };
+        let is_whole = |node: BrokerId| newest.partitions_on(node).all(|(_, _, state)| state.isr.contains(&node));
         let looked_at = &self.looked_at;
-        self.emptied.retain(|node| !looked_at.contains(node) || !PARTITIONS.iter().all(|it| is_in_sync(*node, *it)));
+        self.emptied.retain(|node| !looked_at.contains(node) || !is_whole(BrokerId(*node)));
     }
 
     /// A node has begun anew: it reads its log again, and is compared again.
