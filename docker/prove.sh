@@ -92,11 +92,13 @@ stop_everything() {
         kill "$daemon" 2>/dev/null || true
         while kill -0 "$daemon" 2>/dev/null; do sleep 0.1; done
     fi
+    find /sys/fs/cgroup -depth -type d -path "*/$one*" -exec rmdir {} + 2>/dev/null || true
 }
 
 start_daemon() {
     ip link set lo up
-    dockerd --data-root "$data" --exec-root "$work/run" --pidfile "$work/docker.pid" --host "$DOCKER_HOST" \
+    mount -t tmpfs tmpfs /run
+    dockerd --cgroup-parent "/$one" --data-root "$data" --exec-root "$work/run" --pidfile "$work/docker.pid" --host "$DOCKER_HOST" \
         --storage-driver overlay2 >"$work/dockerd.log" 2>&1 &
     for _ in $(seq 300); do
         docker version >/dev/null 2>&1 && return
