@@ -51,12 +51,23 @@ pub enum DirectoryError {
     #[error("{path} belongs to node {found}, and this is node {expected}: start with node.id={found}, or choose another \
              directory", path = path.display())]
     OtherNode { path: PathBuf, found: BrokerId, expected: BrokerId },
-    #[error("{path} belongs to cluster {found}, and the other directories to {expected}", path = path.display())]
+    #[error("{path} belongs to cluster {found}, and the other directories to {expected}: start with directories that belong \
+             together", path = path.display())]
     OtherCluster { path: PathBuf, found: String, expected: String },
-    #[error("{path} holds partitions of cluster {cluster_id}, but the metadata of that cluster is not in {metadata}",
+    #[error("{path} is of Apache Kafka: stop that, and take its data over into another directory with ottla import --from {path} \
+             --data DIR", path = path.display())]
+    OfKafka { path: PathBuf },
+    #[error("{path} cannot be told whose it is, {reason}: put its meta.properties back from a copy, or choose another directory \
+             (--data)", path = path.display())]
+    NoIdentity { path: PathBuf, reason: String },
+    #[error("{path} holds partitions of cluster {cluster_id}, but the metadata of that cluster is not in {metadata}: name the \
+             first of its directories first in log.dirs, or its metadata.log.dir",
             path = path.display(), metadata = metadata.display())]
     NoMetadata { path: PathBuf, cluster_id: String, metadata: PathBuf },
 }
+
+/// Where Kafka has its metadata log.
+pub(super) const KAFKA_METADATA: &str = "__cluster_metadata-0";
 
 /// Opens all directories, whose logs share `descriptors`: takes their locks, then reads what they say and whose they are. Changes
 /// nothing in them.
@@ -167,7 +178,13 @@ fn inspect(disk: &Arc<dyn Disk>, log_dir: Arc<LogDir>, node_id: BrokerId) -> Res
     if disk.exists(&path.join(IMPORT_MARKER)) {
         return Err(DirectoryError::HalfImported { path });
     }
-    let meta = log_dir.read_meta_properties()?;
+    let meta = log_dir.read_meta_properties().map_err(|error| match error {
+        LogError::Malformed { reason, .. } => DirectoryError::NoIdentity { path: path.clone(), reason },
+        error => error.into(),
+    })?;
+    if disk.exists(&path.join(KAFKA_METADATA)) && !disk.exists(&path.join(crate::quorum::DIRECTORY)) {
+        return Err(DirectoryError::OfKafka { path });
+    }
     if let Some(meta) = &meta
         && meta.node_id != node_id
     {

@@ -7,6 +7,7 @@
 //! Stop: nothing more is taken; what was written is flushed; checkpoints; markers.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -29,7 +30,7 @@ use super::replicas::Replicas;
 use crate::config::{ClusterConfig, Initial, Settings};
 use crate::controller::SupportedLevels;
 use crate::io::clock::Clock;
-use crate::io::disk::Disk;
+use crate::io::disk::{Disk, is_disk_full};
 use crate::io::{process, random, threads};
 use crate::log::{Descriptors, LogDir, LogError, MetaProperties};
 use crate::metadata::{Endpoint, Image, Topic};
@@ -99,8 +100,37 @@ pub enum StartError {
     OtherQuorum { own: String, server: String, theirs: String },
     #[error("a thread cannot be started: {0}")]
     Thread(#[from] std::io::Error),
-    #[error("{path} belongs to cluster {found}, and the metadata to {expected}")]
+    #[error(
+        "{path} belongs to cluster {found}, and the metadata to {expected}: start with directories that belong together, or \
+             choose others (--data)"
+    )]
     OtherCluster { path: String, found: String, expected: String },
+}
+
+impl StartError {
+    /// What to do when the system refuses to let files be written.
+    pub fn advice(&self) -> Option<&'static str> {
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            if let Some(error) = error.downcast_ref::<io::Error>() {
+                return match error.kind() {
+                    _ if is_disk_full(error) => Some("make room on its volume, or choose another directory (--data)"),
+                    ErrorKind::ReadOnlyFilesystem => {
+                        Some("mount its volume for writing, or choose another directory (--data)")
+                    }
+                    ErrorKind::PermissionDenied => {
+                        Some("let this process's user read and write there, or choose another directory (--data)")
+                    }
+                    ErrorKind::AlreadyExists | ErrorKind::NotADirectory => {
+                        Some("what is there is no directory: choose another one (--data)")
+                    }
+                    _ => None,
+                };
+            }
+            cause = error.source();
+        }
+        None
+    }
 }
 
 impl Broker {

@@ -150,7 +150,7 @@ fn run(work: impl Future<Output = anyhow::Result<()>>) -> Result<(), Failure> {
         Err(error) if is_closed_pipe(&error) => Ok(()),
         done => done.map_err(|error| match error.downcast_ref() {
             Some(EndedBySignal(number)) => Failure::Signal(*number),
-            None => Failure::Runtime(format!("{error:#}")),
+            None => Failure::Runtime(told(&error)),
         }),
     }
 }
@@ -171,6 +171,19 @@ async fn unless_told_to_end(work: impl Future<Output = anyhow::Result<()>>) -> a
     Err(EndedBySignal(u8::try_from(kind.as_raw_value())?).into())
 }
 
+/// An error and its causes, but for those that it names itself.
+fn told(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
 fn serve(arguments: &SettingArguments) -> Result<(), Failure> {
     let Loaded { settings, warnings } = arguments.load()?;
     let loggers = logging::start(&settings)?;
@@ -183,7 +196,7 @@ fn serve(arguments: &SettingArguments) -> Result<(), Failure> {
     }
     let is_json = settings.get_str("logging.format") == "json";
     crate::server::serve(settings, loggers).map_err(|error| {
-        let reason = format!("{error:#}");
+        let reason = told(&error);
         if !is_json {
             return Failure::Runtime(reason);
         }

@@ -16,10 +16,14 @@ pub enum LogError {
     /// A flush has failed: what the kernel holds and what the disk holds may differ from now on, and no retry can tell.
     #[error("the log directory {path} is offline since a flush failed", path = path.display())]
     Poisoned { path: PathBuf },
-    #[error("the log directory {path} is in use by another process", path = path.display())]
+    #[error("the log directory {path} is in use by another process: stop that one, or choose another directory (--data)",
+            path = path.display())]
     Locked { path: PathBuf },
     #[error("{path} is malformed: {reason}", path = path.display())]
     Malformed { path: PathBuf, reason: String },
+    #[error("{path} is of version {found}, and this software knows version 1: start what has written it, or choose another \
+             directory (--data)", path = path.display())]
+    OtherVersion { path: PathBuf, found: String },
     /// Bytes that a finished flush had covered are gone or changed. Never repaired by cutting.
     #[error("{path} is damaged at offset {offset}, below the recovery point {recovery_point}", path = path.display())]
     DamagedBelowRecoveryPoint { path: PathBuf, offset: Offset, recovery_point: Offset },

@@ -289,9 +289,13 @@ impl LogDir {
             return Ok(None);
         }
         let text = self.disk.read(&path).map_err(LogError::io("read", &path))?;
-        parse_meta_properties(&String::from_utf8_lossy(&text))
-            .map(Some)
-            .map_err(|reason| LogError::Malformed { path, reason })
+        let fields = parse_properties(&String::from_utf8_lossy(&text));
+        let malformed = |reason| LogError::Malformed { path: path.clone(), reason };
+        let fields = fields.map_err(malformed)?;
+        match fields.get("version").map(String::as_str) {
+            None | Some("1") => meta_properties(fields).map(Some).map_err(malformed),
+            Some(other) => Err(LogError::OtherVersion { path, found: other.to_owned() }),
+        }
     }
 
     pub fn write_meta_properties(&self, meta: &MetaProperties) -> Result<(), LogError> {
@@ -302,16 +306,18 @@ impl LogDir {
 }
 
 /// Java properties as Kafka writes them: `key=value` lines, `#` comments, `\` before a special character.
-fn parse_meta_properties(text: &str) -> Result<MetaProperties, String> {
-    let mut fields: BTreeMap<&str, String> = BTreeMap::new();
+fn parse_properties(text: &str) -> Result<BTreeMap<String, String>, String> {
+    let mut fields = BTreeMap::new();
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with(['#', '!'])) {
         let (key, value) = line.split_once('=').ok_or_else(|| format!("line '{line}'"))?;
-        fields.insert(key.trim(), value.trim().replace('\\', ""));
+        fields.insert(key.trim().to_owned(), value.trim().replace('\\', ""));
     }
+    Ok(fields)
+}
+
+fn meta_properties(mut fields: BTreeMap<String, String>) -> Result<MetaProperties, String> {
     let mut field = |key: &str| fields.remove(key).ok_or_else(|| format!("no {key}"));
-    if field("version")? != "1" {
-        return Err("version is not 1".into());
-    }
+    field("version")?;
     Ok(MetaProperties {
         cluster_id: field("cluster.id")?,
         node_id: BrokerId(field("node.id")?.parse().map_err(|_| "node.id is not a number")?),

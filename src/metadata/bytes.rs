@@ -10,7 +10,7 @@ use crate::model::{BrokerId, LeaderEpoch, Offset, ProducerId, TopicId};
 pub enum DecodeError {
     #[error("the bytes end inside a field")]
     Truncated,
-    #[error("unknown {what} {value}")]
+    #[error("unknown {what} {value}: a newer version of ottla has written it, so start that one")]
     Unknown { what: &'static str, value: u64 },
     #[error("text is not UTF-8")]
     NotText,

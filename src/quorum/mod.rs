@@ -97,7 +97,10 @@ pub enum StartError {
     Journal(#[from] JournalError),
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
-    #[error("{dir}: the directory belongs to node {found}, and this is node {expected}")]
+    #[error(
+        "{dir}: the directory belongs to node {found}, and this is node {expected}: start with node.id={found}, or choose \
+             another metadata.log.dir"
+    )]
     OtherNode { dir: PathBuf, found: BrokerId, expected: BrokerId },
     #[error("{dir}: the log begins behind the snapshot: metadata is missing")]
     Gap { dir: PathBuf },

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::api;
-use crate::broker::{Broker, StartOptions};
+use crate::broker::{Broker, StartError, StartOptions};
 use crate::config::{Listener, Roles, Settings};
 use crate::io::clock::{Clock, SystemClock};
 use crate::io::disk::{Disk, SystemDisk};
@@ -78,7 +78,7 @@ impl Server {
             clock: Arc::clone(&clock),
             disk,
         };
-        let opened = Broker::open(start).await?;
+        let opened = Broker::open(start).await.map_err(with_advice)?;
         let broker = Arc::clone(opened.broker());
         broker.set_dispatch(api::local::dispatch);
         let mut running = Running::start(bound, Shared::new(broker, clock, options))?;
@@ -87,7 +87,7 @@ impl Server {
             biased;
             // A foreign cluster, or a second node under one id: waiting helps neither.
             reason = running.broker().quorum().died() => Err(anyhow!("{reason}")),
-            joined = opened.join() => joined.map_err(anyhow::Error::from),
+            joined = opened.join() => joined.map_err(with_advice),
         };
         if let Err(error) = joined {
             running.give_up().await;
@@ -95,6 +95,14 @@ impl Server {
         }
         running.serve_clients();
         Ok(running)
+    }
+}
+
+/// The error, and what an operator can do about it where the system's own words do not say.
+fn with_advice(error: StartError) -> anyhow::Error {
+    match error.advice() {
+        Some(advice) => anyhow!("{error}: {advice}"),
+        None => error.into(),
     }
 }
 

@@ -3,6 +3,7 @@
 //! Whoever is refused ends with status 1, and its last words are on the last line of its log. The others serve on.
 
 mod clock;
+mod directories;
 mod writer;
 
 use std::path::Path;
@@ -28,6 +29,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 const NOWHERE: &str = "no-such-host.invalid";
 
 pub fn run(report: &Report) -> Result<()> {
+    directories::run(report)?;
     report
         .check("a second node with the id of a live one ends, and says to give it another", second_node_with_one_id());
     report.check("a process with a copy of a live node's directory ends, and says where the other runs", copied_node());

@@ -14,8 +14,8 @@ use crate::protocol::extra::cluster_metadata::{ClusterRecord, voter_count};
 use crate::protocol::record_batch::{BatchIter, BatchView};
 use crate::protocol::records::RecordIter;
 
-/// Kafka's directory of the metadata log.
-pub(super) const DIRECTORY: &str = "__cluster_metadata-0";
+pub(super) use crate::broker::directories::KAFKA_METADATA as DIRECTORY;
+
 /// `ControlRecordType.KRAFT_VOTERS`.
 const KRAFT_VOTERS: i16 = 6;
 /// What one batch may grow to, in bytes; Kafka writes at most 8 MiB at once, and without compression.

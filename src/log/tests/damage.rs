@@ -242,9 +242,15 @@ fn meta_properties_are_read_as_written_and_as_kafka_writes_them() {
     write(&disk, path, kafka.as_bytes());
     assert_eq!(log_dir.read_meta_properties().unwrap(), Some(meta));
     for (from, to) in
-        [("version=1", "version=0"), ("node.id=3", "node.id=x"), ("cluster.id=", "c="), ("AAAAAAA", "?"), ("=1", "")]
+        [("version=1", "vision=1"), ("node.id=3", "node.id=x"), ("cluster.id=", "c="), ("AAAAAAA", "?"), ("=1", "")]
     {
         write(&disk, path, kafka.replacen(from, to, 1).as_bytes());
         assert!(matches!(log_dir.read_meta_properties(), Err(LogError::Malformed { .. })), "{from} as {to}");
+    }
+    for other in ["0", "2"] {
+        // Its other fields may have other names.
+        write(&disk, path, format!("version={other}\nbroker.id=3\n").as_bytes());
+        let read = log_dir.read_meta_properties();
+        assert!(matches!(&read, Err(LogError::OtherVersion { found, .. }) if found == other), "{read:?}");
     }
 }
