@@ -18,6 +18,7 @@ use ottla::protocol::record_batch::BatchIter;
 use ottla::protocol::records::RecordBatchBuilder;
 
 use super::state;
+use super::transactions::Transactor;
 use crate::cluster::admin;
 use crate::connection::{Connection, text, topic_name};
 use crate::{kafka, process};
@@ -32,6 +33,8 @@ pub const READ: &str = "codec-zstd";
 pub const READ_RECORDS: usize = 7;
 /// A group whose positions were written without being a member.
 pub const COMMITTED: &str = "g-committed";
+/// A group whose position was written in a transaction that was committed, and then in one that was aborted.
+pub const IN_TRANSACTIONS: &str = "g-transactions";
 
 /// 2026-01-01, in ms: where the records' own times begin.
 const FIRST_MS: i64 = 1_767_225_600_000;
@@ -93,6 +96,11 @@ pub fn fill(address: &str) -> Result<Producer> {
     read_as_group(address, "g-consumer", "consumer", READ_RECORDS)?;
     // The topic of groups is there by now.
     commit(address)?;
+    let mut transactor = Transactor::new(address, "of-offsets")?;
+    for (offset, is_committed) in [(5, true), (9, false)] {
+        transactor.commit_offset(IN_TRANSACTIONS, "codec-gzip", offset)?;
+        transactor.end(is_committed)?;
+    }
     await_cleaning(address)?;
     Ok(producer)
 }

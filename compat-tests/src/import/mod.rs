@@ -3,6 +3,7 @@
 
 mod data;
 mod state;
+mod transactions;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,7 +19,7 @@ use crate::server::DATA;
 use data::Producer;
 use state::State;
 
-const GROUPS: [&str; 3] = ["g-classic", "g-consumer", data::COMMITTED];
+const GROUPS: [&str; 4] = ["g-classic", "g-consumer", data::COMMITTED, data::IN_TRANSACTIONS];
 
 pub fn run(report: &Report) -> Result<()> {
     let mut kafka = Kafka::start(data::SETTINGS)?;
@@ -40,6 +41,7 @@ pub fn run(report: &Report) -> Result<()> {
     report.check("the source is still as it was", is_unharmed(&kafka, &files));
     report.check("Kafka starts on it, and has what it had", goes_on_in_kafka(&mut kafka, &before));
     report.check("what a killed Kafka left is brought over too", after_a_kill(&mut kafka));
+    report.check("records of aborted transactions are brought over on request only", aborted_transactions(&mut kafka));
     Ok(())
 }
 
@@ -258,6 +260,23 @@ fn after_a_kill(kafka: &mut Kafka) -> Result<()> {
         ottla_has(&ottla, &before)?;
     }
     is_unharmed(kafka, &files)
+}
+
+fn aborted_transactions(kafka: &mut Kafka) -> Result<()> {
+    kafka.resume()?;
+    let mut transactor = transactions::Transactor::new(kafka.address(), "of-records")?;
+    for (sequence, is_committed) in [(0, true), (1, false)] {
+        transactor.produce("empty", sequence)?;
+        transactor.end(is_committed)?;
+    }
+    kafka.stop()?;
+    let target = Ottla::prepare(&[])?;
+    let from = dirs(&kafka.data());
+    is_refused(&import(&from, &target.data(), &[])?, &["aborted", ": empty-0;", "--allow-transactions"])?;
+    let output = import(&from, &target.data(), &["--allow-transactions"])?;
+    ensure!(output.status.success(), "ottla import ended with {}:\n{}", output.status, text_of(&output));
+    ensure!(text_of(&output).contains("the outcome of transactions in empty-0"), "it says:\n{}", text_of(&output));
+    Ok(())
 }
 
 fn newest_segment(folder: &Path) -> Result<PathBuf> {

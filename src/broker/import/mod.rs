@@ -28,7 +28,7 @@ use crate::io::disk::Disk;
 use crate::io::threads;
 use crate::log::{Log, LogError, OpenLog};
 use crate::metadata::{Delta, Image};
-use crate::model::{BrokerId, Offset, PartitionIndex, TopicId};
+use crate::model::{BrokerId, Offset, PartitionIndex, TopicId, is_internal_topic};
 use crate::quorum;
 use files::Plan;
 use source::{FoundLog, Source};
@@ -317,7 +317,11 @@ fn open_log(
     };
     let bad = |source| ImportError::BadLog { path: from.path.join(&name), source };
     let (opened, recovered) = Log::open(target.dir_of(log), &open).map_err(bad)?;
-    let unfinished = transactions::look(&*options.disk, &from.path.join(&name), &opened).map_err(bad)?;
+    // Those who read them know what a marker means.
+    let unfinished = match is_internal_topic(&log.topic_partition.topic) {
+        true => Unfinished::None,
+        false => transactions::look(&*options.disk, &from.path.join(&name), &opened).map_err(bad)?,
+    };
     Ok((opened.log_start_offset(), opened.log_end_offset(), recovered.truncated_bytes, unfinished))
 }
 
