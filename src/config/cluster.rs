@@ -32,8 +32,6 @@ pub struct LivenessConfig {
 /// How a follower fetches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplicationConfig {
-    /// `num.replica.fetchers`: for each leader.
-    pub fetchers: usize,
     /// `inter.broker.listener.name`, or what stands for it: where other brokers are reached.
     pub listener: String,
     /// `replica.fetch.backoff.ms`: the longest rest of a partition that fails.
@@ -79,7 +77,6 @@ impl ClusterConfig {
                 rack: settings.get_text("broker.rack").map(str::to_owned),
             },
             replication: ReplicationConfig {
-                fetchers: settings.get_usize("num.replica.fetchers"),
                 listener: settings.inter_broker_listener(),
                 backoff_max_ms: settings.get_u64("replica.fetch.backoff.ms"),
                 wait_max_ms: settings.get_u64("replica.fetch.wait.max.ms"),

@@ -5,6 +5,7 @@ mod controllers;
 mod initial;
 mod live;
 mod replication;
+mod topic_settings;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

@@ -21,7 +21,7 @@ use crate::protocol::records::RecordBatchBuilder;
 use crate::protocol::throttle;
 
 /// Asks on a connection, as client `c`; the body of the answer.
-fn ask<R: RequestMessage>(stream: &mut TcpStream, version: i16, request: &R) -> R::Response {
+pub(super) fn ask<R: RequestMessage>(stream: &mut TcpStream, version: i16, request: &R) -> R::Response {
     let frame = ask_raw(stream, version, request);
     let header_bytes = if R::KEY.response_header_version(version) >= 1 { 5 } else { 4 };
     message::decode_response(version, frame.slice(header_bytes..)).expect("an answer that can be read")
@@ -50,11 +50,11 @@ fn set_quota(fixture: &Fixture, entity_type: &'static str, name: &'static str, k
     assert_eq!(answered.entries[0].error_code, 0, "{:?}", answered.entries[0].error_message);
 }
 
-fn set_of_all_brokers(fixture: &Fixture, name: &'static str, value: &'static str) {
+pub(super) fn set_of_all_brokers(fixture: &Fixture, name: &'static str, value: &'static str) {
     set(fixture, (4, ""), name, value);
 }
 
-fn set_of_topic(fixture: &Fixture, topic: &'static str, name: &'static str, value: &'static str) {
+pub(super) fn set_of_topic(fixture: &Fixture, topic: &'static str, name: &'static str, value: &'static str) {
     set(fixture, (2, topic), name, value);
 }
 
@@ -71,7 +71,7 @@ fn set(fixture: &Fixture, resource: (i8, &'static str), name: &'static str, valu
     assert_eq!(answered.responses[0].error_code, 0, "{:?}", answered.responses[0].error_message);
 }
 
-fn create(stream: &mut TcpStream, version: i16, name: &str, partitions: i32) -> CreateTopicsResponse {
+pub(super) fn create(stream: &mut TcpStream, version: i16, name: &str, partitions: i32) -> CreateTopicsResponse {
     let topic = CreatableTopic::default()
         .with_name(TopicName(StrBytes::from_string(name.to_owned())))
         .with_num_partitions(partitions)
