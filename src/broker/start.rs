@@ -340,9 +340,11 @@ impl Broker {
     fn open_existing(&self, found: &[Directory]) -> Result<(), StartError> {
         let image = self.image();
         let mut logs = Vec::new();
+        // Where there is one directory, opening asks for the id: a second look at each of ten thousand files costs its time.
+        let asks_id = found.len() > 1;
         for directory in online(found) {
             for partition in &directory.partitions {
-                match self.topic_of(&image, directory, partition) {
+                match self.topic_of(&image, directory, partition, asks_id) {
                     Some(topic) => logs.push((directory, topic, partition.partition)),
                     None => self.set_aside(directory, partition),
                 }
@@ -365,20 +367,33 @@ impl Broker {
                 cleaned_to: known(&directory.cleaned_to).unwrap_or(Offset::ZERO),
                 was_clean: directory.was_clean,
             };
-            if let Err(error) = self.open_log(&image, topic, *partition, &directory.log_dir, found) {
-                tracing::error!(partition = %key, %error, "log cannot be opened, the partition is offline");
-                let (topic_id, directory) = (topic.id, Arc::clone(&directory.log_dir));
-                self.offline.lock().push(Offline { topic_id, topic_partition: key, directory, found });
+            match self.open_log(&image, topic, *partition, &directory.log_dir, found) {
+                Ok(_) => {}
+                Err(LogError::InconsistentTopicId { .. }) => self.set_aside(directory, &key),
+                Err(error) => {
+                    tracing::error!(partition = %key, %error, "log cannot be opened, the partition is offline");
+                    let (topic_id, directory) = (topic.id, Arc::clone(&directory.log_dir));
+                    self.offline.lock().push(Offline { topic_id, topic_partition: key, directory, found });
+                }
             }
         });
         Ok(())
     }
 
-    /// The topic whose partition lies in this directory. `None` when it belongs here no more, or when the id in it is another's:
-    /// the topic was deleted, and perhaps created anew under its name.
-    fn topic_of<'a>(&self, image: &'a Image, directory: &Directory, partition: &TopicPartition) -> Option<&'a Topic> {
+    /// The topic whose partition lies in this directory. `None` when it belongs here no more, or, if that is asked, when the id in
+    /// it is another's: the topic was deleted, and perhaps created anew under its name.
+    fn topic_of<'a>(
+        &self,
+        image: &'a Image,
+        directory: &Directory,
+        partition: &TopicPartition,
+        asks_id: bool,
+    ) -> Option<&'a Topic> {
         let topic = image.topic(&partition.topic)?;
         topic.partition(partition.partition).filter(|state| self.hosts(state))?;
+        if !asks_id {
+            return Some(topic);
+        }
         let path = directory.log_dir.path().join(partition.to_string());
         // Without a readable id the name decides: the file is written before anything else, and may be torn.
         let id = directories::read_topic_id(&*self.disk, &path).unwrap_or(topic.id);

@@ -123,7 +123,23 @@ impl Disk for SystemDisk {
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        fs::read(path)
+        let file = File::open(path)?;
+        // Most files that are read whole are small, and there are thousands of them: their sizes are not asked for first.
+        let mut content = vec![0; SMALL_FILE_BYTES];
+        let mut filled = 0;
+        loop {
+            match file.read_at(&mut content[filled..], filled as u64) {
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            }
+            if filled == content.len() {
+                content.resize(content.len() * 2, 0);
+            }
+        }
+        content.truncate(filled);
+        Ok(content)
     }
 
     fn exists(&self, path: &Path) -> bool {
@@ -246,6 +262,9 @@ impl DiskFile for SystemFile {
         Some(self.file.as_fd())
     }
 }
+
+/// What a file is expected to have that is read as a whole.
+const SMALL_FILE_BYTES: usize = 1024;
 
 /// Linux takes at most this many slices in one call (`UIO_MAXIOV`).
 const IOV_MAX: usize = 1024;

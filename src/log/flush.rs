@@ -119,11 +119,17 @@ impl Log {
         let unflushed = &self.unflushed;
         unflushed.durable_end < self.log_end_offset
             || unflushed.dir_synced < unflushed.dir_version
-            || (unflushed.epochs_synced < self.epochs.version()
-                && unflushed.unrecorded_epoch != Some(self.epochs.version()))
+            || self.has_unwritten_epochs()
             || !unflushed.parent_synced
             || !unflushed.snapshots.is_empty()
             || unflushed.indexes_from.is_some()
+    }
+
+    /// Opening a log forgets an epoch that has no record: it is written with the first one.
+    fn has_unwritten_epochs(&self) -> bool {
+        let (unflushed, version) = (&self.unflushed, self.epochs.version());
+        let has_record = self.epochs.entries().last().is_none_or(|latest| latest.1 < self.log_end_offset);
+        unflushed.epochs_synced < version && (has_record || unflushed.unrecorded_epoch != Some(version))
     }
 
     /// Whether records of a segment that gets no more are not on stable storage.
@@ -148,14 +154,14 @@ impl Log {
             self.queue_snapshot();
         }
         let active_from = self.active().base_offset;
+        let writes_epochs = self.has_unwritten_epochs();
         let unflushed = &mut self.unflushed;
         let first = self.segments.partition_point(|segment| {
             segment.end_offset() <= unflushed.durable_end
                 && unflushed.indexes_from.is_none_or(|from| segment.base_offset < from)
         });
-        let epochs_version = self.epochs.version();
-        let epochs = (unflushed.epochs_synced < epochs_version)
-            .then(|| (epochs_version, checkpoint::encode_epochs(self.epochs.entries())));
+        let epochs_version = if writes_epochs { self.epochs.version() } else { unflushed.epochs_synced };
+        let epochs = writes_epochs.then(|| (epochs_version, checkpoint::encode_epochs(self.epochs.entries())));
         FlushTicket {
             log_dir: self.log_dir.clone(),
             dir: self.dir.clone(),

@@ -472,6 +472,11 @@ impl Log {
 
     /// The producer state as of the log's end, for the next flush to write.
     pub(crate) fn queue_snapshot(&mut self) {
+        // A log that never had a record has nothing to say, and there may be thousands.
+        let is_empty = self.log_end_offset == self.segments[0].base_offset && self.producers.is_empty();
+        if is_empty && self.unflushed.snapshot_offset.is_none() {
+            return;
+        }
         let unflushed = &mut self.unflushed;
         let previous = unflushed.snapshot_offset.replace(self.log_end_offset);
         if previous == Some(self.log_end_offset) {
