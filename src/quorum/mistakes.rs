@@ -95,6 +95,11 @@ pub async fn check_own_addresses(core: &Core, metrics: &ServerMetrics) {
                  the two; for a further node, give this one another node.id and an empty directory",
                 peers.me.node_id
             )),
+            // Others may remember an earlier life of this node; who answers there in its name lives.
+            Err(AskError::Refused(Refusal::DuplicateNode)) => peers.die(format!(
+                "another live node {} runs at {address}: give this one another node.id",
+                peers.me.node_id
+            )),
             Err(error) => on_refusal(core, &address, &error),
         }
     }
