@@ -52,7 +52,7 @@ pub fn run(arguments: &Arguments, report: &Report) -> Result<()> {
 }
 
 /// Both ends of nothing are ours: the server raises its own limit by itself.
-fn raise_open_files_limit() -> Result<()> {
+pub fn raise_open_files_limit() -> Result<()> {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).context("raising the limit of open files")
 }

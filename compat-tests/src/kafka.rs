@@ -15,7 +15,8 @@ use crate::process::{Process, run, tail};
 /// The version that everything is compared with; `kafka/pom.xml` pins it.
 pub const VERSION: &str = "4.3.1";
 
-const START_LIMIT: Duration = Duration::from_secs(90);
+/// With ten thousand partitions, on one core, it takes minutes.
+const START_LIMIT: Duration = Duration::from_secs(240);
 const STOP_LIMIT: Duration = Duration::from_secs(60);
 
 /// Kafka's tools by the name of their shell script.

@@ -3,19 +3,26 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
-use kafka_protocol::messages::create_topics_request::CreatableTopic;
+use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
+use kafka_protocol::messages::describe_log_dirs_request::DescribableLogDirTopic;
+use kafka_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
-use kafka_protocol::messages::{CreateTopicsRequest, DeleteTopicsRequest, ListOffsetsRequest, MetadataRequest};
+use kafka_protocol::messages::{
+    CreateTopicsRequest, DeleteTopicsRequest, DescribeLogDirsRequest, IncrementalAlterConfigsRequest,
+    ListOffsetsRequest, MetadataRequest,
+};
 
 use super::frames::{self, FetchAnswer};
-use crate::connection::{Connection, topic_name};
+use crate::connection::{Connection, text, topic_name};
 
 /// A server that flushes what the benchmark has written may take its time.
 const PATIENCE: Duration = Duration::from_secs(30);
 const LATEST: i64 = -1;
+/// ConfigResource.Type of Kafka.
+const TOPIC_RESOURCE: i8 = 2;
 
 /// A connection that waits for each answer.
 pub struct Admin {
@@ -36,10 +43,19 @@ impl Admin {
 
     /// Creates a topic and waits until every partition has a leader.
     pub fn create_topic(&mut self, name: &str, partitions: i32) -> Result<()> {
+        self.create_topic_with(name, partitions, &[])
+    }
+
+    /// As [`Admin::create_topic`], with settings.
+    pub fn create_topic_with(&mut self, name: &str, partitions: i32, configs: &[(&str, &str)]) -> Result<()> {
+        let config = |(name, value): &(&str, &str)| {
+            CreatableTopicConfig::default().with_name(text(name)).with_value(Some(text(value)))
+        };
         let topic = CreatableTopic::default()
             .with_name(topic_name(name))
             .with_num_partitions(partitions)
-            .with_replication_factor(1);
+            .with_replication_factor(1)
+            .with_configs(configs.iter().map(config).collect());
         let answer =
             self.connection.ask(5, &CreateTopicsRequest::default().with_timeout_ms(30_000).with_topics(vec![topic]))?;
         let code = answer.topics[0].error_code;
@@ -51,6 +67,29 @@ impl Admin {
             std::thread::sleep(Duration::from_millis(20));
         }
         Ok(())
+    }
+
+    /// Sets settings of a topic.
+    pub fn alter_topic(&mut self, name: &str, configs: &[(&str, &str)]) -> Result<()> {
+        let config = |(name, value): &(&str, &str)| {
+            AlterableConfig::default().with_name(text(name)).with_value(Some(text(value)))
+        };
+        let resource = AlterConfigsResource::default()
+            .with_resource_type(TOPIC_RESOURCE)
+            .with_resource_name(text(name))
+            .with_configs(configs.iter().map(config).collect());
+        let request = IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
+        let code = self.connection.ask(1, &request)?.responses[0].error_code;
+        ensure!(code == 0, "altering topic {name}: error code {code}");
+        Ok(())
+    }
+
+    /// Bytes of the first partition of a topic on disk.
+    pub fn size_bytes(&mut self, name: &str) -> Result<i64> {
+        let topic = DescribableLogDirTopic::default().with_topic(topic_name(name)).with_partitions(vec![0]);
+        let answer = self.connection.ask(4, &DescribeLogDirsRequest::default().with_topics(Some(vec![topic])))?;
+        let found = answer.results.iter().flat_map(|directory| &directory.topics).flat_map(|topic| &topic.partitions);
+        found.map(|partition| partition.partition_size).max().context("the partition has a size")
     }
 
     fn has_leaders(&mut self, name: &str) -> Result<bool> {

@@ -24,6 +24,23 @@ pub fn batch(records: usize, value_bytes: usize) -> Vec<u8> {
     batch.encode()
 }
 
+/// As [`batch`], with keys that come round after `keys` of them.
+pub fn keyed_batch(first: usize, records: usize, keys: usize, value_bytes: usize) -> Vec<u8> {
+    let value: Vec<u8> = (0..value_bytes).map(|index| b'a' + (index % 26) as u8).collect();
+    let record = |number: usize| Record {
+        timestamp_delta: 0,
+        key: Some(format!("key-{:08}", number % keys).into_bytes()),
+        value: Some(value.clone()),
+    };
+    let batch = Batch {
+        records: (first..first + records).map(record).collect(),
+        first_timestamp: TIMESTAMP_MS,
+        max_timestamp: TIMESTAMP_MS,
+        ..Batch::default()
+    };
+    batch.encode()
+}
+
 fn header(frame: &mut BytesMut, api_key: i16, api_version: i16) {
     frame.put_i32(0);
     frame.put_i16(api_key);

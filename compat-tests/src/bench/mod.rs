@@ -4,10 +4,12 @@
 //! smallest and the largest. Absolute figures belong to the machine; the ratio to the floor of the same run is what to compare.
 
 mod admin;
+mod compaction;
 mod floor;
 pub mod frames;
 mod generator;
 pub mod process;
+mod scale;
 mod target;
 
 use std::path::PathBuf;
@@ -106,7 +108,10 @@ pub fn run(arguments: &Arguments, report: &Report) -> Result<()> {
     if arguments.wants("idle") {
         run_idle(arguments, report)?;
     }
-    Ok(())
+    if arguments.wants("compaction") {
+        compaction::run(arguments, report)?;
+    }
+    scale::run(arguments, report)
 }
 
 impl Arguments {

@@ -23,3 +23,15 @@ pub fn resident_mib(pid: u32) -> Result<f64> {
     let kib: f64 = line.split_whitespace().nth(1).context("a number")?.parse()?;
     Ok(kib / 1024.0)
 }
+
+/// Files, sockets and all else that a process has open.
+pub fn open_files(pid: u32) -> Result<usize> {
+    Ok(fs::read_dir(format!("/proc/{pid}/fd")).with_context(|| format!("process {pid}"))?.count())
+}
+
+/// Bytes that a process has read by system calls since it was started, from files and sockets, cached or not.
+pub fn read_bytes(pid: u32) -> Result<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/io"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix("rchar: ")).context("rchar")?;
+    Ok(line.trim().parse()?)
+}

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use rustix::thread::{CpuSet, sched_setaffinity};
 
 use crate::kafka::{Jvm, Kafka};
@@ -70,16 +70,51 @@ fn pin_to(core: usize) -> Result<()> {
 impl Target {
     /// Starts a server, and leaves the calling thread on the core of the load.
     pub fn start(subject: Subject) -> Result<Target> {
+        Target::start_with(subject, &[])
+    }
+
+    /// As [`Target::start`], with settings `key=value` that all brokers know.
+    pub fn start_with(subject: Subject, settings: &[&str]) -> Result<Target> {
         subject.prepare()?;
         pin_to(SERVER_CORE)?;
         let target = match subject {
             Subject::Floor => floor(),
-            Subject::Ottla => Ottla::start(&["acks.durability=page-cache"]).map(Target::Ottla),
-            Subject::OttlaFlushed => Ottla::start(&[]).map(Target::Ottla),
-            Subject::Kafka => Kafka::start_in(Jvm::AsShipped, &[]).map(Target::Kafka),
+            Subject::Ottla => Ottla::start(&[&["acks.durability=page-cache"], settings].concat()).map(Target::Ottla),
+            Subject::OttlaFlushed => Ottla::start(settings).map(Target::Ottla),
+            Subject::Kafka => Kafka::start_in(Jvm::AsShipped, settings).map(Target::Kafka),
         };
         pin_to(LOAD_CORE)?;
         target
+    }
+
+    /// Stops a broker in order.
+    pub fn stop(&mut self) -> Result<()> {
+        match self {
+            Target::Floor { .. } => bail!("the yardstick does not stop"),
+            Target::Ottla(ottla) => ottla.stop(),
+            Target::Kafka(kafka) => kafka.stop(),
+        }
+    }
+
+    /// Kills a broker.
+    pub fn kill(&mut self) -> Result<()> {
+        match self {
+            Target::Floor { .. } => bail!("the yardstick is not killed"),
+            Target::Ottla(ottla) => ottla.kill(),
+            Target::Kafka(kafka) => kafka.kill(),
+        }
+    }
+
+    /// Starts a broker again on its data, on its core.
+    pub fn resume(&mut self) -> Result<()> {
+        pin_to(SERVER_CORE)?;
+        let resumed = match self {
+            Target::Floor { .. } => bail!("the yardstick does not start again"),
+            Target::Ottla(ottla) => ottla.resume(),
+            Target::Kafka(kafka) => kafka.resume(),
+        };
+        pin_to(LOAD_CORE)?;
+        resumed
     }
 
     pub fn pid(&self) -> Result<u32> {
