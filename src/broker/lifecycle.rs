@@ -420,8 +420,11 @@ impl Broker {
                 // Nobody need wait for it any more.
                 let _ = self.lifecycle.may_leave.send_replace(true);
             }
-            // What this node says to itself is worth nothing when others have elected another controller.
-            ErrorCode::None if !asks_itself => self.lifecycle.heard_ms.store(sent_ms, Ordering::Release),
+            // What this node says to itself is worth nothing when others have elected another controller; and one that is fenced may
+            // lead by what it knows, and by nothing else.
+            ErrorCode::None if !asks_itself && !answer.is_fenced => {
+                self.lifecycle.heard_ms.store(sent_ms, Ordering::Release)
+            }
             ErrorCode::None => {}
             code => tracing::warn!(%code, broker_epoch = self.broker_epoch(), "a heartbeat is refused"),
         }

@@ -127,7 +127,14 @@ impl Sessions {
         })
     }
 
-    /// Whether the broker has read its registration.
+    /// The broker was fenced by records that end at this offset: it is let in again when it knows who leads in its place.
+    pub fn require(&mut self, id: BrokerId, broker_epoch: i64, offset: Offset) {
+        if let Some(session) = self.session_mut(id, broker_epoch) {
+            session.required_offset = session.required_offset.max(offset);
+        }
+    }
+
+    /// Whether the broker has read its registration, and that it was fenced.
     pub fn is_caught_up(&self, id: BrokerId, metadata_offset: Offset) -> bool {
         self.sessions.get(&id).is_some_and(|session| metadata_offset >= session.required_offset)
     }

@@ -260,7 +260,7 @@ impl Watch {
         let topic = image.topic(topic).ok_or("there is no topic")?;
         let partition = topic.partition(PartitionIndex(index)).ok_or("there is no partition")?;
         // One that starts replicates before it can be looked at; what it holds is checked with the rest of the ISR then.
-        let is_unseen = |broker: &BrokerId| partition.isr.contains(broker) && !self.looked_at.contains(&broker.0);
+        let is_unseen = |broker: &BrokerId| !self.looked_at.contains(&broker.0) && !self.emptied.contains(&broker.0);
         let holds = |broker: &BrokerId| self.durable_end(broker.0, (topic.id, index)) > offset || is_unseen(broker);
         let holders = partition.replicas.iter().filter(|broker| holds(broker)).count();
         let needed = if partition.replicas.len() > 1 { 2 } else { 1 };

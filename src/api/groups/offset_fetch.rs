@@ -98,7 +98,10 @@ struct Answered {
 
 fn start(cx: &Context<'_>, asked: Asked, require_stable: bool) -> Fetch {
     let (groups, request, now) = (cx.broker.groups(), &asked.request, cx.now);
-    let state = if require_stable {
+    let state = if !cx.broker.holds_leadership(now) {
+        // Positions of the past would have a group read again what it has committed since. Kafka's answers them.
+        FetchState::Done(Err(ErrorCode::NotCoordinator))
+    } else if require_stable {
         let called = groups.call(cx.broker, now, &request.group_id, |machine, token| {
             machine.fetch_stable_offsets(now, request, token)
         });

@@ -137,12 +137,22 @@ impl Broker {
 
     /// Decides and commits for itself; records need not be committed at once.
     async fn decide_alone(&self, decide: impl FnOnce(&Image) -> Vec<Record>) -> Result<(), Refusal> {
+        self.decide_alone_and(decide, |_| ()).await
+    }
+
+    /// As [`Broker::decide_alone`]; `then` sees the image that holds the records, before anything else is decided.
+    async fn decide_alone_and(
+        &self,
+        decide: impl FnOnce(&Image) -> Vec<Record>,
+        then: impl FnOnce(&Image),
+    ) -> Result<(), Refusal> {
         let guard = Arc::clone(&self.controller.deciding).lock_owned().await;
         let term = self.active_term().ok_or(NOT_CONTROLLER)?;
         let records = decide(&self.image());
         for records in records.chunks(RECORDS_AT_ONCE) {
             self.commit(&guard, term, records.to_vec()).await?;
         }
+        then(&self.image());
         Ok(())
     }
 

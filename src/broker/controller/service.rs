@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use crate::broker::Broker;
 use crate::controller::{self, Probe, Refusal};
 use crate::io::threads;
+use crate::metadata::Image;
 use crate::model::{BrokerId, Now};
 use crate::peer::{self, Address};
 use crate::quorum::Leadership;
@@ -127,7 +128,9 @@ impl Broker {
 
     async fn fence(&self, id: BrokerId, epoch: i64) {
         let options = options(self.settings());
-        let fenced = self.decide_alone(|image| controller::fence_broker(image, &options, id, epoch).records).await;
+        let decide = |image: &Image| controller::fence_broker(image, &options, id, epoch).records;
+        let then = |image: &Image| self.with_sessions(|sessions| sessions.require(id, epoch, image.last_applied()));
+        let fenced = self.decide_alone_and(decide, then).await;
         log_failure("a broker cannot be fenced now", fenced);
     }
 

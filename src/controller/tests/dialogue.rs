@@ -346,6 +346,7 @@ impl Dialogue {
         let epoch = self.image.broker(id).expect("a broker").epoch;
         let records = fence_broker(&self.image, &self.options, id, epoch).records;
         self.commit(records);
+        self.sessions.require(id, epoch, self.image.last_applied());
     }
 
     fn unregister(&mut self, id: BrokerId) {
