@@ -225,6 +225,7 @@ impl Broker {
             recovery_point: Offset::ZERO,
             log_start_offset: Offset::ZERO,
             clean_shutdown: false,
+            may_have_gaps: false,
             now: self.now(),
         };
         Ok(Log::open(target, &open)?.0)

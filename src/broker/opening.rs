@@ -85,6 +85,7 @@ impl Broker {
             recovery_point: found.recovery_point,
             log_start_offset: found.log_start,
             clean_shutdown: found.was_clean,
+            may_have_gaps: false,
             now: self.now(),
         };
         let (mut log, recovered) = Log::open(directory, &open)?;

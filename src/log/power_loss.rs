@@ -74,6 +74,7 @@ fn open(disk: &SimDisk) -> Result<(Arc<LogDir>, Log), String> {
         recovery_point: offset(RECOVERY_POINT_CHECKPOINT)?,
         log_start_offset: offset(LOG_START_OFFSET_CHECKPOINT)?,
         clean_shutdown,
+        may_have_gaps: false,
         now: NOW,
     };
     let (log, _) = Log::open(&log_dir, &open).map_err(message)?;

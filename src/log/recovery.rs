@@ -43,6 +43,9 @@ pub struct OpenLog<'a> {
     pub log_start_offset: Offset,
     /// Whether `.kafka_cleanshutdown` was there.
     pub clean_shutdown: bool,
+    /// Whether segments behind the recovery point may have been compacted, as Kafka does. Here none is
+    /// ([`super::Log::cleanable`]).
+    pub may_have_gaps: bool,
     pub now: Now,
 }
 
@@ -188,14 +191,17 @@ impl Loader<'_> {
         Ok(())
     }
 
-    /// Behind the recovery point the name of a new segment may be lost, or a removal have happened, while a later segment is
-    /// there. Below it a hole is what retention has left. Only compaction makes gaps behind it that are no holes.
+    /// Behind the recovery point the name of a new segment may be lost, or the end of one, or a removal have happened, while a
+    /// later segment is there. Below it a hole is what retention or compaction has left: nothing is compacted behind it. Where
+    /// no recovery point is known, a compacted log is believed.
     fn is_behind_a_hole(&self, base_offset: Offset) -> bool {
         let Some(previous) = self.segments.last() else { return false };
+        let may_be_compacted = self.open.options.cleanup_compact && self.open.recovery_point == Offset::ZERO;
         previous.end_offset() < base_offset
             && base_offset > self.open.recovery_point
             && !self.open.clean_shutdown
-            && !self.open.options.cleanup_compact
+            && !may_be_compacted
+            && !self.open.may_have_gaps
     }
 
     /// A segment that lies below the recovery point and gets no more batches: its size and the ends of its indexes suffice.
@@ -229,8 +235,10 @@ impl Loader<'_> {
         let file = self.open_log(base_offset)?;
         let (path, size) = (file_path(&self.dir, base_offset, LOG_SUFFIX), file.size);
         let from_index = self.state_from_index(base_offset, &file)?;
-        let mut rebuilt = from_index.is_none() && size > 0;
-        let (start, indexes_hold) = from_index.unwrap_or_else(|| (State::empty(base_offset), false));
+        let has_index = self.has_index(base_offset);
+        let is_missing = from_index.is_none() && size > 0;
+        let mut rebuilt = is_missing && has_index;
+        let (start, indexes_hold) = from_index.unwrap_or_else(|| (State::empty(base_offset), !has_index));
         let start_position = start.size_bytes;
         let walked = self.walk(base_offset, start, &file, true);
         let misled = match &walked {
@@ -244,6 +252,8 @@ impl Loader<'_> {
         } else {
             walked?
         };
+        // A small segment has no entry yet, and with it no file.
+        rebuilt |= is_missing && !state.offset_index.pending().is_empty();
         self.recovered.indexes_rebuilt += u32::from(rebuilt);
         let cut = size - state.size_bytes;
         if let Some(error) = error {
@@ -495,6 +505,10 @@ impl Loader<'_> {
         }
         let file = self.log_dir.open_file(&path, false).map_err(LogError::io("open", &path))?;
         read_index::<E>(&*file).map_err(LogError::io("read", &path))
+    }
+
+    fn has_index(&self, base_offset: Offset) -> bool {
+        [INDEX_SUFFIX, TIME_INDEX_SUFFIX].iter().any(|suffix| self.has_file(&file_path(&self.dir, base_offset, suffix)))
     }
 
     /// The state as of the last index entry below the recovery point, and whether the files hold just these entries; `None` when

@@ -64,6 +64,7 @@ impl At<'_> {
             recovery_point: Offset(self.recovery_point),
             log_start_offset: Offset::ZERO,
             clean_shutdown: self.clean_shutdown,
+            may_have_gaps: false,
             now: NOW,
         };
         Log::open(&log_dir, &open).unwrap()

@@ -313,6 +313,7 @@ fn open_log(
         recovery_point: known(&from.recovery_points),
         log_start_offset: known(&from.log_starts),
         clean_shutdown: from.was_clean,
+        may_have_gaps: true,
         now: options.clock.now(),
     };
     let bad = |source| ImportError::BadLog { path: from.path.join(&name), source };

@@ -75,6 +75,7 @@ impl Replica {
                 recovery_point: end_offset,
                 log_start_offset,
                 clean_shutdown: true,
+                may_have_gaps: false,
                 now,
             };
             let (log, _) = Log::open(target, &open).inspect_err(|_| {

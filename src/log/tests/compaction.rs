@@ -106,6 +106,7 @@ fn open(disk: &SimDisk) -> (Arc<LogDir>, Log) {
         recovery_point: offsets.get(&partition()).copied().unwrap_or(Offset::ZERO),
         log_start_offset: Offset::ZERO,
         clean_shutdown: false,
+        may_have_gaps: false,
         now: NOW,
     };
     let (log, _) = Log::open(&log_dir, &open).expect("a log");

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
+use rstest::rstest;
 
 use super::sim::{DIR, open, open_in, options};
 use super::*;
@@ -74,6 +75,37 @@ fn check_both(disk: &SimDisk, options: &LogOptions) {
         assert_eq!(recovered.truncated_bytes, 0);
         check(&log);
     }
+}
+
+/// Power may have kept a later segment and lost one before it. Who kept it would pass for one that has all of it.
+#[rstest]
+#[case::plain(false, 2, false)]
+#[case::compacted(true, 2, false)]
+#[case::compacted_and_no_recovery_point(true, 0, true)]
+fn nothing_is_kept_behind_a_lost_segment(#[case] is_compacted: bool, #[case] point: i64, #[case] is_kept: bool) {
+    let (disk, options) = filled();
+    let options = LogOptions { cleanup_compact: is_compacted, ..options };
+    let logs = files(&disk, ".log");
+    let lost = &logs[logs.len() - 2];
+    disk.remove_file(lost).unwrap();
+    let log_dir = LogDir::open(Arc::new(disk.clone()), Path::new("/data")).unwrap();
+    let (log, _) = open_in(&log_dir, &options, point).unwrap();
+    let before: i64 = lost.file_stem().unwrap().to_str().unwrap().parse().unwrap();
+    assert_eq!(log.log_end_offset().0, if is_kept { BATCHES * 2 } else { before });
+}
+
+/// A start after a kill flushes what it has changed: of thousands of small logs, none.
+#[test]
+fn a_small_segment_without_an_index_lacks_nothing() {
+    let disk = SimDisk::new();
+    let (log_dir, mut log) = open(&disk, &options());
+    append(&mut log, batch(&["a"])).unwrap();
+    drop(log);
+    drop(log_dir);
+    assert_eq!(files(&disk, "index"), Vec::<PathBuf>::new());
+    let log_dir = LogDir::open(Arc::new(disk.clone()), Path::new("/data")).unwrap();
+    let (log, recovered) = open_in(&log_dir, &options(), 1).unwrap();
+    assert_eq!((recovered.indexes_rebuilt, recovered.scanned_bytes, log.log_end_offset()), (0, 0, Offset(1)));
 }
 
 #[test]

@@ -164,6 +164,7 @@ fn open(disk: &CountingDisk, descriptors: &Arc<Descriptors>, recovery_point: Off
         recovery_point,
         log_start_offset: Offset::ZERO,
         clean_shutdown,
+        may_have_gaps: false,
         now: NOW,
     };
     Log::open(&log_dir, &open).expect("a log").0

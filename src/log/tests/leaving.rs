@@ -32,6 +32,7 @@ fn a_reader_of_a_log_that_left_its_place_is_given_no_file_of_the_one_that_came_t
         recovery_point: Offset::ZERO,
         log_start_offset: Offset::ZERO,
         clean_shutdown: false,
+        may_have_gaps: false,
         now: NOW,
     };
     let (mut new, _) = Log::open(&log_dir, &new).unwrap();

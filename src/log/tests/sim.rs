@@ -33,6 +33,7 @@ pub(super) fn open_in(
         recovery_point: Offset(recovery_point),
         log_start_offset: Offset::ZERO,
         clean_shutdown: false,
+        may_have_gaps: false,
         now: NOW,
     };
     Log::open(log_dir, &open)
