@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::Broker;
+use super::controller::clocks::{CLOCK_TAG, encode_clock};
 use super::controller_channel::NoController;
 use super::start::{FEATURES, StartError};
 use crate::controller::Registration;
@@ -398,7 +399,8 @@ impl Broker {
             .with_current_metadata_offset(image.last_applied().0)
             .with_want_fence(!self.lifecycle.has_open_logs.load(Ordering::Acquire))
             .with_want_shut_down(wants_to_leave)
-            .with_offline_log_dirs(self.offline_directory_ids());
+            .with_offline_log_dirs(self.offline_directory_ids())
+            .with_unknown_tagged_field(CLOCK_TAG, encode_clock(self.now()));
         let timeout = match wants_to_leave {
             true => LEAVING_UNHEARD,
             false => self.cluster.liveness.session_timeout,

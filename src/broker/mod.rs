@@ -16,7 +16,7 @@
 mod assignments;
 mod changes;
 pub mod cleaner;
-mod controller;
+pub mod controller;
 pub mod controller_channel;
 pub mod delayed_produce;
 pub mod delete_records;

@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use crate::api::{Api, Context, Reply};
+use crate::broker::controller::clocks::{CLOCK_TAG, decode_clock};
 use crate::config::Roles;
 use crate::controller::Heartbeat;
 use crate::model::{BrokerId, ErrorCode, Offset};
@@ -27,6 +28,9 @@ impl Api for BrokerHeartbeat {
 
     fn handle(cx: &Context<'_>, request: BrokerHeartbeatRequest) -> Reply<BrokerHeartbeatResponse> {
         let broker = Arc::clone(cx.broker);
+        if let Some(wall_ms) = request.unknown_tagged_fields.get(&CLOCK_TAG).and_then(decode_clock) {
+            broker.compare_clocks(cx.now, BrokerId(request.broker_id.0), wall_ms);
+        }
         Reply::later(async move {
             let heartbeat = Heartbeat {
                 broker_id: BrokerId(request.broker_id.0),

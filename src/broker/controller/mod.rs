@@ -8,11 +8,13 @@
 //!   committed before. What [`Sessions`] know belongs to that term too, and is begun anew with the next.
 
 mod brokers;
+pub mod clocks;
 mod configs;
 mod partitions;
 mod service;
 mod topics;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +28,7 @@ use crate::controller::{Decision, Options, Refusal, SessionOptions, Sessions};
 use crate::io::random;
 use crate::io::threads::Service;
 use crate::metadata::{Image, Record};
-use crate::model::{ErrorCode, TopicId};
+use crate::model::{BrokerId, ErrorCode, TopicId};
 use crate::quorum::QuorumError;
 
 /// How long is waited for a decision that brokers ask for among themselves, in ms. Such requests carry no timeout.
@@ -44,6 +46,8 @@ pub struct Controller {
     /// Ends the sleep of the service: there is something to look at, or it is to stop.
     wake: Notify,
     is_closing: std::sync::atomic::AtomicBool,
+    /// Brokers whose clock was found to be another.
+    other_clocks: Mutex<BTreeSet<BrokerId>>,
     /// The id of the cluster, if this node is the one to create it.
     new_cluster_id: String,
 }
@@ -67,6 +71,7 @@ impl Controller {
             service: Mutex::new(None),
             wake: Notify::new(),
             is_closing: std::sync::atomic::AtomicBool::new(false),
+            other_clocks: Mutex::default(),
             new_cluster_id,
         }
     }

@@ -2,7 +2,7 @@
 //! of the machine may be changed; durations are left as they are.
 
 use std::process::Command;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, ensure};
 
@@ -16,6 +16,7 @@ use crate::server::Against;
 /// of a future that `message.timestamp.after.max.ms` forbids.
 const AHEAD_S: [i64; 3] = [0, 3_600, -3_500];
 const DAY_S: i64 = 86_400;
+const PAUSE: Duration = Duration::from_millis(20);
 /// Between a line of the log and a look at it.
 const ROUNDING_S: i64 = 300;
 
@@ -42,6 +43,7 @@ pub fn an_hour_off() -> Result<()> {
         );
     }
     let mut writer = Writer::new(&cluster)?;
+    await_warning(&cluster)?;
     for _ in 0..2 {
         for id in 1..=3 {
             writer.lead_by(id)?;
@@ -60,6 +62,20 @@ pub fn an_hour_off() -> Result<()> {
         let log = cluster.log(node);
         let fault = log.lines().find(|line| has_all(line, &["panicked"]) || has_all(line, &[" ERROR "]));
         ensure!(fault.is_none(), "node {} says: {}", node + 1, fault.unwrap_or_default());
+    }
+    Ok(())
+}
+
+/// The controller says of both of the others, or of the one that it hears of first, whose clock is another and what to do.
+fn await_warning(cluster: &Cluster) -> Result<()> {
+    let until = Instant::now() + WHOLE_LIMIT;
+    let is_said = |node| {
+        let words = ["broker_id=", "ahead_s=", "the clocks of this broker and of this controller differ", "NTP"];
+        cluster.log(node).lines().any(|line| has_all(line, &words))
+    };
+    while !(0..cluster.count()).any(is_said) {
+        ensure!(Instant::now() < until, "no node says that the clocks differ");
+        std::thread::sleep(PAUSE);
     }
     Ok(())
 }
