@@ -108,7 +108,7 @@ fn alter(player: &mut Player<'_>) -> Result<()> {
 }
 
 /// Kafka's broker learns of a change after the controller has answered.
-fn await_value(player: &mut Player<'_>, topic: &str, key: &str, value: &str) -> Result<()> {
+pub fn await_value(player: &mut Player<'_>, topic: &str, key: &str, value: &str) -> Result<()> {
     let body = json!({ "resources": [resource(TOPIC, topic, json!([key]))] });
     let until = Instant::now() + Duration::from_secs(20);
     loop {

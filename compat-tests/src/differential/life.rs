@@ -1,12 +1,13 @@
 //! The life of a log: records that are deleted, records that a compacted log does not take, times and codecs that a topic chooses.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, anyhow};
 use ottla::protocol::compression::compress;
 use ottla::protocol::record_batch::Codec;
 use serde_json::{Value, json};
 
+use super::configs::await_value;
 use super::groups::await_coordinator;
 use super::player::Player;
 use super::records::{RECORD_TIME_MS, batch, good, in_hex, of_time, offsets_request, request};
@@ -16,6 +17,8 @@ use crate::wire::hex;
 
 const UNKNOWN_ID: &str = "BBBBBBBBBBBBBBBBBBBBBA";
 const EARLIEST: i64 = -2;
+/// Kafka's logs hear of a setting right after those who show it.
+const HEARD: Duration = Duration::from_millis(100);
 /// The bit of a batch's attributes that says who has set the times.
 const LOG_APPEND_TIME: u8 = 8;
 
@@ -127,8 +130,12 @@ fn keys(player: &mut Player<'_>) -> Result<()> {
         json!({ "resources": [{ "resourceType": 2, "resourceName": "keyed", "configs": [config] }] })
     };
     let unkeyed = request(9, ("keyed", UNKNOWN_ID), 0, -1, &in_hex(&batch(&[(none, value)])));
-    for value in ["delete", "compact", "compact,delete", "delete,compact", "", "compact,burn"] {
+    let last = "";
+    for value in ["delete", "compact", "compact,delete", "delete,compact", last, "compact,burn"] {
         player.ask(&format!("cleanup.policy {value:?}"), "IncrementalAlterConfigs", 1, &policy(value))?;
+        // Kafka answers before its broker side has heard of it. The one that is refused changes nothing.
+        await_value(player, "keyed", "cleanup.policy", if value == "compact,burn" { last } else { value })?;
+        std::thread::sleep(HEARD);
         player.ask(&format!("no key under cleanup.policy {value:?}"), "Produce", 9, &unkeyed)?;
     }
     for (name, value) in [
