@@ -32,13 +32,17 @@ pub fn binary() -> anyhow::Result<PathBuf> {
 /// A command that runs the binary; the caller adds arguments.
 pub fn command() -> anyhow::Result<Command> {
     let mut command = Command::new(binary()?);
+    forget_settings(&mut command);
+    Ok(command)
+}
+
+/// The environment is a layer of both servers' settings, and not of these tests.
+pub fn forget_settings(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
-        // The environment is a layer of its settings, and not of these tests.
         if name.to_string_lossy().starts_with("OTTLA_") || name.to_string_lossy().starts_with("KAFKA_") {
             command.env_remove(name);
         }
     }
-    Ok(command)
 }
 
 fn build() -> anyhow::Result<PathBuf> {

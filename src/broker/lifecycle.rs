@@ -422,8 +422,8 @@ impl Broker {
                 // Nobody need wait for it any more.
                 let _ = self.lifecycle.may_leave.send_replace(true);
             }
-            // What this node says to itself is worth nothing when others have elected another controller; and one that is fenced may
-            // lead by what it knows, and by nothing else.
+            // What this node says to itself is worth nothing when others have elected another controller, and a fenced one leads
+            // nothing, whatever its image says.
             ErrorCode::None if !asks_itself && !answer.is_fenced => {
                 self.lifecycle.heard_ms.store(sent_ms, Ordering::Release)
             }

@@ -206,12 +206,7 @@ impl Cluster {
         }
         command.arg(self.nodes[node].properties());
         let mut command = self.network.command(node, &command);
-        for (name, _) in std::env::vars_os() {
-            // The environment is a layer of both servers' settings, and not of these tests.
-            if name.to_string_lossy().starts_with("OTTLA_") || name.to_string_lossy().starts_with("KAFKA_") {
-                command.env_remove(name);
-            }
-        }
+        ottla::forget_settings(&mut command);
         command.envs(self.nodes[node].variables.iter().cloned()).current_dir(&self.nodes[node].folder);
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         self.nodes[node].process = Some(Process::spawn(&format!("node {}", node + 1), &mut command)?);
