@@ -5,6 +5,7 @@ mod controllers;
 mod initial;
 mod live;
 mod replication;
+mod replication_settings;
 mod topic_settings;
 
 use std::io::{Read, Write};

@@ -140,6 +140,30 @@ fn limits_of_connections_act_at_once() {
 }
 
 #[test]
+fn a_limit_of_all_connections_acts_at_once() {
+    let fixture = Fixture::start(&[]);
+    let is_served = |stream: &mut TcpStream| {
+        let _ = stream.write_all(&super::frame(&super::API_VERSIONS_V0));
+        answer(stream).is_some()
+    };
+    let mut two = [fixture.connect(), fixture.connect()];
+    assert!(two.iter_mut().all(is_served));
+    set_of_all_brokers(&fixture, "max.connections", "2");
+    fixture.eventually("the two are left", |running| running.connections() == 2);
+    assert!(!is_served(&mut fixture.connect()));
+    assert!(two.iter_mut().all(is_served), "who is there stays");
+    drop(two);
+    fixture.eventually("none is left", |running| running.connections() == 0);
+    set_of_all_brokers(&fixture, "max.connections", "3");
+    // Loopback is not counted by its address: everything on the machine shares it.
+    set_of_all_brokers(&fixture, "max.connections.per.ip", "1");
+    fixture.eventually("none is left", |running| running.connections() == 0);
+    let mut three = [fixture.connect(), fixture.connect(), fixture.connect()];
+    assert!(three.iter_mut().all(is_served));
+    assert!(!is_served(&mut fixture.connect()));
+}
+
+#[test]
 fn an_address_has_a_quota_of_new_connections() {
     let fixture = Fixture::start(&[]);
     set_quota(&fixture, "ip", "127.0.0.1", "connection_creation_rate", Some(1.0));

@@ -21,13 +21,13 @@ use crate::protocol::records::{RecordBatchBuilder, RecordIter};
 
 const P0: PartitionIndex = PartitionIndex(0);
 
-struct Trio {
-    nodes: Vec<Fixture>,
+pub(super) struct Trio {
+    pub(super) nodes: Vec<Fixture>,
     topic: TopicId,
 }
 
 /// Of one node's partition: a leader, or nobody, at an epoch.
-fn state(leader: i32, epoch: i32, isr: &[i32]) -> Partition {
+pub(super) fn state(leader: i32, epoch: i32, isr: &[i32]) -> Partition {
     let ids = |ids: &[i32]| ids.iter().copied().map(BrokerId).collect::<Vec<_>>().as_slice().into();
     Partition {
         leader: BrokerId(leader),
@@ -39,7 +39,7 @@ fn state(leader: i32, epoch: i32, isr: &[i32]) -> Partition {
 }
 
 impl Trio {
-    fn start(more: &[(&str, &str)]) -> Trio {
+    pub(super) fn start(more: &[(&str, &str)]) -> Trio {
         let ids = ["1", "2", "3"];
         let start = |id: &&str| {
             let rack = format!("r{id}");
@@ -56,32 +56,52 @@ impl Trio {
     }
 
     /// Creates the topic `t` with one partition, nobody leading it yet.
-    fn create(self) -> Trio {
+    pub(super) fn create(self) -> Trio {
         let partitions = vec![state(-1, 0, &[1, 2, 3])];
         self.tell(&[1, 2, 3], Record::TopicCreated { name: "t".into(), id: self.topic, partitions });
         self
     }
 
-    fn tell(&self, nodes: &[usize], record: Record) {
+    pub(super) fn tell(&self, nodes: &[usize], record: Record) {
         nodes.iter().for_each(|node| submit(&self.nodes[node - 1], vec![record.clone()]));
     }
 
     /// Tells some nodes a new state of the partition.
-    fn elect(&self, nodes: &[usize], state: Partition) {
+    pub(super) fn elect(&self, nodes: &[usize], state: Partition) {
         self.tell(nodes, Record::PartitionChanged { topic_id: self.topic, partition: P0, state });
     }
 
-    fn replica(&self, node: usize) -> Arc<Replica> {
+    pub(super) fn topic(&self) -> TopicId {
+        self.topic
+    }
+
+    /// From now on it is this topic that is asked about.
+    pub(super) fn turn_to(&mut self, topic: TopicId) {
+        self.topic = topic;
+    }
+
+    /// Creates one more topic on every node, with one partition in this state, and turns to it.
+    pub(super) fn create_another(&mut self, name: &str, id: u128, partition: Partition) {
+        self.topic = TopicId(uuid::Uuid::from_u128(id));
+        let partitions = vec![partition];
+        self.tell(&[1, 2, 3], Record::TopicCreated { name: name.into(), id: self.topic, partitions });
+        for node in [1, 2, 3] {
+            let broker = self.nodes[node - 1].running().broker();
+            self.eventually(node, "its log is opened", |trio| broker.replica_by_id(trio.topic, P0).is_ok());
+        }
+    }
+
+    pub(super) fn replica(&self, node: usize) -> Arc<Replica> {
         let broker = self.nodes[node - 1].running().broker();
         broker.replica_by_id(self.topic, P0).expect("a replica")
     }
 
-    fn append(&self, node: usize, value: &str, acks: RequiredAcks) -> Offset {
+    pub(super) fn append(&self, node: usize, value: &str, acks: RequiredAcks) -> Offset {
         self.try_append(node, value, acks).expect("an append")
     }
 
     /// The answer is the offset that the high watermark must reach.
-    fn try_append(&self, node: usize, value: &str, acks: RequiredAcks) -> Result<Offset, ErrorCode> {
+    pub(super) fn try_append(&self, node: usize, value: &str, acks: RequiredAcks) -> Result<Offset, ErrorCode> {
         let replica = self.replica(node);
         let now = self.nodes[node - 1].running().broker().now();
         let mut builder = RecordBatchBuilder::new(LeaderEpoch(-1), now.wall_ms);
@@ -91,7 +111,7 @@ impl Trio {
     }
 
     /// Waits for what an `acks=all` producer waits for.
-    fn acknowledged(&self, node: usize, required: Offset) -> Result<(), ErrorCode> {
+    pub(super) fn acknowledged(&self, node: usize, required: Offset) -> Result<(), ErrorCode> {
         let (told, outcome) = std::sync::mpsc::channel();
         let replica = self.replica(node);
         replica.when_committed(required, Waiter::Once(Box::new(move |result| told.send(result).expect("a listener"))));
@@ -133,12 +153,12 @@ impl Trio {
         (result.low_watermark, ErrorCode::from(result.error_code))
     }
 
-    fn eventually(&self, node: usize, what: &str, holds: impl Fn(&Trio) -> bool) {
+    pub(super) fn eventually(&self, node: usize, what: &str, holds: impl Fn(&Trio) -> bool) {
         self.nodes[node - 1].eventually(what, |_| holds(self));
     }
 
     /// The records that a node has on stable storage: value and leader epoch of each.
-    fn stored(&self, node: usize) -> Vec<String> {
+    pub(super) fn stored(&self, node: usize) -> Vec<String> {
         let replica = self.replica(node);
         let upper_bound = replica.durable_end();
         let offset = replica.published().log_start;
@@ -235,14 +255,7 @@ fn another_partition_to_follow_does_not_wait_behind_a_long_poll() {
     let required = trio.append(1, "a", RequiredAcks::All);
     assert_eq!(trio.acknowledged(1, required), Ok(()));
     // Both followers wait for more of the first topic by now, or soon, for ten minutes.
-    trio.topic = TopicId(uuid::Uuid::from_u128(8));
-    let partitions = vec![state(1, 0, &[1, 2, 3])];
-    trio.tell(&[1, 2, 3], Record::TopicCreated { name: "u".into(), id: trio.topic, partitions });
-    for node in [1, 2, 3] {
-        let broker = trio.nodes[node - 1].running().broker();
-        let id = trio.topic;
-        trio.eventually(node, "its log is opened", |_| broker.replica_by_id(id, P0).is_ok());
-    }
+    trio.create_another("u", 8, state(1, 0, &[1, 2, 3]));
     let required = trio.append(1, "b", RequiredAcks::All);
     assert_eq!(trio.acknowledged(1, required), Ok(()));
 }

@@ -22,10 +22,21 @@ fn name() -> TopicName {
 
 /// Produces one record with acks=all; what its partition answers.
 fn produce(fixture: &Fixture, time_ms: i64, key: Option<&[u8]>, bytes: usize) -> PartitionProduceResponse {
+    produce_to(fixture, TOPIC, time_ms, key, bytes)
+}
+
+fn produce_to(
+    fixture: &Fixture,
+    topic: &'static str,
+    time_ms: i64,
+    key: Option<&[u8]>,
+    bytes: usize,
+) -> PartitionProduceResponse {
     let mut builder = RecordBatchBuilder::new(LeaderEpoch(-1), time_ms);
     builder.append(time_ms, key, Some(&vec![b'x'; bytes]));
     let partition = PartitionProduceData::default().with_index(0).with_records(Some(builder.build()));
-    let topic = TopicProduceData::default().with_name(name()).with_partition_data(vec![partition]);
+    let name = TopicName(StrBytes::from_static_str(topic));
+    let topic = TopicProduceData::default().with_name(name).with_partition_data(vec![partition]);
     let request = ProduceRequest::default()
         .with_transactional_id(None)
         .with_acks(-1)
@@ -68,6 +79,32 @@ fn what_a_record_may_be_is_asked_of_the_newest_settings() {
     // As in Kafka, no more in-sync replicas are asked for than there are replicas.
     set_of_topic(&fixture, TOPIC, "min.insync.replicas", "2");
     assert_eq!(code(&fixture, LONG_AGO_MS, Some(b"k")), ErrorCode::None);
+}
+
+#[test]
+fn how_far_ahead_a_record_may_be_is_asked_of_the_newest_settings() {
+    let fixture = Fixture::start(&[]);
+    create(&mut fixture.connect(), 7, TOPIC, 1);
+    let ahead = |ms: i64| code(&fixture, fixture.running().broker().now().wall_ms + ms, None);
+    // An hour by default.
+    assert_eq!(ahead(600_000), ErrorCode::None);
+    assert_eq!(ahead(7_200_000), ErrorCode::InvalidTimestamp);
+    set_of_topic(&fixture, TOPIC, "message.timestamp.after.max.ms", "86400000");
+    assert_eq!(ahead(7_200_000), ErrorCode::None);
+    set_of_topic(&fixture, TOPIC, "message.timestamp.after.max.ms", "60000");
+    assert_eq!(ahead(600_000), ErrorCode::InvalidTimestamp);
+    // Of all brokers, for topics without one of their own.
+    create(&mut fixture.connect(), 7, "plain", 1);
+    let plain = |ms: i64| {
+        let time_ms = fixture.running().broker().now().wall_ms + ms;
+        ErrorCode::from(produce_to(&fixture, "plain", time_ms, None, 10).error_code)
+    };
+    assert_eq!(plain(600_000), ErrorCode::None);
+    set_of_all_brokers(&fixture, "log.message.timestamp.after.max.ms", "60000");
+    assert_eq!(plain(600_000), ErrorCode::InvalidTimestamp);
+    set_of_all_brokers(&fixture, "log.message.timestamp.before.max.ms", "60000");
+    assert_eq!((plain(-30_000), plain(-600_000)), (ErrorCode::None, ErrorCode::InvalidTimestamp));
+    assert_eq!(ahead(-600_000), ErrorCode::InvalidTimestamp, "its own is for the other side only");
 }
 
 #[test]
