@@ -186,23 +186,37 @@ impl Disk for SystemDisk {
     }
 
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn DiskLock>>> {
+        Ok(SystemLock::take(path)?.map(|lock| Box::new(lock) as Box<dyn DiskLock>))
+    }
+}
+
+struct SystemLock {
+    file: File,
+}
+
+impl SystemLock {
+    fn take(path: &Path) -> io::Result<Option<SystemLock>> {
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
         // Java takes a record lock, which a second broker in this process would get too: `flock` stops that one.
         let taken = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)
             .and_then(|()| rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive));
         match taken {
-            Ok(()) => Ok(Some(Box::new(SystemLock { _file: file }))),
+            Ok(()) => Ok(Some(SystemLock { file })),
             Err(Errno::AGAIN | Errno::ACCESS) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
 }
 
-struct SystemLock {
-    _file: File,
-}
-
 impl DiskLock for SystemLock {}
+
+impl Drop for SystemLock {
+    fn drop(&mut self) {
+        // To close is not enough: a process that was forked a moment ago has the file open too until it runs its own program.
+        // When this fails, the lock goes with the last of them.
+        let _ = rustix::fs::flock(&self.file, FlockOperation::Unlock);
+    }
+}
 
 struct SystemFile {
     file: File,
@@ -268,3 +282,21 @@ const SMALL_FILE_BYTES: usize = 1024;
 
 /// Linux takes at most this many slices in one call (`UIO_MAXIOV`).
 const IOV_MAX: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_that_is_let_go_is_free_although_a_forked_process_has_its_file_open_yet() {
+        let folder = tempfile::tempdir().expect("a directory");
+        let path = folder.path().join(".lock");
+        let lock = SystemLock::take(&path).expect("a file").expect("nobody has it");
+        assert!(SystemDisk.lock(&path).expect("a file").is_none());
+        // What a fork gives its child: the same open file.
+        let forked = lock.file.try_clone().expect("a second descriptor");
+        drop(lock);
+        assert!(SystemDisk.lock(&path).expect("a file").is_some());
+        drop(forked);
+    }
+}
