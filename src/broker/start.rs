@@ -482,7 +482,7 @@ async fn start_quorum(
         dir,
         node_id,
         directory_id,
-        cluster_id: first.meta.as_ref().map(|meta| meta.cluster_id.clone()),
+        cluster_id: found.iter().find_map(|directory| Some(directory.meta.as_ref()?.cluster_id.clone())),
         formation: formation::of(settings, &address),
         endpoint: quorum::Endpoint { listener: endpoint.listener.clone(), address },
         disk: Arc::clone(disk),

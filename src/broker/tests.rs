@@ -256,8 +256,9 @@ fn directories_of_another_cluster_than_the_metadata_are_refused_and_left_as_they
     let ours = std::fs::read_to_string(&path).expect("an identity");
     std::fs::write(&path, ours.replace(&cluster_id, "another")).expect("a file");
     let error = start(dir.path(), &[]).err().expect("no start");
+    let is_expected = |found: &str, expected: &str| *found == cluster_id && expected == "another";
     assert!(
-        matches!(&error, StartError::OtherCluster { found, expected, .. } if found == "another" && *expected == cluster_id),
+        matches!(&error, StartError::Quorum(crate::quorum::StartError::OtherCluster { found, expected, .. }) if is_expected(found, expected)),
         "{error}"
     );
     assert!(dir.path().join(".kafka_cleanshutdown").exists(), "it was left in order, and still is");

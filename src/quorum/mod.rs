@@ -382,19 +382,21 @@ fn prepare(options: QuorumOptions) -> Result<Prepared, StartError> {
     if journal.state().purged.is_some_and(|purged| machine.applied() < Some(purged)) {
         return Err(StartError::Gap { dir: options.dir });
     }
-    let found = published.load().cluster_id().to_string();
+    let membership = membership(journal.state(), machine.membership()).clone();
+    let me = name(&options.formation, identity, &membership);
+    let is_alone = membership.voter_ids().eq([me]);
+    // Before anything is written, the vote of a sole voter included: what is refused stays as it is.
+    let found = cluster_id(journal.state(), is_alone).unwrap_or_else(|| published.load().cluster_id().to_string());
     if let Some(expected) = &options.cluster_id
         && !found.is_empty()
         && found != *expected
     {
         return Err(StartError::OtherCluster { dir: options.dir, found, expected: expected.clone() });
     }
-    let membership = membership(journal.state(), machine.membership()).clone();
-    let me = name(&options.formation, identity, &membership);
     // openraft has a node that led lead on in its term after a restart. If its directory is a copy that was put back, it would
     // give entries that others have another content. And an entry of its term is applied already: it would decide on an image that
     // lacks what it had proposed and not yet committed. With other voters it has to be elected, which wants the longest log.
-    if !membership.voter_ids().eq([me]) {
+    if !is_alone {
         journal.forget_leading(me);
     }
     Ok(Prepared { options, identity, me, log: LogStore::new(journal), machine, published })
@@ -435,6 +437,18 @@ fn name(formation: &Formation, identity: Voter, membership: &Membership) -> Vote
         tracing::warn!("controller.quorum.voters has no effect: the quorum has been formed otherwise");
     }
     if is_fixed { fixed } else { identity }
+}
+
+/// The id of the cluster by what is committed in the log; all of it is where one voter is alone.
+fn cluster_id(state: &State, is_alone: bool) -> Option<String> {
+    let committed = state.entries.values().filter(|entry| is_alone || Some(entry.log_id) <= state.committed);
+    committed.rev().find_map(|entry| match &entry.payload {
+        openraft::EntryPayload::Normal(batch) => batch.0.iter().rev().find_map(|record| match record {
+            Record::ClusterCreated { cluster_id } => Some(cluster_id.to_string()),
+            _ => None,
+        }),
+        _ => None,
+    })
 }
 
 /// The last membership in the log, or else the one that is applied.

@@ -97,6 +97,31 @@ fn of_two_halves_that_begin_at_once_only_the_majority_does() {
 }
 
 #[test]
+fn a_sole_voter_whose_directories_are_of_another_cluster_writes_nothing() {
+    run(async {
+        let mut cluster = Cluster::new([1]);
+        cluster.start(1, Formation::Standalone).await;
+        let created = Record::ClusterCreated { cluster_id: "ours".into() };
+        cluster.quorum(1).submit(vec![created]).await.expect("committed");
+        cluster.kill(1).await;
+        let path = cluster.nodes[&1].dir.path().join(DIRECTORY);
+        let content = || {
+            let files = std::fs::read_dir(&path).expect("a directory").map(|file| file.expect("a file").path());
+            files.map(|file| (std::fs::read(&file).expect("its bytes"), file)).collect::<BTreeSet<_>>()
+        };
+        let before = content();
+        let error = cluster.try_start(1, Formation::Standalone, Some("theirs")).await.expect_err("no start");
+        assert!(
+            matches!(&error, StartError::OtherCluster { found, expected, .. } if found == "ours" && expected == "theirs"),
+            "{error}"
+        );
+        assert_eq!(content(), before);
+        cluster.try_start(1, Formation::Standalone, Some("ours")).await.expect("a start");
+        cluster.stop_all().await;
+    });
+}
+
+#[test]
 fn an_emptied_voter_that_returns_at_once_is_no_second_node() {
     run(async {
         let (mut cluster, voters) = Cluster::of_three(steady()).await;
