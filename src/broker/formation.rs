@@ -6,7 +6,7 @@ use crate::config::{HostPort, Settings};
 use crate::io::net;
 use crate::model::BrokerId;
 use crate::peer::Address;
-use crate::quorum::{Formation, Timing};
+use crate::quorum::{Formation, FormedBy, Timing};
 
 /// Who may form this node's quorum. `own` is where its controllers' listener is for others.
 pub(super) fn of(settings: &Settings, own: &Address) -> Formation {
@@ -22,6 +22,14 @@ pub(super) fn of(settings: &Settings, own: &Address) -> Formation {
     }
     let auto_join = settings.is_controller() && settings.get_bool("controller.quorum.auto.join.enable");
     Formation::Join { addresses: servers, may_form, auto_join }
+}
+
+/// Who has to be there when it is formed.
+pub(super) fn formed_by(settings: &Settings) -> FormedBy {
+    match settings.get_str("controller.quorum.formation") {
+        "majority" => FormedBy::Majority,
+        _ => FormedBy::All,
+    }
 }
 
 /// How patient the quorum is by the settings.

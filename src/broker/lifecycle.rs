@@ -200,7 +200,8 @@ impl Broker {
         let settings = self.settings();
         let list = |key: &str| format!("{key} = {}", settings.get_str(key));
         if !settings.get_str("controller.quorum.voters").is_empty() {
-            return format!("a majority of {} must be in reach", list("controller.quorum.voters"));
+            let voters = list("controller.quorum.voters");
+            return format!("a majority of {voters} must be in reach, and all of them to begin with");
         }
         format!("one of {} must know the quorum and be in reach", list("controller.quorum.bootstrap.servers"))
     }

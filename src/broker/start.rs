@@ -487,6 +487,7 @@ async fn start_quorum(
         endpoint: quorum::Endpoint { listener: endpoint.listener.clone(), address },
         disk: Arc::clone(disk),
         snapshot_entries: QuorumOptions::SNAPSHOT_ENTRIES,
+        formed_by: formation::formed_by(settings),
         timing: formation::timing(settings),
     })
     .await?)

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::log_store::LogStore;
-use super::options::{Formation, Timing};
+use super::options::{Formation, FormedBy, Timing};
 use super::peers::{Peers, endpoint_of};
 use super::published::Published;
 use super::rpc::Outlook;
@@ -34,6 +34,7 @@ pub struct Core {
     pub published: Arc<Published>,
     pub timing: Timing,
     pub formation: Formation,
+    pub formed_by: FormedBy,
     pub leadership: watch::Sender<Leadership>,
     /// One change of the membership at a time.
     pub changing: tokio::sync::Mutex<()>,

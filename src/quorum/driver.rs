@@ -16,7 +16,7 @@ use super::elections::{Forming, Verdict, View, judge, judge_forming};
 use super::members;
 use super::mistakes::{self, on_refusal};
 use super::network::is_refused;
-use super::options::{Endpoint, Formation};
+use super::options::{Endpoint, Formation, FormedBy};
 use super::peers::{AskError, Purpose, endpoint_of, node_of};
 use super::rpc::{Answer, Outlook, Question};
 use super::types::Voter;
@@ -336,7 +336,19 @@ impl Driver {
         if self.has_to_remind() {
             mistakes::check_own_addresses(&core, metrics).await;
             let asked = mistakes::asked(&core, &addresses(&core, metrics)).await;
-            tracing::warn!(?asked, "no leader of the metadata quorum has been found: this node waits for one");
+            if self.has_nothing(metrics)
+                && core.formation.lets_form(core.peers.me.node_id)
+                && core.formed_by == FormedBy::All
+            {
+                tracing::warn!(
+                    ?asked,
+                    "no leader of the metadata quorum has been found: this node waits for one. Where there is none yet, all that \
+                     are listed must be there to form it; when the cluster is new and some will not come, \
+                     controller.quorum.formation=majority does without them"
+                );
+            } else {
+                tracing::warn!(?asked, "no leader of the metadata quorum has been found: this node waits for one");
+            }
         }
         // A fixed voter is in the quorum already: its leader comes by itself.
         if !core.peers.me.directory_id.is_nil() {
@@ -398,7 +410,7 @@ impl Driver {
         let now = clock::instant();
         // A leader that was heard once may have died before it could commit anything.
         let has_leader = core.peers.leader_silence(now).is_some_and(|silence| silence < core.timing.fetch_timeout);
-        let forming = judge_forming(addresses.len() + 1, &outlooks, now - self.unheard_since);
+        let forming = judge_forming(core.formed_by, addresses.len() + 1, &outlooks, now - self.unheard_since);
         if forming == Forming::Exists || has_leader {
             self.unheard_since = now;
         }
@@ -407,7 +419,7 @@ impl Driver {
         }
         let names: Vec<String> =
             listed.iter().map(|(voter, endpoint)| format!("{}@{endpoint}", voter.node_id)).collect();
-        tracing::info!(voters = ?names, "forms the metadata quorum: a majority of those listed has never been part of one");
+        tracing::info!(voters = ?names, "forms the metadata quorum: of those listed, nobody who is there has ever been part of one");
         if let Err(error) = core.log.end_waiting() {
             tracing::error!(%error, "the metadata journal cannot be written");
             return false;

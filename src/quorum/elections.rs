@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::options::Timing;
+use super::options::{FormedBy, Timing};
 use super::rpc::Outlook;
 use super::types::{LogId, Voter};
 
@@ -89,7 +89,7 @@ pub fn majority_at<T: Ord>(configs: &[BTreeSet<Voter>], heard_at: impl Fn(&Voter
 /// What a node with an empty directory finds out about a quorum that it may form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Forming {
-    /// A majority of those listed has no entry of a quorum's log, and nobody who answered has.
+    /// Enough of those listed have no entry of a quorum's log, and nobody who answered has.
     Form,
     /// Somebody knows a quorum: it is there, and its leader will be heard.
     Exists,
@@ -97,31 +97,32 @@ pub enum Forming {
     Wait,
 }
 
-/// Who does not answer may have what one of those who do has lost with its directory. So it is waited for, as long as a machine
-/// may stall that is not taken for dead; only where all have answered is there nothing to wait for.
+/// With [`FormedBy::Majority`], who does not answer is waited for as long as a machine may stall that is not taken for dead.
 pub const SILENT: Duration = Duration::from_secs(3);
 
 /// Whether to form a quorum, from what `listed` nodes (this one is among them) answered; this one's own answer is not in it.
 /// `waited` is for how long this node has looked for a quorum and has not heard of one.
 ///
-/// Safe: what is committed lies on a majority of those listed, and a majority says here that it has nothing. So nothing is
-/// committed, unless one of those who say so has lost its directory. As long as the lost and the silent are no more together than
-/// a quorum can do without, one who has what is committed answers. A leader that is elected meanwhile is safe too: who forms
-/// writes no more than the first entry, which is the same everywhere, and then votes by the rules for all.
+/// Safe with [`FormedBy::All`]: what is committed lies on a majority of those listed. Whoever has it answers, so that there is a
+/// quorum, or is silent, and then not all have answered.
 ///
-/// What is left: among three, one has lost its directory, one is away for longer than [`SILENT`], and the third was never
-/// there or never heard more than a candidate. The two cannot be told from two of a cluster that has yet to begin. They form
-/// another one, with another id, and who comes back with the old one is refused and told so.
+/// With [`FormedBy::Majority`], as long as those who have lost their directory and those who are silent for [`SILENT`] are no
+/// more together than a quorum can do without: then one who has what is committed answers. Else, say when among three one has
+/// lost its directory, one is away and the third was never there, the two that are left form another quorum, with another id. They
+/// cannot be told from two of a cluster that has yet to begin, which is what that setting says they are.
+///
+/// A leader that is elected meanwhile is safe: who forms writes no more than the first entry, which is the same everywhere, and
+/// then votes by the rules for all.
 ///
 /// Live: a vote is no entry, whoever it was for. A candidate may have died with the votes that made it a leader, or have won and
 /// died before it told anybody; those who gave them and those who were never there form with each other, and the next term decides.
 /// Were a vote taken for a quorum, they would wait for the dead one for ever.
-pub fn judge_forming(listed: usize, answers: &[Outlook], waited: Duration) -> Forming {
+pub fn judge_forming(by: FormedBy, listed: usize, answers: &[Outlook], waited: Duration) -> Forming {
     if answers.iter().any(|outlook| outlook.knows_quorum) {
         return Forming::Exists;
     }
     let there = answers.len() + 1;
-    let is_enough = there >= listed || (there > listed / 2 && waited >= SILENT);
+    let is_enough = there >= listed || (by == FormedBy::Majority && there > listed / 2 && waited >= SILENT);
     if is_enough { Forming::Form } else { Forming::Wait }
 }
 

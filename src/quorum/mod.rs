@@ -59,7 +59,7 @@ use types::{Batch, Entry, Membership, StoredMembership, Vote};
 pub use describe::{Description, ReplicaState};
 pub use journal::JournalError;
 pub use members::VotersError;
-pub use options::{Endpoint, Formation, QuorumOptions, Timing};
+pub use options::{Endpoint, Formation, FormedBy, QuorumOptions, Timing};
 pub use state_machine::SnapshotError;
 pub use types::Voter;
 
@@ -495,7 +495,7 @@ async fn run(prepared: Prepared, started: oneshot::Sender<Result<Arc<Core>, Stri
 
 async fn start_consensus(prepared: Prepared) -> Result<Arc<Core>, String> {
     let Prepared { options, identity, me, log, machine, published } = prepared;
-    let QuorumOptions { timing, endpoint, cluster_id, formation, snapshot_entries, .. } = options;
+    let QuorumOptions { timing, endpoint, cluster_id, formation, formed_by, snapshot_entries, .. } = options;
     let timing = timing.workable();
     let peers = Arc::new(Peers::new(me, identity, endpoint, timing, cluster_id, Arc::clone(&published)));
     let config = Arc::new(config(snapshot_entries, &timing));
@@ -509,6 +509,7 @@ async fn start_consensus(prepared: Prepared) -> Result<Arc<Core>, String> {
         published,
         timing,
         formation,
+        formed_by,
         leadership: watch::Sender::default(),
         changing: tokio::sync::Mutex::default(),
         receiving: Mutex::default(),

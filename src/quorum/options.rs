@@ -31,12 +31,33 @@ pub enum Formation {
     /// until it is made a voter.
     Join {
         addresses: Vec<Address>,
-        /// Whether this node may form the quorum alone when a majority of the addresses (itself included) answers that it knows
-        /// of none: it is the first of them.
+        /// Whether this node may form the quorum alone when the addresses (itself included) answer that they know of none, all or
+        /// most of them ([`FormedBy`]): it is the first of them.
         may_form: bool,
         /// `controller.quorum.auto.join.enable`: this node asks to become a voter when it has caught up.
         auto_join: bool,
     },
+}
+
+impl Formation {
+    /// Whether this node may be among the first.
+    pub(super) fn lets_form(&self, node_id: BrokerId) -> bool {
+        match self {
+            Formation::Standalone => true,
+            Formation::Voters(listed) => listed.iter().any(|(id, _)| *id == node_id),
+            Formation::Join { may_form, .. } => *may_form,
+        }
+    }
+}
+
+/// Who has to be there when a quorum is formed for the first time; afterwards a majority is always enough.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FormedBy {
+    /// Everybody who is listed: nobody who is not heard can have anything of an earlier life of the quorum.
+    #[default]
+    All,
+    /// A majority, when the others have been silent for some seconds. Somebody says by this that there was no quorum before.
+    Majority,
 }
 
 /// How patient the quorum is. Shorter than Kafka's defaults: a cluster is without a controller for this long.
@@ -100,6 +121,7 @@ pub struct QuorumOptions {
     /// The cluster that the node's directories belong to, when they say so; a quorum of another one is refused.
     pub cluster_id: Option<String>,
     pub formation: Formation,
+    pub formed_by: FormedBy,
     /// Where the other voters reach this node.
     pub endpoint: Endpoint,
     pub disk: Arc<dyn Disk>,

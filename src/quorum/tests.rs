@@ -58,6 +58,7 @@ fn try_start(dir: &Path, node_id: i32) -> Result<Quorum, StartError> {
         endpoint: endpoint(9093),
         disk: Arc::new(SystemDisk),
         snapshot_entries: SNAPSHOT_ENTRIES,
+        formed_by: FormedBy::All,
         timing: Timing::default(),
     }))
 }

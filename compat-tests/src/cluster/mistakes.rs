@@ -216,15 +216,29 @@ fn older_directory() -> Result<()> {
     writer.check()
 }
 
+/// Who has to be there when a cluster begins.
+const FORMATION: &str = "controller.quorum.formation";
+
 fn missing_voter() -> Result<()> {
     let mut cluster = Cluster::new(Against::Ottla, 3, Network::Loopback, &[])?;
     cluster.spawn(0)?;
-    says(&cluster, &[0], &["waiting for a controller", "a majority of controller.quorum.voters"])?;
-    // One that waits can be told to stop.
-    cluster.stop(0)?;
-    cluster.spawn(0)?;
+    says(
+        &cluster,
+        &[0],
+        &["waiting for a controller", "a majority of controller.quorum.voters", "all of them to begin with"],
+    )?;
     cluster.spawn(1)?;
+    says(&cluster, &[0, 1], &["all that are listed must be there", &cluster.controller_addresses()[2], FORMATION])?;
+    // Those that wait can be told to stop.
+    for node in [0, 1] {
+        cluster.stop(node)?;
+        cluster.set(node, FORMATION, Some("majority"))?;
+        cluster.spawn(node)?;
+    }
     cluster.await_ready()?;
+    for node in [0, 1] {
+        cluster.set(node, FORMATION, None)?;
+    }
     serves(&cluster, 0, "by-two-of-three", 2)?;
     says(&cluster, &[0, 1], &["a member of the metadata quorum does not answer", "node=3"])?;
     cluster.kill(1);
@@ -253,6 +267,7 @@ fn voter_without_address() -> Result<()> {
     let voters = format!("1@{},2@{},3@{NOWHERE}:{port}", addresses[0], addresses[1]);
     for node in 0..3 {
         cluster.set(node, "controller.quorum.voters", Some(&voters))?;
+        cluster.set(node, FORMATION, Some("majority"))?;
     }
     cluster.spawn(0)?;
     cluster.spawn(1)?;

@@ -174,6 +174,7 @@ impl Target {
             endpoint: quorum::Endpoint { listener, address },
             disk: Arc::clone(&self.disk),
             snapshot_entries: QuorumOptions::SNAPSHOT_ENTRIES,
+            formed_by: formation::formed_by(settings),
             timing: formation::timing(settings),
         })
         .await?;

@@ -14,6 +14,8 @@ pub(super) const BROKER: &[Key] = &[
         .effective("What an acknowledged record has survived: flushed counts stable storage only, page-cache is Kafka's rule."),
     key("records.validation", String, Some("header"), Medium).one_of(VALIDATION).cluster_wide().ours()
         .effective("What a producer's records are checked by: header looks at headers and CRCs only, full reads every record, as Kafka does."),
+    key("controller.quorum.formation", String, Some("all"), Medium).one_of(&["all", "majority"]).ours()
+        .effective("Who of the listed controllers must be there when a cluster begins: all, or a majority, which says that no earlier quorum of theirs exists."),
     key("create.topics", List, Some(""), Medium).list().ours()
         .effective("Topics that are there before clients are served, as name:partitions:replication.factor:cleanup.policy; all but the name may be left out."),
     key("init.dir", String, None, Medium).ours()

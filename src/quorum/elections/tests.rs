@@ -111,22 +111,27 @@ fn both_configurations_must_agree_while_voters_change() {
 }
 
 #[test]
-fn a_quorum_is_formed_only_where_a_majority_knows_of_none() {
+fn a_quorum_is_formed_only_where_enough_know_of_none() {
     let empty = Outlook { knows_quorum: false, ..outlook(None) };
     let just_now = SILENT - Duration::from_millis(1);
-    let cases: [(usize, Vec<Outlook>, Duration, Forming); 8] = [
-        (1, vec![], Duration::ZERO, Forming::Form),
-        (2, vec![], SILENT, Forming::Wait),
-        (3, vec![], SILENT, Forming::Wait),
-        (3, vec![empty.clone()], SILENT, Forming::Form),
-        (3, vec![empty.clone()], just_now, Forming::Wait),
-        (3, vec![empty.clone(), empty.clone()], Duration::ZERO, Forming::Form),
-        (3, vec![empty.clone(), outlook(log_id(2, 10))], SILENT, Forming::Exists),
-        (5, vec![empty], SILENT, Forming::Wait),
+    let long = 1000 * SILENT;
+    let cases: [(usize, Vec<Outlook>, Duration, Forming, Forming); 9] = [
+        (1, vec![], Duration::ZERO, Forming::Form, Forming::Form),
+        (2, vec![], SILENT, Forming::Wait, Forming::Wait),
+        (3, vec![], SILENT, Forming::Wait, Forming::Wait),
+        (3, vec![empty.clone()], SILENT, Forming::Wait, Forming::Form),
+        (3, vec![empty.clone()], long, Forming::Wait, Forming::Form),
+        (3, vec![empty.clone()], just_now, Forming::Wait, Forming::Wait),
+        (3, vec![empty.clone(), empty.clone()], Duration::ZERO, Forming::Form, Forming::Form),
+        (3, vec![empty.clone(), outlook(log_id(2, 10))], SILENT, Forming::Exists, Forming::Exists),
+        (5, vec![empty], SILENT, Forming::Wait, Forming::Wait),
     ];
-    for (listed, answers, waited, expected) in cases {
+    for (listed, answers, waited, by_all, by_majority) in cases {
         let count = answers.len();
-        assert_eq!(judge_forming(listed, &answers, waited), expected, "{listed} listed, {count} answered, {waited:?}");
+        for (by, expected) in [(FormedBy::All, by_all), (FormedBy::Majority, by_majority)] {
+            let forming = judge_forming(by, listed, &answers, waited);
+            assert_eq!(forming, expected, "{listed} listed, {count} answered, {waited:?}, by {by:?}");
+        }
     }
 }
 
@@ -150,23 +155,43 @@ fn every_state(voters: usize) -> impl Iterator<Item = Vec<(Directory, bool)>> {
     })
 }
 
+/// What the others than this one answer.
+fn answers_to(state: &[(Directory, bool)], former: usize) -> Vec<Outlook> {
+    let others = state.iter().enumerate().filter(|(other, (_, is_silent))| *other != former && !is_silent);
+    let outlook = |directory| Outlook { knows_quorum: directory == Directory::Committed, ..outlook(None) };
+    others.map(|(_, (directory, _))| outlook(*directory)).collect()
+}
+
 #[rstest::rstest]
 #[case(3)]
 #[case(5)]
-fn no_second_quorum_is_formed_while_the_lost_and_the_silent_are_few_enough(#[case] voters: usize) {
+fn no_second_quorum_is_formed_by_all_while_anybody_has_what_is_committed(#[case] voters: usize) {
+    let (mut refused, mut formed) = (0, 0);
+    for state in every_state(voters) {
+        for (former, _) in state.iter().enumerate().filter(|(_, (directory, _))| *directory != Directory::Committed) {
+            let forming = judge_forming(FormedBy::All, voters, &answers_to(&state, former), SILENT);
+            if state.iter().any(|(directory, _)| *directory == Directory::Committed) {
+                assert_ne!(forming, Forming::Form, "{state:?}: {former} forms a second quorum");
+                refused += 1;
+            } else if state.iter().enumerate().all(|(voter, (_, is_silent))| voter == former || !is_silent) {
+                assert_eq!(forming, Forming::Form, "{state:?}: {former} waits for ever");
+                formed += 1;
+            }
+        }
+    }
+    assert!(refused > 0 && formed > 0, "{refused} {formed}");
+}
+
+#[rstest::rstest]
+#[case(3)]
+#[case(5)]
+fn no_second_quorum_is_formed_by_a_majority_while_the_lost_and_the_silent_are_few_enough(#[case] voters: usize) {
     let (mut refused, mut formed) = (0, 0);
     for state in every_state(voters) {
         let held = state.iter().filter(|(directory, _)| *directory != Directory::Nothing).count();
         let gone = state.iter().filter(|(directory, is_silent)| *is_silent || *directory == Directory::Lost).count();
         for (former, _) in state.iter().enumerate().filter(|(_, (directory, _))| *directory != Directory::Committed) {
-            let others = state.iter().enumerate().filter(|(other, (_, is_silent))| *other != former && !is_silent);
-            let answers: Vec<Outlook> = others
-                .map(|(_, (directory, _))| Outlook {
-                    knows_quorum: *directory == Directory::Committed,
-                    ..outlook(None)
-                })
-                .collect();
-            let forming = judge_forming(voters, &answers, SILENT);
+            let forming = judge_forming(FormedBy::Majority, voters, &answers_to(&state, former), SILENT);
             if held > voters / 2 && gone <= voters / 2 {
                 assert_ne!(forming, Forming::Form, "{state:?}: {former} forms a second quorum");
                 refused += 1;

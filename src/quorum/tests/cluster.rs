@@ -46,6 +46,7 @@ fn fixed_voters_form_a_quorum_and_agree(#[case] count: i32) {
 fn two_of_three_form_a_quorum_and_the_third_finds_it() {
     run(async {
         let mut cluster = Cluster::new(1..=3);
+        cluster.formed_by = FormedBy::Majority;
         let voters = cluster.voters();
         cluster.start(1, voters.clone()).await;
         cluster.start(2, voters.clone()).await;
@@ -195,6 +196,7 @@ async fn ask_in_the_name_of(
 fn who_voted_for_one_that_died_forms_the_quorum_with_one_that_was_never_there() {
     run(async {
         let mut cluster = Cluster::new(1..=3);
+        cluster.formed_by = FormedBy::Majority;
         let voters = cluster.voters();
         // The second one has formed the quorum with the first, and votes for it; the first dies of it.
         cluster.start(2, voters.clone()).await;
@@ -539,6 +541,7 @@ fn a_second_node_under_one_id_is_refused_with_what_to_do() {
             endpoint: Endpoint { listener: "CONTROLLER".to_owned(), address },
             disk: Arc::new(SystemDisk),
             snapshot_entries: SNAPSHOT_ENTRIES,
+            formed_by: FormedBy::All,
             timing: Timing::default(),
         };
         let second = Quorum::start(options).await.expect("it starts, and asks");
@@ -601,6 +604,7 @@ fn a_process_with_a_copy_of_a_directory_does_not_vote_beside_its_owner() {
             endpoint: Endpoint { listener: "CONTROLLER".to_owned(), address: elsewhere },
             disk: Arc::new(SystemDisk),
             snapshot_entries: SNAPSHOT_ENTRIES,
+            formed_by: FormedBy::All,
             timing: Timing::default(),
         };
         let second = Quorum::start(options).await.expect("it starts, and asks");

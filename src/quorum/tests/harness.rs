@@ -33,6 +33,7 @@ pub struct Cluster {
     pub nodes: BTreeMap<i32, TestNode>,
     cuts: Cuts,
     pub timing: Timing,
+    pub formed_by: FormedBy,
 }
 
 pub fn run<T>(test: impl Future<Output = T>) -> T {
@@ -43,7 +44,8 @@ pub fn run<T>(test: impl Future<Output = T>) -> T {
 impl Cluster {
     /// Nodes that do not run yet, on free ports.
     pub fn new(ids: impl IntoIterator<Item = i32>) -> Cluster {
-        let mut cluster = Cluster { nodes: BTreeMap::new(), cuts: Cuts::default(), timing: steady() };
+        let mut cluster =
+            Cluster { nodes: BTreeMap::new(), cuts: Cuts::default(), timing: steady(), formed_by: FormedBy::All };
         for id in ids {
             cluster.add(id);
         }
@@ -102,6 +104,7 @@ impl Cluster {
             endpoint: Endpoint { listener: "CONTROLLER".to_owned(), address: node.address.clone() },
             disk: Arc::new(SystemDisk),
             snapshot_entries: 100_000,
+            formed_by: self.formed_by,
             timing: self.timing,
         });
         let quorum = Arc::new(quorum.await?);
