@@ -1,21 +1,18 @@
 //! Where the replicas of a broker with several directories lie, on its way to the controller (AssignReplicasToDirs, KIP-858).
 //!
-//! Only which replicas have something to tell is kept here. What is told is looked up when it is sent, and sent again until the
+//! An [`Outbox`] knows which replicas have something to tell. What is told is looked up when it is sent, and sent again until the
 //! image says the same; so a replica that moves on meanwhile is told where it is then. One request is on its way at a time
 //! (`AssignmentsManager`).
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::Broker;
+use super::outbox::Outbox;
 use super::replica::Replica;
-use crate::io::threads::{self, Service};
 use crate::model::{ErrorCode, PartitionIndex, TopicId};
 use crate::protocol::message::assign_replicas_to_dirs_request::{DirectoryData, PartitionData, TopicData};
 use crate::protocol::message::{AssignReplicasToDirsRequest, WireBrokerId};
@@ -27,100 +24,32 @@ const RETRY: Duration = Duration::from_millis(100);
 /// Replicas in one request (`AssignReplicasToDirsRequest.MAX_ASSIGNMENTS_PER_REQUEST`).
 const ASSIGNMENTS_MAX: usize = 2250;
 
-/// The replicas that have something to tell, and the service that tells it.
-#[derive(Default)]
-pub(super) struct Assignments {
-    waiting: Mutex<Waiting>,
-    wake: Notify,
-    is_closing: AtomicBool,
-    closed: Notify,
-    service: Mutex<Option<Service>>,
-}
-
-type Waiting = BTreeMap<(TopicId, PartitionIndex), Arc<Replica>>;
-
-impl Assignments {
-    /// Has the controller told where the replica lies.
-    pub fn submit(&self, replica: &Arc<Replica>) {
-        let key = (replica.topic_id(), replica.topic_partition().partition);
-        self.waiting.lock().insert(key, Arc::clone(replica));
-        self.wake.notify_one();
-    }
-
-    /// Sends from now on, until [`Assignments::close`] or the broker's end.
-    pub fn start(self: &Arc<Assignments>, broker: Weak<Broker>) -> std::io::Result<()> {
-        let assignments = Arc::clone(self);
-        let run = async move {
-            while assignments.wait().await {
-                let Some(broker) = broker.upgrade() else { return };
-                assignments.send(&broker).await;
-            }
-        };
-        *self.service.lock() = Some(threads::service("assign-dirs", || run)?);
-        Ok(())
-    }
-
-    /// Ends the service and waits for it. What is left is told by the next start.
-    pub async fn close(&self) {
-        self.is_closing.store(true, Ordering::Release);
-        self.wake.notify_one();
-        self.closed.notify_one();
-        let service = self.service.lock().take();
-        if let Some(service) = service {
-            service.ended().await;
-        }
-        self.waiting.lock().clear();
-    }
-
-    /// Waits until there is something to send; false when it closes.
-    async fn wait(&self) -> bool {
-        while !self.is_closing.load(Ordering::Acquire) {
-            if !self.waiting.lock().is_empty() {
-                return true;
-            }
-            self.wake.notified().await;
-        }
-        false
-    }
-
-    /// Sends what there is, and forgets what the image says already.
-    async fn send(&self, broker: &Arc<Broker>) {
-        let mut told: BTreeMap<(Uuid, TopicId), Vec<PartitionIndex>> = BTreeMap::new();
-        {
-            let mut waiting = self.waiting.lock();
-            waiting.retain(|_, replica| broker.untold_directory(replica).is_some());
-            for ((topic, partition), replica) in waiting.iter().take(ASSIGNMENTS_MAX) {
-                if let Some(directory) = broker.untold_directory(replica) {
-                    told.entry((directory, *topic)).or_default().push(*partition);
-                }
+/// Sends what there is, and forgets what the image says already.
+pub(super) async fn send(outbox: Arc<Outbox>, broker: Arc<Broker>) {
+    let mut told: BTreeMap<(Uuid, TopicId), Vec<PartitionIndex>> = BTreeMap::new();
+    {
+        let mut waiting = outbox.waiting();
+        waiting.retain(|_, replica| broker.untold_directory(replica).is_some());
+        for ((topic, partition), replica) in waiting.iter().take(ASSIGNMENTS_MAX) {
+            if let Some(directory) = broker.untold_directory(replica) {
+                told.entry((directory, *topic)).or_default().push(*partition);
             }
         }
-        if told.is_empty() {
-            return;
-        }
-        let request = request(broker, told);
-        let answer = tokio::select! {
-            biased;
-            () = self.closed.notified() => return,
-            answer = broker.controller_call(&request, TIMEOUT) => answer,
-        };
-        let refused = match answer {
-            Ok(answer) => Some(ErrorCode::from(answer.error_code)).filter(|code| code.is_error()),
-            Err(error) => {
-                tracing::warn!(%error, "the controller cannot be told where replicas lie");
-                None
-            }
-        };
-        if let Some(code) = refused {
+    }
+    if told.is_empty() {
+        return;
+    }
+    let request = request(&broker, told);
+    let Some(answer) = outbox.unless_closed(broker.controller_call(&request, TIMEOUT)).await else { return };
+    match answer.map(|answer| ErrorCode::from(answer.error_code)) {
+        Ok(code) if code.is_error() => {
             tracing::warn!(%code, "the controller does not want to know where replicas lie");
         }
-        // The image that says so comes within this time, as a rule; what it does not say then is sent again.
-        tokio::select! {
-            biased;
-            () = self.closed.notified() => {}
-            () = tokio::time::sleep(RETRY) => {}
-        }
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, "the controller cannot be told where replicas lie"),
     }
+    // The image that says so comes within this time, as a rule; what it does not say then is sent again.
+    outbox.unless_closed(tokio::time::sleep(RETRY)).await;
 }
 
 fn request(broker: &Broker, told: BTreeMap<(Uuid, TopicId), Vec<PartitionIndex>>) -> AssignReplicasToDirsRequest {

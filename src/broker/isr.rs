@@ -1,21 +1,17 @@
 //! Changes of in-sync sets on their way to the controller (AlterPartition, KIP-497).
 //!
-//! A leader's machine makes a proposal and keeps it until it is answered; here are only the replicas that have one. What is sent
-//! is read from the machine at the moment of sending, so that a proposal that was overtaken by the metadata log is never sent.
+//! A leader's machine makes a proposal and keeps it until it is answered; an [`Outbox`] knows the replicas that have one. What is
+//! sent is read from the machine at the moment of sending, so that a proposal that was overtaken by the metadata log is never sent.
 //! One request is on its way at a time, with all proposals that there are (`DefaultAlterPartitionManager`).
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
-use std::sync::atomic::{self, AtomicBool};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-use tokio::sync::Notify;
-
 use super::Broker;
+use super::outbox::Outbox;
 use super::replica::Replica;
-use crate::io::threads::{self, Service};
 use crate::model::{BrokerId, ErrorCode, LeaderEpoch, PartitionIndex, TopicId};
 use crate::partition::Proposal;
 use crate::protocol::message::alter_partition_request::{BrokerState, PartitionData, TopicData};
@@ -27,19 +23,6 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 /// The pause after a request that has led to nothing.
 const RETRY: Duration = Duration::from_millis(50);
 
-/// The replicas whose proposals are to be sent, and the service that sends them.
-#[derive(Default)]
-pub struct Proposals {
-    waiting: Mutex<Waiting>,
-    wake: Notify,
-    is_closing: AtomicBool,
-    closed: Notify,
-    service: Mutex<Option<Service>>,
-}
-
-/// In the order of the ids, in which requests name them.
-type Waiting = BTreeMap<(TopicId, PartitionIndex), Arc<Replica>>;
-
 type Sent = BTreeMap<(TopicId, PartitionIndex), Sending>;
 
 /// A proposal as it was sent.
@@ -50,79 +33,30 @@ struct Sending {
     isr_count: usize,
 }
 
-impl Proposals {
-    /// Has the replica's proposal sent soon. Takes no replica's lock.
-    pub fn submit(&self, replica: &Arc<Replica>) {
-        let key = (replica.topic_id(), replica.topic_partition().partition);
-        self.waiting.lock().insert(key, Arc::clone(replica));
-        self.wake.notify_one();
+/// Sends all proposals there are, and tells the machines what became of theirs. Whatever is not decided waits for the next time.
+pub(super) async fn send(outbox: Arc<Outbox>, broker: Arc<Broker>) {
+    let waiting = std::mem::take(&mut *outbox.waiting());
+    let proposed = |(key, replica): ((TopicId, PartitionIndex), Arc<Replica>)| {
+        let isr_count = replica.in_sync()?.committed.len();
+        let proposal = replica.proposal()?;
+        Some((key, Sending { replica, proposal, isr_count }))
+    };
+    let sent: Sent = waiting.into_iter().filter_map(proposed).collect();
+    if sent.is_empty() {
+        return;
     }
-
-    /// Sends from now on, until [`Proposals::close`] or the broker's end.
-    pub(super) fn start(self: &Arc<Proposals>, broker: Weak<Broker>) -> std::io::Result<()> {
-        let proposals = Arc::clone(self);
-        let run = async move {
-            while proposals.wait().await {
-                let Some(broker) = broker.upgrade() else { return };
-                proposals.send(&broker).await;
-            }
-        };
-        *self.service.lock() = Some(threads::service("alter-partition", || run)?);
-        Ok(())
-    }
-
-    /// Ends the service and waits for it. Proposals that are left are nobody's: the next leader makes its own.
-    pub(super) async fn close(&self) {
-        self.is_closing.store(true, atomic::Ordering::Release);
-        self.wake.notify_one();
-        self.closed.notify_one();
-        let service = self.service.lock().take();
-        if let Some(service) = service {
-            service.ended().await;
+    let request = request(&broker, &sent);
+    let Some(answer) = outbox.unless_closed(broker.controller_call(&request, TIMEOUT)).await else { return };
+    let left = match answer {
+        Ok(answer) => take_in(&broker, sent, answer),
+        Err(error) => {
+            tracing::warn!(partitions = sent.len(), %error, "in-sync sets cannot be changed");
+            sent
         }
-        self.waiting.lock().clear();
-    }
-
-    /// Waits until there is something to send; false when it closes.
-    async fn wait(&self) -> bool {
-        while !self.is_closing.load(atomic::Ordering::Acquire) {
-            if !self.waiting.lock().is_empty() {
-                return true;
-            }
-            self.wake.notified().await;
-        }
-        false
-    }
-
-    /// Sends all there are, and tells the machines what became of theirs. Whatever is not decided waits for the next time.
-    async fn send(&self, broker: &Arc<Broker>) {
-        let waiting = std::mem::take(&mut *self.waiting.lock());
-        let proposed = |(key, replica): ((TopicId, PartitionIndex), Arc<Replica>)| {
-            let isr_count = replica.in_sync()?.committed.len();
-            let proposal = replica.proposal()?;
-            Some((key, Sending { replica, proposal, isr_count }))
-        };
-        let sent: Sent = waiting.into_iter().filter_map(proposed).collect();
-        if sent.is_empty() {
-            return;
-        }
-        let request = request(broker, &sent);
-        let answer = tokio::select! {
-            biased;
-            () = self.closed.notified() => return,
-            answer = broker.controller_call(&request, TIMEOUT) => answer,
-        };
-        let left = match answer {
-            Ok(answer) => take_in(broker, sent, answer),
-            Err(error) => {
-                tracing::warn!(partitions = sent.len(), %error, "in-sync sets cannot be changed");
-                sent
-            }
-        };
-        if !left.is_empty() {
-            left.into_values().for_each(|sent| self.submit(&sent.replica));
-            tokio::time::sleep(RETRY).await;
-        }
+    };
+    if !left.is_empty() {
+        left.into_values().for_each(|sent| outbox.submit(&sent.replica));
+        outbox.unless_closed(tokio::time::sleep(RETRY)).await;
     }
 }
 

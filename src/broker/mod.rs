@@ -7,7 +7,7 @@
 //! - [`flusher::Flusher`] is the group commit; [`housekeeping`] does what is due by the clock.
 //! - [`cleaner`] compacts.
 //! - `fetchers` follow other leaders, [`isr`] asks the controller for other in-sync sets, [`throttle`] holds both back on request.
-//! - `assignments` tells the controller in which directory a log lies, `moves` takes logs to another one.
+//! - `assignments` tells the controller in which directory a log lies, as [`isr`] through an `outbox`; `moves` takes logs to another one.
 //!
 //! Locks, in this order: the moving of logs that leave, `opening` (which logs exist), a coordinator's, `checkpoints`, a replica's
 //! `flushing`, a replica's; never two replicas. Changes of the image take `opening` too, so that a log is never opened for a topic
@@ -38,6 +38,7 @@ pub mod live;
 mod moves;
 mod offsets;
 mod opening;
+pub mod outbox;
 pub mod producer_ids;
 pub mod purgatory;
 pub mod quotas;
@@ -67,6 +68,7 @@ use flusher::Flusher;
 use groups::GroupCoordinators;
 use housekeeping::{Checkpoints, Housekeeper};
 use leaving::LeavingLogs;
+use outbox::Outbox;
 use producer_ids::ProducerIds;
 use replica::Replica;
 use replicas::Replicas;
@@ -95,8 +97,8 @@ pub struct Broker {
     /// Held while a log is opened or put out of use, so that each is done once.
     opening: Mutex<()>,
     flusher: Arc<Flusher>,
-    proposals: Arc<isr::Proposals>,
-    assignments: Arc<assignments::Assignments>,
+    proposals: Arc<Outbox>,
+    assignments: Arc<Outbox>,
     moves: Arc<moves::Moves>,
     fetchers: fetchers::Fetchers,
     throttles: Throttles,

@@ -20,8 +20,8 @@ use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::broker::flusher::{FlushState, Flusher};
-use crate::broker::isr::Proposals;
 use crate::broker::offsets::{PublishedOffsets, PublishedRole};
+use crate::broker::outbox::Outbox;
 use crate::broker::purgatory::Watchers;
 use crate::broker::throttle::Throttled;
 use crate::broker::waiter::{Completions, Waiter};
@@ -58,7 +58,7 @@ pub struct Replica {
     low_watermark_watchers: Watchers,
     pub(super) flush_state: FlushState,
     flusher: Arc<Flusher>,
-    proposals: Arc<Proposals>,
+    proposals: Arc<Outbox>,
     metrics: Arc<BrokerMetrics>,
     /// Its topic's, of all partitions here.
     traffic: Arc<TopicMetrics>,
@@ -130,7 +130,7 @@ pub struct ReplicaParts {
     pub settings: Arc<ReplicaSettings>,
     pub flusher: Arc<Flusher>,
     /// Where changes of the in-sync set are handed to.
-    pub proposals: Arc<Proposals>,
+    pub proposals: Arc<Outbox>,
     pub metrics: Arc<BrokerMetrics>,
     /// What the checkpoint says; [`Offset::ZERO`] when it says nothing.
     pub high_watermark: Offset,

@@ -14,7 +14,6 @@ use parking_lot::Mutex;
 
 use uuid::Uuid;
 
-use super::Broker;
 use super::controller_channel::ControllerChannel;
 use super::directories::{self, Directory, DirectoryError};
 use super::fetch_sessions::FetchSessions;
@@ -27,6 +26,7 @@ use super::initial;
 use super::lifecycle::Lifecycle;
 use super::opening::{Found, Offline};
 use super::replicas::Replicas;
+use super::{Broker, assignments, isr};
 use crate::config::{ClusterConfig, Initial, Settings};
 use crate::controller::SupportedLevels;
 use crate::io::clock::Clock;
@@ -329,8 +329,8 @@ impl Broker {
         });
         self.reconcile();
         self.fetchers.start(self);
-        self.proposals.start(Arc::downgrade(self))?;
-        self.assignments.start(Arc::downgrade(self))?;
+        self.proposals.start("alter-partition", Arc::downgrade(self), isr::send)?;
+        self.assignments.start("assign-dirs", Arc::downgrade(self), assignments::send)?;
         self.resume_moves(online(found).flat_map(Directory::copies).collect());
         self.moves.start(Arc::downgrade(self))?;
         Ok(())
