@@ -6,6 +6,7 @@
 //! | produces whose time is up | [`delayed_produce::SWEEP_MS`](super::delayed_produce::SWEEP_MS), while any waits |
 //! | directories of deleted topics are moved away | when told |
 //! | recovery points, log starts, high watermarks | [`CHECKPOINT_MS`], when they moved |
+//! | index entries that wait in memory are written, so that a start after a kill need not look for them | with those |
 //! | what was written is flushed, so that its files can be closed for others | every second, while too many are open |
 //! | directories out of use are removed | when their delay is over |
 //! | who has fallen behind | half of `replica.lag.time.max.ms` |
@@ -205,6 +206,7 @@ impl Broker {
             for replica in replicas.iter().filter(|replica| replica.lies_in(directory)) {
                 let (durable_end, published, cleaned_to, must_flush) = replica.with_log(|log, published| {
                     let must_flush = log.needs_flush() && replica.must_flush_by_now(log, now);
+                    log.write_indexes();
                     (log.durable_end().offset(), published, log.cleaned_to(), must_flush)
                 });
                 if must_flush {

@@ -145,6 +145,12 @@ impl SimDisk {
         state.fail_at = Some((state.operation_count + after, error));
     }
 
+    /// How often anything was changed or flushed.
+    #[cfg(test)]
+    pub fn operation_count(&self) -> u64 {
+        self.state.lock().operation_count
+    }
+
     /// How many bytes all files may hold.
     pub fn set_capacity_bytes(&self, bytes: usize) {
         self.state.lock().capacity_bytes = bytes;

@@ -147,6 +147,13 @@ impl Log {
         durable_end < self.log_end_offset && waited_ms >= flush_ms
     }
 
+    /// Writes the index entries that wait in memory, so that a start after a kill need not look for them. Flushes nothing.
+    pub fn write_indexes(&self) {
+        if self.active().has_index_entries_to_write() {
+            self.active().write_indexes();
+        }
+    }
+
     /// Captures what is not on stable storage now.
     pub fn flush_ticket(&mut self) -> FlushTicket {
         let grown_bytes = self.active().size_bytes().saturating_sub(self.unflushed.snapshot_size_bytes);

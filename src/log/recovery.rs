@@ -224,6 +224,7 @@ impl Loader<'_> {
         let mut state = self.walk(base_offset, State::empty(base_offset), &file, false)?.0;
         state.end_offset = next;
         self.recovered.indexes_rebuilt += 1;
+        self.changed = true;
         self.install(base_offset, state, true)?;
         // As a finished segment's index ends, or it would not fit at the next start.
         self.segments.last().expect("installed above").finish_indexes();
@@ -271,6 +272,8 @@ impl Loader<'_> {
         let rewritten = rebuilt || cut > 0 || !indexes_hold || !state.offset_index.pending().is_empty();
         let whole_bytes = state.size_bytes;
         self.install(base_offset, state, rewritten)?;
+        // The indexes of the active segment are flushed when it is finished, and no sooner because of a start.
+        self.changed |= rewritten && (!is_last || cut > 0);
         if cut > 0 {
             file.log.truncate(whole_bytes).map_err(LogError::io("cut", &path))?;
             self.recovered.truncated_bytes += cut;
@@ -348,7 +351,6 @@ impl Loader<'_> {
         if rewritten {
             segment.reset(state).map_err(LogError::io("write", &path))?;
             segment.write_indexes();
-            self.changed = true;
         } else {
             segment.adopt(state);
         }
@@ -519,15 +521,11 @@ impl Loader<'_> {
         let times = self.read_whole_index::<TimeEntry>(base_offset, TIME_INDEX_SUFFIX)?;
         let (Some(mut offsets), Some(mut times), true) = (offsets, times, self.epochs_known) else { return Ok(None) };
         let (limit, in_files) = (self.scan_start(), (offsets.len(), times.len()));
-        let below = |entry: &OffsetEntry| base_offset + i64::from(entry.relative_offset) < limit;
-        offsets.truncate(offsets.partition_point(|entry| u64::from(entry.position) < size && below(entry)));
-        let last_relative = offsets.last().map_or(0, |entry| entry.relative_offset);
-        if !self.open.clean_shutdown {
-            times.truncate(times.partition_point(|entry| entry.relative_offset <= last_relative));
-        }
-        if offsets.is_empty() {
-            times.clear();
-        }
+        let is_below = |relative_offset: u32| base_offset + i64::from(relative_offset) < limit;
+        let holds = |entry: &OffsetEntry| u64::from(entry.position) < size && is_below(entry.relative_offset);
+        offsets.truncate(offsets.partition_point(holds));
+        // A stop leaves a last time entry behind the last offset entry, and is no reason to write the indexes anew.
+        times.truncate(times.partition_point(|entry| is_below(entry.relative_offset)));
         let count = |len: usize| u32::try_from(len).expect("read_index has counted");
         let mut state = State::empty(base_offset);
         state.size_bytes = offsets.last().map_or(0, |entry| u64::from(entry.position));

@@ -236,6 +236,11 @@ impl Segment {
         self.write_indexes();
     }
 
+    pub fn has_index_entries_to_write(&self) -> bool {
+        let state = self.state.lock();
+        !state.offset_index.pending().is_empty() || !state.time_index.pending().is_empty()
+    }
+
     /// Writes the index entries that wait. A failure costs them, and the next reader a longer walk; never the append.
     pub fn write_indexes(&self) {
         let (offsets, times) = {

@@ -8,6 +8,7 @@ mod follower;
 mod leaving;
 mod producers;
 mod sim;
+mod start;
 mod validation;
 
 use std::path::Path;
