@@ -132,6 +132,7 @@ impl KafkaCluster {
             records.push(topic.to_record(*id, node_id, &place)?);
         }
         self.add_configs(node_id, &mut records, &mut left_out);
+        self.name_remote(&mut left_out);
         self.add_quotas(&mut records, &mut left_out);
         let next_producer_id = ProducerId(self.next_producer_id);
         records.push(Record::ProducerIdsAllocated { broker_id: Partition::NO_LEADER, next_producer_id });
@@ -203,6 +204,18 @@ impl KafkaCluster {
                     None => left_out.push(format!("quota {name}={value} of {parts:?}: not known here")),
                 }
             }
+        }
+    }
+
+    /// Tiered topics (KIP-405) have their older segments elsewhere.
+    fn name_remote(&self, left_out: &mut Vec<String>) {
+        let is_tiered = |configs: &BTreeMap<String, String>| {
+            configs.get("remote.storage.enable").is_some_and(|value| value.eq_ignore_ascii_case("true"))
+        };
+        for ((_, topic), _) in self.configs.iter().filter(|(key, configs)| key.0 == TOPIC && is_tiered(configs)) {
+            left_out.push(format!(
+                "segments in remote storage of topic {topic}: its log begins with what this node still has"
+            ));
         }
     }
 

@@ -138,6 +138,17 @@ fn records(offset: i64, is_transactional: bool) -> Vec<u8> {
 }
 
 #[test]
+fn what_lies_in_remote_storage_is_said_to_stay_there() {
+    let with = |value: &str| KafkaDir::new(&[cluster(), vec![config("remote.storage.enable", value)]].concat());
+    for (value, expected) in [("true", true), ("false", false)] {
+        let into = tempfile::tempdir().unwrap();
+        let summary = with(value).import(&[into.path()], |_| ()).expect("an import");
+        let is_told = summary.left_out.iter().any(|what| what.contains("remote storage") && what.contains("topic t:"));
+        assert_eq!(is_told, expected, "{:?}", summary.left_out);
+    }
+}
+
+#[test]
 fn what_kafka_had_is_there_and_what_has_no_place_is_named() {
     let kafka = KafkaDir::new(&cluster());
     kafka.write("t-9/00000000000000000000.log", b"");
