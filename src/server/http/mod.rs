@@ -15,6 +15,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context;
 use axum::Router;
 use axum::extract::State;
 use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
@@ -53,15 +54,20 @@ const KEY: &str = "http.listener";
 /// The sockets of `http.listener`: none when it is empty, or when it is at its default and the port is taken.
 pub fn bind(settings: &Settings, backlog: i32) -> anyhow::Result<Vec<Bound>> {
     let Some(listener) = settings.http_listener() else { return Ok(Vec::new()) };
-    match listen::bind(&listener, Roles::default(), backlog) {
-        Ok(bound) => Ok(bound),
-        Err(error) if settings.origin(KEY) == Origin::Default => {
-            let reason = format!("{error:#}");
-            tracing::warn!(reason, "no metrics over HTTP here; set {KEY} to an address that is free, or to nothing");
-            Ok(Vec::new())
+    let bound = listen::bind(&listener, Roles::default(), backlog);
+    unless_by_default(bound, &settings.origin(KEY)).with_context(|| format!("{KEY}: {listener}"))
+}
+
+/// Nobody asked for the default, and several servers of one machine have the same: only one of them gets it.
+fn unless_by_default(bound: anyhow::Result<Vec<Bound>>, origin: &Origin) -> anyhow::Result<Vec<Bound>> {
+    bound.or_else(|error| {
+        if *origin != Origin::Default {
+            return Err(error);
         }
-        Err(error) => Err(error.context(format!("{KEY}: {listener}"))),
-    }
+        let reason = format!("{error:#}");
+        tracing::warn!(reason, "no metrics over HTTP here; set {KEY} to an address that is free, or to nothing");
+        Ok(Vec::new())
+    })
 }
 
 /// What requests are answered from.

@@ -5,7 +5,8 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 
-use crate::config::{self, Inputs};
+use super::unless_by_default;
+use crate::config::{self, Inputs, Origin};
 use crate::io::threads::wait;
 use crate::metrics::catalogue;
 use crate::server::Server;
@@ -228,6 +229,14 @@ fn an_address_that_was_set_and_is_taken_is_named_and_nothing_starts() {
     let expected = format!("http.listener: {taken}: cannot listen on {taken}: another process listens there");
     assert!(text.starts_with(&expected), "{text}");
     assert!(std::fs::read_dir(folder.path()).expect("the folder").next().is_none(), "nothing was touched");
+}
+
+#[test]
+fn the_default_address_is_gone_without_when_it_is_taken() {
+    let taken = || Err(anyhow::anyhow!("another process listens there"));
+    assert!(unless_by_default(taken(), &Origin::Default).expect("a server without HTTP").is_empty());
+    let error = unless_by_default(taken(), &Origin::Flag("--set".into())).err().expect("it was asked for");
+    assert_eq!(error.to_string(), "another process listens there");
 }
 
 #[test]
