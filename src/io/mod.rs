@@ -19,3 +19,5 @@ pub mod sim_disk;
 #[cfg(feature = "sim")]
 pub mod simulated;
 pub mod threads;
+#[cfg(test)]
+pub mod watched_disk;

@@ -1,15 +1,14 @@
 //! Few descriptors for many segments: whatever is closed for others is opened again, and never for what came in its place.
 
 use std::collections::BTreeMap;
-use std::io::{self, IoSlice};
-use std::os::fd::BorrowedFd;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
-use crate::io::disk::{DirEntry, Disk, DiskFile, DiskLock, Space};
 use crate::io::sim_disk::{SimDisk, SimRandom};
+use crate::io::watched_disk::{Watch, WatchedDisk};
 use crate::log::segment::Segment;
 use crate::model::{PartitionIndex, TopicPartition};
 
@@ -18,11 +17,7 @@ const LIMIT: usize = 3;
 const TOO_MANY_OPEN_FILES: i32 = 24;
 
 /// A simulated disk that counts the files that are open, and refuses to open any more when told.
-#[derive(Clone)]
-struct CountingDisk {
-    disk: SimDisk,
-    counts: Arc<Counts>,
-}
+type CountingDisk = WatchedDisk<SimDisk, Counts>;
 
 #[derive(Default)]
 struct Counts {
@@ -33,98 +28,37 @@ struct Counts {
     refused_count: AtomicUsize,
 }
 
-struct CountedFile {
-    file: Arc<dyn DiskFile>,
-    counts: Arc<Counts>,
-}
-
 impl CountingDisk {
     fn new(disk: SimDisk) -> CountingDisk {
-        CountingDisk { disk, counts: Arc::default() }
+        WatchedDisk { disk, watch: Arc::default() }
     }
 
     /// Refuses `count` openings after the next `after`.
     fn refuse(&self, after: usize, count: usize) {
-        let opened = self.counts.opened.load(Ordering::Relaxed);
-        self.counts.refused_from.store(opened + after, Ordering::Relaxed);
-        self.counts.refused_count.store(count, Ordering::Relaxed);
+        let opened = self.watch.opened.load(Ordering::Relaxed);
+        self.watch.refused_from.store(opened + after, Ordering::Relaxed);
+        self.watch.refused_count.store(count, Ordering::Relaxed);
     }
 
     fn open_count(&self) -> usize {
-        self.counts.open.load(Ordering::Relaxed)
+        self.watch.open.load(Ordering::Relaxed)
     }
 }
 
-impl Drop for CountedFile {
-    fn drop(&mut self) {
-        self.counts.open.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-impl Disk for CountingDisk {
-    fn open(&self, path: &Path, create: bool) -> io::Result<Arc<dyn DiskFile>> {
-        let number = self.counts.opened.fetch_add(1, Ordering::Relaxed);
-        let refused_from = self.counts.refused_from.load(Ordering::Relaxed);
-        if (refused_from..refused_from + self.counts.refused_count.load(Ordering::Relaxed)).contains(&number) {
-            return Err(io::Error::from_raw_os_error(TOO_MANY_OPEN_FILES));
+impl Watch for Counts {
+    fn opens(&self, _path: &Path) -> io::Result<()> {
+        let number = self.opened.fetch_add(1, Ordering::Relaxed);
+        let refused_from = self.refused_from.load(Ordering::Relaxed);
+        match (refused_from..refused_from + self.refused_count.load(Ordering::Relaxed)).contains(&number) {
+            true => Err(io::Error::from_raw_os_error(TOO_MANY_OPEN_FILES)),
+            false => Ok(()),
         }
-        let file = self.disk.open(path, create)?;
-        self.counts.open.fetch_add(1, Ordering::Relaxed);
-        Ok(Arc::new(CountedFile { file, counts: Arc::clone(&self.counts) }))
     }
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        self.disk.read(path)
+    fn opened(&self) {
+        self.open.fetch_add(1, Ordering::Relaxed);
     }
-    fn exists(&self, path: &Path) -> bool {
-        self.disk.exists(path)
-    }
-    fn read_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
-        self.disk.read_dir(path)
-    }
-    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
-        self.disk.create_dir_all(path)
-    }
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.disk.rename(from, to)
-    }
-    fn remove_file(&self, path: &Path) -> io::Result<()> {
-        self.disk.remove_file(path)
-    }
-    fn remove_dir_all(&self, path: &Path) -> io::Result<()> {
-        self.disk.remove_dir_all(path)
-    }
-    fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        self.disk.sync_dir(path)
-    }
-    fn space(&self, path: &Path) -> io::Result<Space> {
-        self.disk.space(path)
-    }
-    fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn DiskLock>>> {
-        self.disk.lock(path)
-    }
-}
-
-impl DiskFile for CountedFile {
-    fn write_all_at(&self, slices: &mut [IoSlice<'_>], position: u64) -> io::Result<()> {
-        self.file.write_all_at(slices, position)
-    }
-    fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
-        self.file.read_at(buffer, position)
-    }
-    fn truncate(&self, len: u64) -> io::Result<()> {
-        self.file.truncate(len)
-    }
-    fn len(&self) -> io::Result<u64> {
-        self.file.len()
-    }
-    fn sync_data(&self) -> io::Result<()> {
-        self.file.sync_data()
-    }
-    fn modified_ms(&self) -> io::Result<i64> {
-        self.file.modified_ms()
-    }
-    fn as_fd(&self) -> Option<BorrowedFd<'_>> {
-        self.file.as_fd()
+    fn closed(&self) {
+        self.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
