@@ -120,19 +120,22 @@ fn commit(
     offset: i64,
 ) -> Result<Reply, ErrorCode> {
     ask(broker, group, |machine, token| {
-        let partition = CommitPartition { partition: 0, offset, leader_epoch: -1, metadata: None };
-        let topic = CommitTopic { name: "t".into(), topic_id, partitions: vec![partition] };
-        let request = CommitRequest {
-            version: 9,
-            group_id: group.into(),
-            member_id: member.0.into(),
-            group_instance_id: None,
-            generation_id: member.1,
-            retention_time_ms: -1,
-            topics: vec![topic],
-        };
-        machine.commit_offsets(broker.now(), request, token)
+        machine.commit_offsets(broker.now(), commit_request(group, topic_id, member, offset), token)
     })
+}
+
+fn commit_request(group: &str, topic_id: TopicId, member: (&str, i32), offset: i64) -> CommitRequest {
+    let partition = CommitPartition { partition: 0, offset, leader_epoch: -1, metadata: None };
+    let topic = CommitTopic { name: "t".into(), topic_id, partitions: vec![partition] };
+    CommitRequest {
+        version: 9,
+        group_id: group.into(),
+        member_id: member.0.into(),
+        group_instance_id: None,
+        generation_id: member.1,
+        retention_time_ms: -1,
+        topics: vec![topic],
+    }
 }
 
 fn heartbeat(broker: &Broker, member_id: &str) -> Result<Reply, ErrorCode> {
@@ -226,6 +229,43 @@ fn members_and_offsets_are_there_after_the_log_was_compacted() {
         assert_eq!(heartbeat(&broker, &member_id), Ok(Reply::Heartbeat(ErrorCode::None)));
         wait(broker.close());
     }
+}
+
+#[test]
+fn whoever_asks_a_coordinator_that_loads_is_told_to_wait() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let broker = start(dir.path());
+    let offsets = create(&broker, OFFSETS_TOPIC);
+    let topic_id = create(&broker, "t");
+    assert!(commit(&broker, "g", topic_id, ("", -1), 7).is_ok());
+    let partition = broker.groups().partition_for(&broker.image(), "g");
+    let elect = |leader_epoch, partition_epoch, isr: &[i32]| {
+        let isr: Vec<BrokerId> = isr.iter().copied().map(BrokerId).collect();
+        let state = Partition {
+            leader_epoch: LeaderEpoch(leader_epoch),
+            partition_epoch,
+            isr: isr.as_slice().into(),
+            ..Partition::created([BrokerId(1), BrokerId(2)].as_slice().into())
+        };
+        submit(&broker, Record::PartitionChanged { topic_id: offsets, partition, state });
+    };
+    // Another one is in sync and never fetches: what is written now is not committed.
+    elect(5, 5, &[1, 2]);
+    assert_eq!(fetch(&broker, "g"), 7);
+    let now = broker.now();
+    let request = || commit_request("g", topic_id, ("", -1), 8);
+    let unanswered =
+        broker.groups().call(&broker, now, "g", |machine, token| machine.commit_offsets(now, request(), token));
+    // Leading anew, it waits until all that it has loaded is committed.
+    elect(6, 6, &[1, 2]);
+    for _ in 0..100 {
+        assert_eq!(broker.groups().read(&broker, now, "g", |_| ()), Err(ErrorCode::CoordinatorLoadInProgress));
+    }
+    let told = unanswered.expect("a coordinator").blocking_recv().expect("a reply");
+    assert!(matches!(told, Reply::OffsetCommit(_)), "{told:?}");
+    elect(6, 7, &[1]);
+    assert_eq!(fetch(&broker, "g"), 8);
+    wait(broker.close());
 }
 
 #[test]

@@ -249,6 +249,15 @@ proptest! {
         let factor = usize::try_from(brokers.min(3)).expect("few");
         let placed = super::super::placement::place(&image, &[], count, factor, seed).expect("enough brokers");
         prop_assert_eq!(placed.len(), count);
+        // How often each live broker leads, and how often it holds a replica.
+        let leads = (1..=live).map(|id| placed.iter().filter(|replicas| replicas[0] == BrokerId(id)).count());
+        let holds = (1..=live).map(|id| placed.iter().filter(|replicas| replicas.contains(&BrokerId(id))).count());
+        let (leads, holds): (Vec<_>, Vec<_>) = (leads.collect(), holds.collect());
+        let spread = |counts: &[usize]| counts.iter().max().unwrap_or(&0) - counts.iter().min().unwrap_or(&0);
+        if racks == 1 {
+            prop_assert!(spread(&leads) <= 1, "{:?}", leads);
+            prop_assert!(spread(&holds) <= factor, "{:?}", holds);
+        }
         for replicas in placed {
             let distinct: BTreeSet<_> = replicas.iter().collect();
             prop_assert_eq!(distinct.len(), factor);

@@ -148,6 +148,36 @@ fn a_leader_without_a_majority_leads_no_more_and_commits_nothing() {
 }
 
 #[test]
+fn a_description_tells_how_far_each_voter_is_and_since_when() {
+    run(async {
+        let (cluster, _) = Cluster::of_three(steady()).await;
+        cluster.create("a", 1).await;
+        let leader = cluster.leader().await;
+        let away = cluster.running().into_iter().find(|id| *id != leader).expect("a follower");
+        let state = |id: i32| {
+            let description = cluster.quorum(leader).describe().expect("the leader");
+            description.voters.into_iter().find(|state| state.replica.node_id.0 == id).expect("a voter")
+        };
+        let is_level = |id| state(id).log_end_offset == state(leader).log_end_offset;
+        until(|| (1..=3).all(is_level)).await;
+        cluster.isolate(away);
+        let end = state(leader).log_end_offset;
+        for (name, number) in [("b", 2), ("c", 3)] {
+            cluster.create(name, number).await;
+        }
+        // Two entries were written, and one voter has neither of them, nor will it tell.
+        assert_eq!((state(leader).log_end_offset, state(away).log_end_offset), (Offset(end.0 + 2), end));
+        let silent = cluster.timing.suspicion;
+        until(|| state(away).last_caught_up > Some(silent) && state(away).last_fetch > Some(silent)).await;
+        let at_once = Some(Duration::ZERO);
+        assert_eq!((state(leader).last_caught_up, state(leader).last_fetch), (at_once, at_once));
+        cluster.heal();
+        until(|| is_level(away) && state(away).last_caught_up < Some(silent)).await;
+        cluster.stop_all().await;
+    });
+}
+
+#[test]
 fn a_follower_that_comes_back_unseats_nobody() {
     run(async {
         let (cluster, _) = Cluster::of_three(steady()).await;

@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::{Fixture, LIMIT};
 use crate::broker::replica::Replica;
 use crate::broker::waiter::Waiter;
@@ -14,8 +16,10 @@ use crate::partition::RequiredAcks;
 use crate::peer::{Address, Link, LinkOptions};
 use crate::protocol::message::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
 use crate::protocol::message::fetch_request::{FetchPartition, FetchTopic, ReplicaState};
-use crate::protocol::message::fetch_response::PartitionData;
-use crate::protocol::message::{DeleteRecordsRequest, FetchRequest, StrBytes, TopicName, WireBrokerId};
+use crate::protocol::message::fetch_response::{self, PartitionData};
+use crate::protocol::message::produce_request::{PartitionProduceData, TopicProduceData};
+use crate::protocol::message::produce_response;
+use crate::protocol::message::{DeleteRecordsRequest, FetchRequest, ProduceRequest, StrBytes, TopicName, WireBrokerId};
 use crate::protocol::record_batch::BatchIter;
 use crate::protocol::records::{RecordBatchBuilder, RecordIter};
 
@@ -370,6 +374,61 @@ fn a_consumer_is_sent_to_the_replica_in_its_rack_and_reads_there() {
         assert_eq!((answer.error_code, answer.preferred_read_replica.0), (0, -1));
         answer.high_watermark == 1 && answer.records.is_some_and(|records| !records.is_empty())
     });
+}
+
+#[test]
+fn whoever_asks_one_that_does_not_lead_is_told_who_does_and_where() {
+    let trio = Trio::start(&[]).create();
+    trio.elect(&[1, 2, 3], state(3, 4, &[1, 2, 3]));
+    let leads = trio.nodes[2].running().addresses()[0];
+    let asked = trio.nodes[1].running().addresses()[0];
+    let link = || Link::new(LinkOptions::new(Address { host: asked.ip().to_string(), port: asked.port() }, "a test"));
+    let where_it_leads = (3, leads.ip().to_string(), i32::from(leads.port()), Some("r3".to_owned()));
+    // A producer, which knows the topic by its name.
+    let data = PartitionProduceData::default().with_records(Some(batch_of_one()));
+    let topic = TopicProduceData::default()
+        .with_name(TopicName(StrBytes::from_static_str("t")))
+        .with_partition_data(vec![data]);
+    let request = ProduceRequest::default().with_transactional_id(None).with_acks(-1).with_topic_data(vec![topic]);
+    for version in [9, 10] {
+        let answer = wait(async { link().call(&request, version, LIMIT).await }).expect("an answer");
+        let partition = &answer.responses[0].partition_responses[0];
+        assert_eq!(ErrorCode::from(partition.error_code), ErrorCode::NotLeaderOrFollower);
+        let told = (partition.current_leader.leader_id.0, partition.current_leader.leader_epoch);
+        let named: Vec<_> = answer.node_endpoints.iter().map(endpoint).collect();
+        let expected = if version == 9 { ((-1, -1), vec![]) } else { ((3, 4), vec![where_it_leads.clone()]) };
+        assert_eq!((told, named), expected, "v{version}");
+    }
+    // A consumer with an epoch that is over.
+    let partition = FetchPartition::default().with_current_leader_epoch(3).with_partition_max_bytes(1 << 20);
+    let topic = FetchTopic::default().with_topic_id(trio.topic.0).with_partitions(vec![partition]);
+    let request = FetchRequest::default().with_max_bytes(1 << 20).with_session_epoch(-1).with_topics(vec![topic]);
+    for version in [15, 16] {
+        let answer = wait(async { link().call(&request, version, LIMIT).await }).expect("an answer");
+        let partition = &answer.responses[0].partitions[0];
+        assert_eq!(ErrorCode::from(partition.error_code), ErrorCode::FencedLeaderEpoch);
+        let told = (partition.current_leader.leader_id.0, partition.current_leader.leader_epoch);
+        let named: Vec<_> = answer.node_endpoints.iter().map(fetch_endpoint).collect();
+        let expected = if version == 15 { ((-1, -1), vec![]) } else { ((3, 4), vec![where_it_leads.clone()]) };
+        assert_eq!((told, named), expected, "v{version}");
+    }
+}
+
+/// Id, host, port and rack.
+type Place = (i32, String, i32, Option<String>);
+
+fn endpoint(at: &produce_response::NodeEndpoint) -> Place {
+    (at.node_id.0, at.host.to_string(), at.port, at.rack.as_ref().map(ToString::to_string))
+}
+
+fn fetch_endpoint(at: &fetch_response::NodeEndpoint) -> Place {
+    (at.node_id.0, at.host.to_string(), at.port, at.rack.as_ref().map(ToString::to_string))
+}
+
+fn batch_of_one() -> Bytes {
+    let mut builder = RecordBatchBuilder::new(LeaderEpoch(-1), 1_700_000_000_000);
+    builder.append(1_700_000_000_000, None, Some(b"v"));
+    builder.build()
 }
 
 #[test]
