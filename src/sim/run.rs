@@ -359,7 +359,7 @@ impl Run<'_> {
             run.history.last_member_commit_ms() > healed_ms + 100
         })?;
         let deadline_ms = healed_ms + WHOLE_WITHIN_MS;
-        while let Some(missing) = self.watch.what_is_missing(&self.nodes) {
+        while let Some(missing) = self.watch.what_is_missing() {
             if self.now_ms >= deadline_ms {
                 let what = format!("not whole within {WHOLE_WITHIN_MS} ms: {missing}");
                 return Err(Broken::new(Invariant::Recovers, what));

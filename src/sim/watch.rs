@@ -1,7 +1,8 @@
 //! What must hold at every step, whatever has failed, seen from outside all nodes at once.
 //!
 //! - A leader epoch of a partition has one leader, and epochs only rise.
-//! - The metadata is the same at the same offset, on all nodes and for good.
+//! - The metadata is the same at the same offset, on all nodes and for good; and between two starts of a node, neither it nor a
+//!   high watermark goes back.
 //! - Replicas agree, batch for batch, on everything below any of their high watermarks (log matching).
 //! - A replica never loses what lies below its high watermark, not even by a power cut; but with its disk.
 //! - A record that was acknowledged is on stable storage on at least min ISR replicas, and, from then on for good, on every one that
@@ -119,7 +120,7 @@ impl Watch {
         self.images.remove(&node);
         self.looked_at.remove(&node);
         for (_, seen) in self.replicas.range_mut((node, (TopicId::ZERO, 0))..).take_while(|((id, _), _)| *id == node) {
-            seen.compared = 0;
+            (seen.compared, seen.high_watermark) = (0, 0);
         }
     }
 
@@ -142,6 +143,11 @@ impl Watch {
                 let what = format!("{name}-{index}: epoch {epoch} is led by {known} and by {}", partition.leader);
                 history.violate(Invariant::OneLeader, what);
             }
+        }
+        let before = self.images.get(&node).map_or(image.last_applied(), |before| before.last_applied());
+        if image.last_applied() < before {
+            let what = format!("node-{node} has applied {before}, and then {} only", image.last_applied());
+            history.violate(Invariant::MetadataMatches, what);
         }
         let content = crc32c::crc32c(&Record::encode_all(&image.to_records()));
         let known = *self.metadata.entry(image.last_applied()).or_insert(content);
@@ -187,6 +193,10 @@ impl Watch {
         if now.leader_epoch >= 0 && now.leader_epoch < before.leader_epoch {
             let what = format!("leader epoch {} after {}", now.leader_epoch, before.leader_epoch);
             return Err(Broken::new(Invariant::OneLeader, what));
+        }
+        if now.high_watermark < before.high_watermark {
+            let what = format!("the high watermark is {} after {}", now.high_watermark, before.high_watermark);
+            return Err(Broken::new(Invariant::HighWatermarkKept, what));
         }
         let (from, to) = (now.compared, now.high_watermark);
         if (now.high_watermark, now.log_end, now.leader_epoch)
@@ -287,18 +297,19 @@ impl Watch {
         Ok(())
     }
 
-    /// What is missing for the cluster to be whole: full in-sync sets and equal logs. `None` when nothing is.
-    pub fn what_is_missing(&self, nodes: &[Arc<Node>]) -> Option<String> {
-        let Some(broker) = nodes.iter().find_map(|node| node.broker()) else { return Some("no node runs".into()) };
-        let image = broker.image();
-        for (name, index) in PARTITIONS {
-            let topic = image.topic(name)?;
-            let partition = topic.partition(PartitionIndex(index))?;
-            if partition.isr.len() < partition.replicas.len() {
-                return Some(format!("{name}-{index} has an ISR of {:?} only", partition.isr));
-            }
+    /// What is missing for the cluster to be whole, by the newest metadata that any node knows: every partition has all its
+    /// replicas in sync. `None` when nothing is.
+    pub fn what_is_missing(&self) -> Option<String> {
+        let Some(newest) = &self.newest else { return Some("no node knows anything".into()) };
+        let is_known = |(topic, index): &Partition| {
+            newest.topic(topic).is_some_and(|topic| topic.partition(PartitionIndex(*index)).is_some())
+        };
+        if let Some((topic, index)) = PARTITIONS.iter().find(|partition| !is_known(partition)) {
+            return Some(format!("{topic}-{index} is not known"));
         }
-        None
+        let (topic, index, partition) =
+            newest.partitions().find(|(_, _, partition)| partition.isr.len() < partition.replicas.len())?;
+        Some(format!("{}-{index} has an ISR of {:?} only", topic.name, partition.isr))
     }
 
     /// Replicas of the clients' partitions whose high watermark has not reached `end`.
