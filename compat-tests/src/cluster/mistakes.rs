@@ -38,6 +38,7 @@ pub fn run(report: &Report) -> Result<()> {
     report.check("a voter with the directory of another cluster ends, and says to give it back", directory_of_others());
     report.check("two directories swapped between nodes are refused with whose they are", swapped_directories());
     report.check("a node with an old copy of its directory gets everything anew", older_directory());
+    report.check("what three replicas had acknowledged survives the loss of any two of their disks", two_disks_lost());
     report.check("a voter that is missing is named, and missed only when there is no majority", missing_voter());
     report.check("a listener whose name has no address is refused with the name", listener_without_address());
     report.check("a voter whose name has no address is named by those who look for it", voter_without_address());
@@ -214,6 +215,28 @@ fn older_directory() -> Result<()> {
     let known = admin::topics(&cluster.addresses()[2])?;
     ensure!(known.contains_key("newer-3"), "node 3 knows only {:?}", known.keys().collect::<Vec<_>>());
     writer.check()
+}
+
+/// Of five voters three hold the partition. Each of these is in turn the only one that keeps its disk.
+fn two_disks_lost() -> Result<()> {
+    let mut cluster = Cluster::start(Against::Ottla, 5, Network::Loopback, &["min.insync.replicas=2"])?;
+    let mut writer = Writer::new(&cluster)?;
+    let replicas = writer.replicas()?;
+    ensure!(replicas.len() == 3, "there are {replicas:?}");
+    for survivor in &replicas {
+        writer.write(10)?;
+        let lost = replicas.iter().filter(|id| *id != survivor);
+        let lost = lost.map(|id| cluster.with_id(*id).context("a node")).collect::<Result<Vec<usize>>>()?;
+        cluster.kill_at_once(&lost);
+        for node in lost {
+            std::fs::remove_dir_all(cluster.data(node))?;
+            cluster.spawn(node)?;
+        }
+        cluster.await_ready()?;
+        admin::await_in_sync(&cluster.addresses(), TOPIC, WHOLE_LIMIT)?;
+        writer.check().with_context(|| format!("only node {survivor} has kept its disk"))?;
+    }
+    Ok(())
 }
 
 /// Who has to be there when a cluster begins.

@@ -21,6 +21,7 @@ use crate::{kafka, ottla};
 const KAFKA_READY_LIMIT: Duration = Duration::from_secs(300);
 const OTTLA_READY_LIMIT: Duration = Duration::from_secs(30);
 const STOP_LIMIT: Duration = Duration::from_secs(60);
+const PAUSE_LIMIT: Duration = Duration::from_secs(10);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// The file that takes the room of a disk.
 const BALLAST: &str = "ballast";
@@ -124,7 +125,13 @@ impl Cluster {
         ensure!(self.nodes[node].has_disk, "node {} has no disk of its own", node + 1);
         let mut ballast = std::fs::File::create(self.nodes[node].disk().join(BALLAST))?;
         for size in [1 << 20, 4096, 1] {
-            while std::io::Write::write_all(&mut ballast, &vec![0; size]).is_ok() {}
+            let block = vec![0; size];
+            let error = loop {
+                if let Err(error) = std::io::Write::write_all(&mut ballast, &block) {
+                    break error;
+                }
+            };
+            ensure!(error.kind() == std::io::ErrorKind::StorageFull, "node {}'s disk is not filled: {error}", node + 1);
         }
         Ok(())
     }
@@ -281,6 +288,15 @@ impl Cluster {
         self.nodes[node].process = None;
     }
 
+    /// SIGKILL to all of these before the first of them is waited for.
+    pub fn kill_at_once(&mut self, nodes: &[usize]) {
+        for process in nodes.iter().filter_map(|node| self.nodes[*node].process.as_ref()) {
+            // One that has ended by itself is gone too.
+            let _ = process.signal(Signal::KILL);
+        }
+        nodes.iter().for_each(|node| self.kill(*node));
+    }
+
     /// SIGTERM, and waits for the end.
     pub fn stop(&mut self, node: usize) -> Result<()> {
         let process = self.nodes[node].process.take().with_context(|| format!("node {} does not run", node + 1))?;
@@ -326,10 +342,18 @@ impl Cluster {
         Ok(())
     }
 
-    /// SIGSTOP.
+    /// SIGSTOP; returns when the process stands still.
     pub fn pause(&mut self, node: usize) -> Result<()> {
-        self.nodes[node].is_paused = true;
-        self.nodes[node].process.as_ref().map_or(Ok(()), |process| process.signal(Signal::STOP))
+        let paused = &mut self.nodes[node];
+        let process = paused.process.as_ref().with_context(|| format!("node {} does not run", node + 1))?;
+        paused.is_paused = true;
+        process.signal(Signal::STOP)?;
+        let until = Instant::now() + PAUSE_LIMIT;
+        while !process.is_stopped()? {
+            ensure!(Instant::now() < until, "node {} runs on after SIGSTOP", node + 1);
+            std::thread::sleep(LOOK_AGAIN);
+        }
+        Ok(())
     }
 
     /// SIGCONT to all that are paused.

@@ -90,6 +90,12 @@ impl Writer {
         Ok(())
     }
 
+    /// Ids of the nodes that hold the partition.
+    pub fn replicas(&self) -> Result<Vec<i32>> {
+        let view = admin::look_anywhere(&self.run.addresses, Some(TOPIC))?;
+        Ok(view.partitions.get(&0).context("no partition")?.replicas.clone())
+    }
+
     fn leader_id(&self) -> Result<i32> {
         self.run.learn(admin::look_anywhere(&self.run.addresses, Some(TOPIC))?);
         Ok(self.run.leader(0).context("no leader")?.0)
