@@ -54,6 +54,14 @@ impl Process {
         signal_id(self.id(), signal).with_context(|| format!("cannot signal {}", self.name))
     }
 
+    /// Whether it stands still after SIGSTOP.
+    pub fn is_stopped(&self) -> anyhow::Result<bool> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id()))?;
+        // The name before the state may have any character in it.
+        let state = stat.rsplit_once(") ").context("a line without a state")?.1;
+        Ok(state.starts_with('T'))
+    }
+
     /// The exit status, if it has ended.
     pub fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
         Ok(self.child.try_wait()?)

@@ -60,6 +60,8 @@ pub enum Fact {
     Committed { group: u32, partition: i32, offset: i64 },
     /// OffsetCommit with a generation that is over was answered without error.
     ZombieCommitted { group: u32, generation: i32 },
+    /// It was answered with this error.
+    ZombieRefused { group: u32, generation: i32, error: i16 },
     /// OffsetFetch answered this; -1 is none.
     OffsetFetched { group: u32, partition: i32, offset: i64 },
     /// A node said who leads a partition.
@@ -135,6 +137,7 @@ impl History {
 impl Fact {
     pub fn name(&self) -> &'static str {
         match self {
+            Fact::Sent { manner: Manner::Fenced, .. } => "batches of a fenced producer",
             Fact::Sent { outcome: Outcome::Acknowledged { .. }, .. } => "batches acknowledged",
             Fact::Sent { outcome: Outcome::Unknown, .. } => "batches of unknown fate",
             Fact::Sent { outcome: Outcome::Refused { .. }, .. } => "batches refused",
@@ -145,6 +148,7 @@ impl Fact {
             Fact::CommitSent { .. } => "commits sent",
             Fact::Committed { .. } => "commits acknowledged",
             Fact::ZombieCommitted { .. } => "zombie commits acknowledged",
+            Fact::ZombieRefused { .. } => "zombie commits refused",
             Fact::OffsetFetched { .. } => "commits fetched",
             Fact::Leader { .. } => "leaders seen",
             Fact::Controller { .. } => "controllers seen",

@@ -68,7 +68,7 @@ pub struct Arguments {
     /// The nodes' server; Apache Kafka is the control.
     #[arg(long, value_enum, default_value = "ottla")]
     against: Against,
-    /// How long faults go on.
+    /// How long faults go on; each is on at least once.
     #[arg(long, default_value_t = 3.0)]
     minutes: f64,
     /// The same seed makes the same faults at the same times; 0 takes one from the clock.
@@ -325,12 +325,24 @@ fn finish(
     if let Some(file) = &arguments.history {
         history.write(BufWriter::new(File::create(file)?))?;
     }
+    report.check("each kind of fault was on", check_faults(&history, &arguments.faults()?));
     report.check("there was a load to interrupt", check_load(&history, arguments.minutes));
     let is_clean = judge(&history, arguments.against, report);
     cluster.stop_all()?;
     let equal = drain::compare_replicas(cluster, PARTITIONS);
     let equal = report.check("kafka-dump-log prints the same of every replica, and every batch is valid", equal);
     Ok(is_clean && equal.is_some())
+}
+
+/// A run without one of its faults would say nothing of it.
+fn check_faults(history: &History, faults: &[Fault]) -> Result<()> {
+    let was_on = |fault: &Fault| {
+        let name = format!("{fault:?} ");
+        history.observations.iter().any(|seen| matches!(&seen.fact, Fact::Fault { name: on } if on.starts_with(&name)))
+    };
+    let missing: Vec<&Fault> = faults.iter().filter(|fault| !was_on(fault)).collect();
+    ensure!(missing.is_empty(), "never on: {missing:?}");
+    Ok(())
 }
 
 /// A run in which faults met nobody at work would prove nothing.
@@ -347,6 +359,8 @@ fn check_load(history: &History, minutes: f64) -> Result<()> {
     at_least("polls", 200.0)?;
     at_least("commits acknowledged", 20.0)?;
     at_least("assignments", 2.0)?;
+    at_least("batches of a fenced producer", 0.3)?;
+    at_least("zombie commits refused", 0.3)?;
     at_least("topics deleted", 1.0)
 }
 
@@ -425,5 +439,26 @@ fn promise(anomaly: &Anomaly) -> &'static str {
         Anomaly::RefusedAndStored { .. } => REFUSED,
         Anomaly::TwoLeaders { .. } | Anomaly::TwoControllers { .. } => LEADERS,
         Anomaly::TopicIdReused { .. } | Anomaly::TopicResurrected { .. } => TOPICS,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_campaign_says_which_fault_was_never_on() {
+        let on =
+            |fault: &Fault| Observation { invoked: 1, completed: 2, fact: Fact::Fault { name: fault.named(&[0, 2]) } };
+        let campaign = |without: Option<Fault>| {
+            let faults = FAULTS.iter().filter(|fault| Some(**fault) != without);
+            check_faults(&History { observations: faults.map(on).collect() }, FAULTS)
+        };
+        campaign(None).unwrap();
+        for fault in FAULTS {
+            let error = campaign(Some(*fault)).unwrap_err().to_string();
+            assert_eq!(error, format!("never on: [{fault:?}]"));
+        }
+        check_faults(&History::default(), &[]).unwrap();
     }
 }

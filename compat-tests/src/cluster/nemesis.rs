@@ -1,8 +1,11 @@
 //! What is done to a cluster while clients work: one fault at a time, healed before the next, in an order that a seed makes.
+//!
+//! A campaign ends with its time, but not before every one of its faults was on once. Each fault is looked at while it is on: one
+//! that does not bite is an error, and no proof.
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use super::history::{Fact, Observation};
 use super::load::{Run, TOPIC};
@@ -36,6 +39,13 @@ pub enum Fault {
     Roll,
 }
 
+impl Fault {
+    /// With whom it hit, for a history.
+    pub fn named(self, nodes: &[usize]) -> String {
+        format!("{self:?} {nodes:?}")
+    }
+}
+
 pub const FAULTS: &[Fault] = &[
     Fault::KillLeader,
     Fault::PauseLeader,
@@ -58,8 +68,13 @@ const LOAD_MAX_MS: u64 = 2_000;
 const KILLED_MAX_MS: u64 = 3_000;
 const PAUSED_MIN_MS: u64 = 1_000;
 const PAUSED_MAX_MS: u64 = 20_000;
+const CUT_MIN_MS: u64 = 1_000;
 const CUT_MAX_MS: u64 = 12_000;
+const FULL_MIN_MS: u64 = 1_000;
 const FULL_MAX_MS: u64 = 5_000;
+/// How long nothing must get through a cut, and how long it may take over a link that is whole.
+const CUT_SEEN: Duration = Duration::from_millis(500);
+const WHOLE_SEEN: Duration = Duration::from_secs(10);
 /// After healing, a write is acknowledged by every partition, and all replicas are in sync.
 const WRITE_LIMIT: Duration = Duration::from_secs(15);
 /// Apache Kafka's session timeout is 9 s, and a start takes it some more.
@@ -96,12 +111,12 @@ impl<'a> Nemesis<'a> {
         Nemesis { cluster, run, random, faults: faults.to_vec(), start: Instant::now(), observations }
     }
 
-    /// Faults until the time is up, each healed and recovered from.
+    /// Faults until the time is up and each was on at least once, all healed and recovered from.
     pub fn rage(&mut self, time: Duration) -> Result<Vec<Recovery>> {
         let mut recoveries = Vec::new();
-        while self.start.elapsed() < time {
+        while recoveries.is_empty() || self.start.elapsed() < time {
             for fault in self.shuffled() {
-                if self.start.elapsed() >= time {
+                if recoveries.len() >= self.faults.len() && self.start.elapsed() >= time {
                     break;
                 }
                 std::thread::sleep(self.up_to(LOAD_MAX_MS));
@@ -123,6 +138,10 @@ impl<'a> Nemesis<'a> {
         Duration::from_millis(self.random.below(ms.max(1)))
     }
 
+    fn between(&mut self, min_ms: u64, max_ms: u64) -> Duration {
+        Duration::from_millis(min_ms) + self.up_to(max_ms - min_ms)
+    }
+
     fn strike(&mut self, fault: Fault) -> Result<Recovery> {
         let at = self.start.elapsed().as_secs_f64();
         let nodes = self.nodes(fault);
@@ -135,7 +154,7 @@ impl<'a> Nemesis<'a> {
         // Apache Kafka gives up when its only log directory fails, Ottla goes on when there is room again.
         let has_started_some = self.cluster.restore(is_kafka && fault == Fault::FillDisk)?;
         let completed = if has_started_some { self.run.now() } else { healed };
-        let fact = Fact::Fault { name: format!("{fault:?} {nodes:?}") };
+        let fact = Fact::Fault { name: fault.named(&nodes) };
         self.observations.push(Observation { invoked: began, completed, fact });
         let to_write =
             self.run.await_acknowledgements(healed, if is_kafka { KAFKA_WRITE_LIMIT } else { WRITE_LIMIT })?;
@@ -179,7 +198,7 @@ impl<'a> Nemesis<'a> {
         let node = nodes[0];
         match fault {
             Fault::KillLeader | Fault::KillController | Fault::KillAny | Fault::KillAll => {
-                nodes.iter().for_each(|node| self.cluster.kill(*node));
+                self.cluster.kill_at_once(nodes);
                 std::thread::sleep(self.up_to(KILLED_MAX_MS));
             }
             Fault::PauseLeader | Fault::PauseController | Fault::PauseAny => {
@@ -191,27 +210,32 @@ impl<'a> Nemesis<'a> {
             }
             Fault::CutLeader | Fault::CutController => {
                 for other in (0..self.cluster.count()).filter(|other| *other != node) {
-                    self.cluster.network().cut(node, other)?;
-                    self.cluster.network().cut(other, node)?;
+                    self.cut(node, other)?;
+                    self.cut(other, node)?;
                 }
-                std::thread::sleep(self.up_to(CUT_MAX_MS));
+                std::thread::sleep(self.between(CUT_MIN_MS, CUT_MAX_MS));
             }
             Fault::Unplug => {
                 self.cluster.network().unplug(node)?;
-                std::thread::sleep(self.up_to(CUT_MAX_MS));
+                self.check_cut(node, (node + 1) % self.cluster.count())?;
+                std::thread::sleep(self.between(CUT_MIN_MS, CUT_MAX_MS));
             }
             Fault::CutOneWay => {
-                self.cluster.network().cut(node, nodes[1])?;
-                std::thread::sleep(self.up_to(CUT_MAX_MS));
+                self.cut(node, nodes[1])?;
+                std::thread::sleep(self.between(CUT_MIN_MS, CUT_MAX_MS));
             }
             Fault::CutRing => {
-                self.cluster.network().cut(node, nodes[1])?;
-                self.cluster.network().cut(nodes[1], node)?;
-                std::thread::sleep(self.up_to(CUT_MAX_MS));
+                self.cut(node, nodes[1])?;
+                self.cut(nodes[1], node)?;
+                std::thread::sleep(self.between(CUT_MIN_MS, CUT_MAX_MS));
             }
             Fault::FillDisk => {
+                let said = self.cluster.log(node).len();
                 self.cluster.fill_disk(node)?;
-                std::thread::sleep(self.up_to(FULL_MAX_MS));
+                std::thread::sleep(self.between(FULL_MIN_MS, FULL_MAX_MS));
+                let log = self.cluster.log(node);
+                let complains = log.get(said..).is_some_and(|log| log.contains("No space left on device"));
+                ensure!(complains, "node {} does not notice that its disk is full", node + 1);
             }
             Fault::Roll => {
                 for node in nodes {
@@ -225,11 +249,29 @@ impl<'a> Nemesis<'a> {
         Ok(())
     }
 
+    fn cut(&self, from: usize, to: usize) -> Result<()> {
+        self.cluster.network().cut(from, to)?;
+        self.check_cut(from, to)
+    }
+
+    fn check_cut(&self, from: usize, to: usize) -> Result<()> {
+        let reaches = self.cluster.network().reaches(from, to, CUT_SEEN)?;
+        ensure!(!reaches, "node {} reaches node {} though it is cut off", from + 1, to + 1);
+        Ok(())
+    }
+
     fn heal(&mut self, fault: Fault) -> Result<()> {
         if fault == Fault::FillDisk {
             self.cluster.empty_disks()?;
         }
         self.cluster.unpause()?;
-        self.cluster.network().heal()
+        self.cluster.network().heal()?;
+        for from in 0..self.cluster.count() {
+            for to in (0..self.cluster.count()).filter(|to| *to != from) {
+                let reaches = self.cluster.network().reaches(from, to, WHOLE_SEEN)?;
+                ensure!(reaches, "node {} does not reach node {} after the healing", from + 1, to + 1);
+            }
+        }
+        Ok(())
     }
 }

@@ -1,9 +1,11 @@
 //! The network between nodes: this machine's loopback, or a namespace for each node on a bridge, where any link can be cut.
 //!
 //! A cut gives the sender a neighbour's address that nobody has: what it sends to that peer vanishes without an error, as on a
-//! broken cable, and only in that direction. Connections stay open and starve. The runner and its clients sit on the bridge.
+//! broken cable, and only in that direction: what a rule of a packet filter would do, which not every machine has. Connections stay
+//! open and starve. The runner and its clients sit on the bridge.
 
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
@@ -14,6 +16,8 @@ use crate::process::{self, Process};
 const NOBODY: &str = "02:00:00:00:00:99";
 const CLIENT_PORT: u16 = 9092;
 const CONTROLLER_PORT: u16 = 9093;
+/// What `timeout` ends with when it had to end its command.
+const TIMED_OUT: i32 = 124;
 
 /// Where nodes live. Nodes are counted from 0 here.
 pub enum Network {
@@ -78,6 +82,16 @@ impl Network {
     /// From now on nothing reaches this node or leaves it: clients are cut off too.
     pub fn unplug(&self, node: usize) -> Result<()> {
         ip(&format!("link set node{node} down"))
+    }
+
+    /// Whether a node's machine gets an answer from another's within this time; one that nobody listens on answers too.
+    pub fn reaches(&self, from: usize, to: usize, within: Duration) -> Result<bool> {
+        let Network::Namespaces(holders) = self else { bail!("loopback is never cut") };
+        let mut command = Command::new("timeout");
+        command.arg(format!("{}", within.as_secs_f64())).args(["bash", "-c"]);
+        command.arg(format!("exec 3<>/dev/tcp/{}/{CLIENT_PORT}", host(to)));
+        let output = inside(&holders[from], &command).stdin(Stdio::null()).output()?;
+        Ok(output.status.code() != Some(TIMED_OUT))
     }
 
     /// Every cut ends.

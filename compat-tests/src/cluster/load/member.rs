@@ -261,10 +261,11 @@ impl<'a> Member<'a> {
         let (group, invoked) = (self.group, self.run.now());
         let answer = coordinator.ask(7, &self.commit_request(before, &[(partition, 0)]))?;
         let answer = answer.topics.first().and_then(|topic| topic.partitions.first()).context("an empty answer")?;
-        if answer.error_code == 0 {
-            let fact = Fact::ZombieCommitted { group, generation: before };
-            self.observations.push(self.run.observe(invoked, fact));
-        }
+        let fact = match answer.error_code {
+            0 => Fact::ZombieCommitted { group, generation: before },
+            error => Fact::ZombieRefused { group, generation: before, error },
+        };
+        self.observations.push(self.run.observe(invoked, fact));
         Ok(())
     }
 
