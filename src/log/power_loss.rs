@@ -456,3 +456,25 @@ fn no_cut_of_power_takes_what_was_durable() {
 fn a_flush_that_is_left_out_is_noticed() {
     assert!(cut_power(1, 500, true).is_err());
 }
+
+/// The name of an empty segment is as little on stable storage after a kill as before it.
+#[test]
+fn a_segment_begun_before_a_kill_is_there_after_a_cut_of_power() {
+    let (disk, mut log) = with_one_producer();
+    // The state at the new segment's start is there already, so that the start after the kill has nothing to write.
+    log.queue_snapshot();
+    log.close().expect("no fault is injected");
+    log.roll(NOW).expect("no fault is injected");
+    drop(log);
+    let (_, mut log) = open(&disk).expect("a log");
+    let mut builder = RecordBatchBuilder::new(LeaderEpoch(-1), NOW.wall_ms);
+    builder.append(NOW.wall_ms, None, Some(b"value"));
+    let request = validate(builder.build(), Origin::Client, &options(), NOW).expect("just built");
+    log.append_as_leader(NOW, LeaderEpoch(0), &request).expect("no fault is injected");
+    let outcome = log.flush_ticket().run();
+    assert_eq!(log.flushed(outcome).expect("no fault is injected").offset(), Offset(2));
+    for seed in 0..200 {
+        let (_, log) = open(&disk.cut(seed)).expect("a log");
+        assert_eq!(log.log_end_offset(), Offset(2), "seed {seed}");
+    }
+}

@@ -397,13 +397,13 @@ impl Loader<'_> {
         }
         let snapshot_offset = snapshot_offset.max(at_segments.last().map(|at| at.offset));
         producers.expire(self.open.now, self.open.options.producer_id_expiration_ms);
-        let is_durable = self.make_durable(end_offset)?;
+        let (is_durable, has_names) = self.make_durable(&active)?;
         let first_timestamp_ms = first_timestamp_ms(&active)?;
         let unflushed = Unflushed {
             durable_end: end_offset,
             truncation_generation: 0,
             dir_version: 1,
-            dir_synced: u64::from(is_durable),
+            dir_synced: u64::from(is_durable && has_names),
             parent_synced: is_durable,
             epochs_synced: if is_durable { self.epochs.version() } else { 0 },
             unrecorded_epoch: None,
@@ -433,11 +433,13 @@ impl Loader<'_> {
     }
 
     /// Flushes what was found behind the recovery point, and what was changed. Answers whether the log is on stable storage now:
-    /// one that is new, or of which no flush was ever noted, waits for its first flush.
-    fn make_durable(&mut self, end_offset: Offset) -> Result<bool, LogError> {
+    /// one that is new, or of which no flush was ever noted, waits for its first flush. And whether the names in it are: an empty
+    /// segment may have been begun after the recovery point was written, and waits for the flush of its first record.
+    fn make_durable(&mut self, active: &Segment) -> Result<(bool, bool), LogError> {
         if self.recovered.created {
-            return Ok(false);
+            return Ok((false, false));
         }
+        let end_offset = active.end_offset();
         // A recovery point is written when all below it has been flushed, the names included.
         let is_flushed = self.open.clean_shutdown || end_offset == self.open.recovery_point;
         if !self.changed && is_flushed && self.recovered.scanned_bytes == 0 {
@@ -445,10 +447,11 @@ impl Loader<'_> {
             if !was_noted {
                 self.log_dir.note_name();
             }
-            return Ok(was_noted);
+            let has_names = self.open.clean_shutdown || active.base_offset < end_offset;
+            return Ok((was_noted, has_names));
         }
         self.flush_all()?;
-        Ok(true)
+        Ok((true, true))
     }
 
     /// Brings everything that was kept to stable storage before it is served (KAFKA-10101).
