@@ -254,7 +254,7 @@ impl Broker {
         self.move_leaving(None);
         let replicas = self.replicas.all();
         let failed = Mutex::new(Vec::new());
-        threads::for_each_in_parallel(&replicas, THREADS, |replica| {
+        threads::for_each_in_parallel(&replicas, CLOSING_THREADS, |replica| {
             if let Err(error) = replica.close() {
                 tracing::error!(partition = %replica.topic_partition(), %error, "log cannot be flushed");
                 failed.lock().push(replica.directory());
@@ -541,5 +541,8 @@ pub(super) fn take_offline(replicas: &Replicas, directory: &Arc<LogDir>) {
     }
 }
 
-/// Threads for opening and closing logs: more than cores, since most of their time goes into waiting for the disk.
+/// Threads for closing logs, which wait for the disk only: flushes side by side share the file system's commits.
+const CLOSING_THREADS: usize = 32;
+
+/// Threads for opening logs: more than cores, since some of their time goes into waiting for the disk.
 pub(super) const THREADS: usize = 8;

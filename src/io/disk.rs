@@ -33,7 +33,8 @@ pub trait Disk: Send + Sync {
     fn space(&self, path: &Path) -> io::Result<Space>;
     /// Takes the lock of a file, created when missing, until the answer is dropped; `None` when another process has it.
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn DiskLock>>>;
-    /// Replaces the file at `path` as a whole: after a power cut it holds either the old content or the new.
+    /// Replaces the file at `path` as a whole: after a power cut it holds either the old content or the new. Does what
+    /// [`Disk::sync_dir`] does for its directory.
     fn write_atomically(&self, path: &Path, content: &[u8]) -> io::Result<()> {
         let mut temporary = path.as_os_str().to_owned();
         temporary.push(".tmp");

@@ -77,6 +77,7 @@ enum Lie {
 struct State {
     nodes: Vec<Node>,
     operation_count: u64,
+    flush_count: u64,
     fail_at: Option<(u64, io::ErrorKind)>,
     capacity_bytes: usize,
     flushes_lie: Lie,
@@ -123,6 +124,7 @@ impl SimDisk {
         SimDisk::from_state(State {
             nodes: vec![empty_dir()],
             operation_count: 0,
+            flush_count: 0,
             fail_at: None,
             capacity_bytes: usize::MAX,
             flushes_lie: Lie::None,
@@ -149,6 +151,12 @@ impl SimDisk {
     #[cfg(test)]
     pub fn operation_count(&self) -> u64 {
         self.state.lock().operation_count
+    }
+
+    /// How often a file or a directory was flushed.
+    #[cfg(test)]
+    pub fn flush_count(&self) -> u64 {
+        self.state.lock().flush_count
     }
 
     /// How many bytes all files may hold.
@@ -242,6 +250,7 @@ impl State {
             has_failed_flush: false,
             capacity_bytes: self.capacity_bytes,
             operation_count: 0,
+            flush_count: 0,
             mark: self.mark,
         }
     }
@@ -472,6 +481,7 @@ impl Disk for SimDisk {
         let mut state = self.state.lock();
         let node = state.find(path)?;
         state.on_change(None)?;
+        state.flush_count += 1;
         let lies = state.flushes_lie == Lie::All;
         match &mut state.nodes[node] {
             Node::Dir { flushed, pending, .. } if !lies => {
@@ -547,6 +557,7 @@ impl DiskFile for SimFile {
     fn sync_data(&self) -> io::Result<()> {
         let mut state = self.disk.state.lock();
         state.on_change(None)?;
+        state.flush_count += 1;
         let lies = match state.flushes_lie {
             Lie::None => false,
             Lie::Records => self.has_records,

@@ -60,6 +60,8 @@ impl Log {
         }
         self.advance_log_start_offset(source.log_start_offset, end_offset);
         self.producers = source.producers.clone();
+        // They may know more than the batches that are left.
+        self.queue_snapshot();
         self.close()?;
         Ok(())
     }

@@ -97,17 +97,19 @@ impl FlushTicket {
         for offset in &self.covers.obsolete_snapshots {
             snapshots::remove(&self.log_dir, &self.dir, *offset)?;
         }
-        if let Some((_, text)) = &self.epochs {
-            self.log_dir.write_atomically(&self.dir.join(LEADER_EPOCH_CHECKPOINT), text.as_bytes())?;
-        }
         if self.sync_parent {
             let path = self.dir.join(PARTITION_METADATA);
             let file = self.log_dir.open_file(&path, false).map_err(LogError::io("open", &path))?;
             self.log_dir.sync_file(&*file, &path)?;
             self.log_dir.sync_names()?;
         }
-        if self.sync_dir {
-            self.log_dir.sync_dir(&self.dir)?;
+        match &self.epochs {
+            // Last, since the directory is flushed with it, and no second time for the other names.
+            Some((_, text)) => {
+                self.log_dir.write_atomically(&self.dir.join(LEADER_EPOCH_CHECKPOINT), text.as_bytes())?;
+            }
+            None if self.sync_dir => self.log_dir.sync_dir(&self.dir)?,
+            None => {}
         }
         Ok(())
     }

@@ -470,23 +470,38 @@ impl Log {
         Ok(())
     }
 
-    /// The producer state as of the log's end, for the next flush to write.
-    pub(crate) fn queue_snapshot(&mut self) {
-        // A log that never had a record has nothing to say, and there may be thousands.
-        let is_empty = self.log_end_offset == self.segments[0].base_offset && self.producers.is_empty();
-        if is_empty && self.unflushed.snapshot_offset.is_none() {
-            return;
+    /// The producer state as of the log's end, for the next flush to write. Answers whether there is any to write.
+    pub(crate) fn queue_snapshot(&mut self) -> bool {
+        if self.has_snapshot_of_end() {
+            return false;
         }
         let unflushed = &mut self.unflushed;
         let previous = unflushed.snapshot_offset.replace(self.log_end_offset);
-        if previous == Some(self.log_end_offset) {
-            return;
-        }
         unflushed.snapshot_size_bytes = self.segments.last().expect("a log has a segment").size_bytes();
         let is_base = |offset: &Offset| self.segments.iter().any(|segment| segment.base_offset == *offset);
         unflushed.obsolete_snapshots.extend(previous.filter(|offset| !is_base(offset)));
         unflushed.snapshots.push(Snapshot::new(&self.producers, self.log_end_offset));
         unflushed.dir_version += 1;
+        true
+    }
+
+    /// Writes the producer state as of the log's end, and flushes nothing: for a log whose batches say the same.
+    pub(crate) fn save_snapshot(&mut self) {
+        if self.has_snapshot_of_end() {
+            return;
+        }
+        let snapshot = Snapshot::new(&self.producers, self.log_end_offset);
+        match snapshot.write_unflushed(&self.log_dir, &self.dir) {
+            Ok(()) => self.unflushed.snapshot_offset = Some(self.log_end_offset),
+            Err(error) => warn!(log = %self.dir.display(), %error, "producer snapshot could not be written"),
+        }
+    }
+
+    fn has_snapshot_of_end(&self) -> bool {
+        // A log that never had a record has nothing to say, and there may be thousands.
+        let is_empty = self.log_end_offset == self.segments[0].base_offset && self.producers.is_empty();
+        let snapshot_offset = self.unflushed.snapshot_offset;
+        (is_empty && snapshot_offset.is_none()) || snapshot_offset == Some(self.log_end_offset)
     }
 
     pub(crate) fn invariants(&self) {

@@ -233,7 +233,9 @@ impl Segment {
     /// Adds the closing time entry and writes what waits: the segment gets no more batches, or the log is closed.
     pub fn finish_indexes(&self) {
         self.state.lock().push_time_entry(self.base_offset);
-        self.write_indexes();
+        if self.has_index_entries_to_write() {
+            self.write_indexes();
+        }
     }
 
     pub fn has_index_entries_to_write(&self) -> bool {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tracing::warn;
 
-use crate::io::disk::Disk;
+use crate::io::disk::{Disk, DiskFile};
 use crate::log::error::{LogError, ReadError};
 use crate::log::log_dir::LogDir;
 use crate::log::producer_snapshot::{
@@ -66,12 +66,26 @@ impl Snapshot {
     /// Writes and flushes both files; their names need a flush of the directory. Without them the state is rebuilt from the
     /// batches behind an older snapshot, but only as long as retention has left those.
     pub fn write(&self, log_dir: &LogDir, dir: &Path) -> Result<(), LogError> {
+        self.write_each(log_dir, dir, |file, path| log_dir.sync_file(file, path))
+    }
+
+    /// As [`Snapshot::write`], and flushes nothing: what a power cut leaves of it is not believed.
+    pub fn write_unflushed(&self, log_dir: &LogDir, dir: &Path) -> Result<(), LogError> {
+        self.write_each(log_dir, dir, |_, _| Ok(()))
+    }
+
+    fn write_each(
+        &self,
+        log_dir: &LogDir,
+        dir: &Path,
+        flush: impl Fn(&dyn DiskFile, &Path) -> Result<(), LogError>,
+    ) -> Result<(), LogError> {
         for (suffix, content) in [(SIDECAR_SUFFIX, &self.sidecar), (SNAPSHOT_SUFFIX, &self.snapshot)] {
             let path = file_path(dir, self.offset, suffix);
             let file = log_dir.open_file(&path, true).map_err(LogError::io("open", &path))?;
             let written = file.truncate(0).and_then(|()| file.write_all_at(&mut [IoSlice::new(content)], 0));
             written.map_err(LogError::io("write", &path))?;
-            log_dir.sync_file(&*file, &path)?;
+            flush(&*file, &path)?;
         }
         Ok(())
     }

@@ -8,8 +8,14 @@ use super::sim::{open_in, options};
 use super::*;
 use crate::io::sim_disk::SimDisk;
 
-/// A log of so many batches on a disk of its own; its end is flushed, and the log neither closed nor dropped.
+/// A log of so many batches on a disk of its own, flushed.
 fn filled(batches: i64) -> (SimDisk, Log) {
+    let (disk, mut log) = filled_unflushed(batches);
+    flush_all(&mut log);
+    (disk, log)
+}
+
+fn filled_unflushed(batches: i64) -> (SimDisk, Log) {
     let disk = SimDisk::new();
     let log_dir = LogDir::open(Arc::new(disk.clone()), Path::new("/data")).unwrap();
     let (mut log, _) = open_in(&log_dir, &small(), 0).unwrap();
@@ -17,7 +23,6 @@ fn filled(batches: i64) -> (SimDisk, Log) {
         let sequence = i32::try_from(number * 2).unwrap();
         append(&mut log, producer_batch(7, 0, sequence, 2)).unwrap();
     }
-    flush_all(&mut log);
     (disk, log)
 }
 
@@ -85,4 +90,37 @@ fn a_log_that_was_flushed_and_killed_is_not_flushed_again(
     // Both files are made, cut and written, and that is all.
     assert_eq!((recovered.scanned_bytes, changes), (0, expected));
     assert_eq!(read_all(&log, 0), values);
+}
+
+/// What a stop flushes of a log that was flushed, and of one that was not: of a small one only what cannot be found again.
+#[rstest]
+#[case::small_and_flushed(1, true, 0)]
+// The records, the topic's id, the epochs with the log's directory, and the directory of all logs.
+#[case::small_and_unflushed(1, false, 5)]
+// Snapshot and sidecar, both indexes, the directory.
+#[case::with_an_index_and_flushed(4, true, 5)]
+#[case::with_an_index_and_unflushed(4, false, 9)]
+fn a_stop_flushes_what_a_start_could_not_find_again(
+    #[case] batches: i64,
+    #[case] is_flushed: bool,
+    #[case] expected: u64,
+) {
+    let (disk, mut log) = filled_unflushed(batches);
+    if is_flushed {
+        flush_all(&mut log);
+    }
+    let before = disk.flush_count();
+    let end = log.close().unwrap().offset();
+    assert_eq!((disk.flush_count() - before, end), (expected, Offset(batches * 2)));
+    let values = read_all(&log, 0);
+    for seed in 0..40 {
+        let disk = disk.cut(seed);
+        let (mut log, recovered, _) = start(&disk, true, end);
+        assert_eq!((recovered.truncated_bytes, read_all(&log, 0)), (0, values.clone()), "seed {seed}");
+        let last = i32::try_from(batches * 2 - 2).unwrap();
+        let again = append(&mut log, producer_batch(7, 0, last, 2)).unwrap();
+        assert_eq!((again.duplicate, again.last_offset), (true, end + -1), "seed {seed}");
+        let latest = log.reader().max_timestamp().unwrap().unwrap();
+        assert_eq!(latest.timestamp_ms, NOW.wall_ms, "seed {seed}");
+    }
 }
