@@ -17,7 +17,8 @@ pub const VERSION: &str = "4.3.1";
 
 /// With ten thousand partitions, on one core, it takes minutes.
 const START_LIMIT: Duration = Duration::from_secs(240);
-const STOP_LIMIT: Duration = Duration::from_secs(60);
+/// It flushes thousands of partitions one by one.
+const STOP_LIMIT: Duration = Duration::from_secs(300);
 
 /// Kafka's tools by the name of their shell script.
 const TOOLS: &[(&str, &str)] = &[
