@@ -75,7 +75,7 @@ impl ControllerRequest for BrokerRegistrationRequest {
 }
 
 impl ControllerRequest for BrokerHeartbeatRequest {
-    const VERSION: i16 = 1;
+    const VERSION: i16 = 2;
     const PURPOSE: Purpose = Purpose::Liveness;
 
     fn error_code(response: &BrokerHeartbeatResponse) -> i16 {

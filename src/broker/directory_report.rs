@@ -1,13 +1,12 @@
 //! What there is to say of the log directories: the room on their volumes, and the logs in them (`ReplicaManager.describeLogDirs`).
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Broker;
 use super::replica::Replica;
 use crate::io::disk::Space;
 use crate::log::LogDir;
-use crate::metadata::ConfigResource;
 use crate::model::{ErrorCode, TopicPartition};
 
 /// One directory.
@@ -61,18 +60,9 @@ impl Broker {
             let mut logs: Vec<_> = here.map(|replica| log_report(replica)).collect();
             logs.extend(self.moves.reports(directory));
             logs.sort_by(|left, right| left.topic_partition.cmp(&right.topic_partition));
-            DirectoryContent { space, is_cordoned: self.is_cordoned(directory), logs }
+            DirectoryContent { space, is_cordoned: self.is_cordoned(&self.image(), directory), logs }
         });
         DirectoryReport { path, content }
-    }
-
-    /// Whether `cordoned.log.dirs` names the directory (KIP-1066).
-    pub(super) fn is_cordoned(&self, directory: &LogDir) -> bool {
-        let image = self.image();
-        let own = image.configs(&ConfigResource::Broker(self.node_id));
-        let text =
-            own.get("cordoned.log.dirs").map_or_else(|| self.settings.get_str("cordoned.log.dirs"), String::as_str);
-        text.split(',').map(str::trim).any(|name| name == "*" || Path::new(name) == directory.path())
     }
 }
 

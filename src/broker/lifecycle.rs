@@ -21,6 +21,7 @@ use uuid::Uuid;
 use super::Broker;
 use super::controller::clocks::{CLOCK_TAG, encode_clock};
 use super::controller_channel::NoController;
+use super::cordoned::{self, CORDONED_TAG};
 use super::start::{FEATURES, StartError};
 use crate::controller::Registration;
 use crate::io::threads::{self, Service};
@@ -394,7 +395,7 @@ impl Broker {
         // What is told to be lost must serve nobody any more.
         self.fence_failed_directories();
         let wants_to_leave = self.lifecycle.wants_to_leave.load(Ordering::Acquire);
-        let request = BrokerHeartbeatRequest::default()
+        let mut request = BrokerHeartbeatRequest::default()
             .with_broker_id(WireBrokerId(self.node_id().0))
             .with_broker_epoch(self.broker_epoch())
             .with_current_metadata_offset(image.last_applied().0)
@@ -402,6 +403,9 @@ impl Broker {
             .with_want_shut_down(wants_to_leave)
             .with_offline_log_dirs(self.offline_directory_ids())
             .with_unknown_tagged_field(CLOCK_TAG, encode_clock(self.now()));
+        if let Some(directories) = self.cordoned_untold(&image) {
+            request = request.with_unknown_tagged_field(CORDONED_TAG, cordoned::encode(&directories));
+        }
         let timeout = match wants_to_leave {
             true => LEAVING_UNHEARD,
             false => self.cluster.liveness.session_timeout,
@@ -436,7 +440,8 @@ impl Broker {
     /// Whether there is nobody to tell: this node decides for itself, and no other broker is there.
     fn rests(&self, image: &Image) -> bool {
         let is_alone = image.brokers().all(|broker| broker.id == self.node_id() && !broker.fenced);
-        is_alone && self.is_active_controller() && !self.has_lost_directories(image)
+        let has_news = || self.has_lost_directories(image) || self.cordoned_untold(image).is_some();
+        is_alone && self.is_active_controller() && !has_news()
     }
 
     /// The directories that have failed since they were registered.

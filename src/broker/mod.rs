@@ -18,6 +18,7 @@ mod changes;
 pub mod cleaner;
 pub mod controller;
 pub mod controller_channel;
+pub mod cordoned;
 pub mod delayed_produce;
 pub mod delete_records;
 pub mod directories;

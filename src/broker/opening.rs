@@ -140,8 +140,9 @@ impl Broker {
             }
         }
         let mut working: Vec<_> = self.directories.iter().filter(|directory| !directory.is_poisoned()).collect();
-        if working.iter().any(|directory| !self.is_cordoned(directory)) {
-            working.retain(|directory| !self.is_cordoned(directory));
+        let image = self.image();
+        if working.iter().any(|directory| !self.is_cordoned(&image, directory)) {
+            working.retain(|directory| !self.is_cordoned(&image, directory));
         }
         if let [only] = working[..] {
             return Some(Arc::clone(only));

@@ -93,6 +93,7 @@ fn dispatch(broker: Arc<Broker>, key: ApiKey, version: i16, body: Bytes) -> Answ
                     wants_fence: request.want_fence,
                     wants_shutdown: request.want_shut_down,
                     offline_directories: request.offline_log_dirs,
+                    cordoned_directories: None,
                 };
                 broker.broker_heartbeat(heartbeat).await.ok()?;
                 BrokerHeartbeatResponse::default().write(&mut out, version).ok()?;

@@ -20,6 +20,8 @@ pub struct Heartbeat {
     pub wants_shutdown: bool,
     /// The directories that it has lost since it started (KIP-858).
     pub offline_directories: Vec<Uuid>,
+    /// The directories that are to get nothing new (KIP-1066), sorted; `None` says nothing of them.
+    pub cordoned_directories: Option<Vec<Uuid>>,
 }
 
 /// What a broker is told.
@@ -71,7 +73,7 @@ pub fn broker_heartbeat(
         State::Unfenced => from_unfenced(image, heartbeat),
         State::ControlledShutdown | State::ShutdownNow => from_controlled_shutdown(image, sessions, broker),
     };
-    let records = match next {
+    let mut records = match next {
         _ if !lost.is_empty() => lost,
         next if next == current => Vec::new(),
         State::Unfenced => unfence(image, options, broker),
@@ -79,6 +81,7 @@ pub fn broker_heartbeat(
         State::ShutdownNow if broker.fenced => Vec::new(),
         State::Fenced | State::ShutdownNow => fence(image, options, broker),
     };
+    records.extend(cordon(broker, heartbeat));
     let answer = HeartbeatAnswer {
         is_caught_up,
         is_fenced: matches!(next, State::Fenced | State::ShutdownNow),
@@ -160,6 +163,14 @@ fn lose_directories(image: &Image, options: &Options, broker: &Broker, offline: 
         directories: Some(left),
     });
     records
+}
+
+/// What has changed of a broker's cordoned directories (`ReplicationControlManager.processBrokerHeartbeat`).
+fn cordon(broker: &Broker, heartbeat: &Heartbeat) -> Option<Record> {
+    let mut directories = heartbeat.cordoned_directories.clone()?;
+    directories.sort_unstable();
+    let (broker_id, broker_epoch) = (broker.id, broker.epoch);
+    (directories != broker.cordoned).then_some(Record::BrokerCordoned { broker_id, broker_epoch, directories })
 }
 
 fn fence(image: &Image, options: &Options, broker: &Broker) -> Vec<Record> {

@@ -2,14 +2,14 @@
 //!
 //! The rules of Kafka's `StripedReplicaPlacer`: leaders go round the racks, and round the brokers of a rack; the other replicas
 //! go to the racks behind; a fenced broker is taken only when its rack has nobody else left, and never for the leader. Brokers on their
-//! way out are not considered. Every so many partitions as there are live brokers the order is shuffled, so that the same sets
+//! way out are not considered, nor those whose directories are all cordoned (KIP-1066). Every so many partitions as there are live brokers the order is shuffled, so that the same sets
 //! of brokers do not repeat.
 //!
 //! Chance comes in as a seed. Invariant: no broker twice in one partition; the first replica is alive.
 
 use std::collections::BTreeMap;
 
-use crate::metadata::{Image, Partition, Replicas};
+use crate::metadata::{Broker, Image, Partition, Replicas};
 use crate::model::BrokerId;
 
 /// Replicas for so many new partitions behind the existing ones. Error: Kafka's text for INVALID_REPLICATION_FACTOR.
@@ -80,7 +80,9 @@ impl Racks {
     fn new(image: &Image, existing: &[Partition], seed: u64) -> Racks {
         let mut by_name: BTreeMap<Option<&str>, Rack> = BTreeMap::new();
         let (mut live_count, mut total_count) = (0, 0);
-        for broker in image.brokers().filter(|broker| broker.fenced || !broker.in_controlled_shutdown) {
+        let is_usable =
+            |broker: &Broker| (broker.fenced || !broker.in_controlled_shutdown) && broker.has_uncordoned_directory();
+        for broker in image.brokers().filter(|broker| is_usable(broker)) {
             let rack = by_name.entry(broker.rack.as_deref()).or_default();
             total_count += 1;
             if broker.fenced {

@@ -30,12 +30,19 @@ pub struct Broker {
     pub in_controlled_shutdown: bool,
     /// The ids of its log directories that work; empty when it was registered by a version that did not tell.
     pub directories: Vec<Uuid>,
+    /// Those of its directories that are to get nothing new (KIP-1066), sorted.
+    pub cordoned: Vec<Uuid>,
 }
 
 impl Broker {
     /// Whether it may be given leadership and be let into an ISR.
     pub fn is_active(&self) -> bool {
         !self.fenced && !self.in_controlled_shutdown
+    }
+
+    /// Whether it can take new replicas: one of its directories is not cordoned, or it has told of none.
+    pub fn has_uncordoned_directory(&self) -> bool {
+        self.directories.is_empty() || self.directories.iter().any(|directory| !self.cordoned.contains(directory))
     }
 
     /// Whether the directory works in which it has its replica of a partition, as far as that is known (KIP-858).
@@ -263,6 +270,7 @@ impl Image {
                     fenced: *fenced,
                     in_controlled_shutdown: false,
                     directories: directories.clone(),
+                    cordoned: Vec::new(),
                 };
                 self.register_broker(broker, delta);
             }
@@ -274,6 +282,9 @@ impl Image {
                         broker.directories.clone_from(directories);
                     }
                 });
+            }
+            Record::BrokerCordoned { broker_id, broker_epoch, directories } => {
+                self.change_broker(*broker_id, *broker_epoch, delta, |broker| broker.cordoned.clone_from(directories));
             }
             Record::BrokerUnregistered { broker_id, broker_epoch } => {
                 self.unregister_broker(*broker_id, *broker_epoch, delta);
@@ -324,6 +335,10 @@ impl Image {
                     directories: None,
                 });
             }
+        }
+        for broker in self.brokers.values().filter(|broker| !broker.cordoned.is_empty()) {
+            let (broker_id, broker_epoch) = (broker.id, broker.epoch);
+            records.push(Record::BrokerCordoned { broker_id, broker_epoch, directories: broker.cordoned.clone() });
         }
         // The broker with the highest epoch may have been unregistered, and its epoch must still never be given again.
         records

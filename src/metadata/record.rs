@@ -213,6 +213,9 @@ pub enum Record {
         /// The directories that still work; `None` says nothing of them. Version 1; `None` before.
         directories: Option<Vec<Uuid>>,
     },
+    /// The directories of a registered broker that are to get nothing new (KIP-1066), sorted. Without effect unless the epoch is
+    /// its current one; a registration forgets them.
+    BrokerCordoned { broker_id: BrokerId, broker_epoch: i64, directories: Vec<Uuid> },
     /// The broker is forgotten; without effect on it unless the epoch is its current one. No later registration is given an
     /// epoch up to this one, so that a snapshot without the broker still knows it.
     BrokerUnregistered { broker_id: BrokerId, broker_epoch: i64 },
@@ -297,18 +300,18 @@ impl Record {
                 to.producer_id(*next_producer_id);
             }
             Record::BrokerChanged { broker_id, broker_epoch, fenced, in_controlled_shutdown, directories } => {
-                head(to, 9);
-                to.broker_id(*broker_id);
-                to.i64(*broker_epoch);
+                head_of_broker(to, 9, *broker_id, *broker_epoch);
                 to.bool(*fenced);
                 to.bool(*in_controlled_shutdown);
                 to.bool(directories.is_some());
                 directories.iter().for_each(|directories| write_uuids(to, directories));
             }
+            Record::BrokerCordoned { broker_id, broker_epoch, directories } => {
+                head_of_broker(to, 13, *broker_id, *broker_epoch);
+                write_uuids(to, directories);
+            }
             Record::BrokerUnregistered { broker_id, broker_epoch } => {
-                head(to, 10);
-                to.broker_id(*broker_id);
-                to.i64(*broker_epoch);
+                head_of_broker(to, 10, *broker_id, *broker_epoch);
             }
             Record::PartitionsAdded { topic_id, partitions } => {
                 head(to, 11);
@@ -390,6 +393,11 @@ impl Record {
                     is_set.then(|| Amount::of_bits(bits))
                 },
             },
+            13 => Record::BrokerCordoned {
+                broker_id: from.broker_id()?,
+                broker_epoch: from.i64()?,
+                directories: from.list(Reader::uuid)?,
+            },
             _ => return Err(DecodeError::Unknown { what: "record tag", value: tag.into() }),
         })
     }
@@ -411,6 +419,13 @@ impl Record {
         from.finish()?;
         Ok(records)
     }
+}
+
+/// The head of a record that has an effect on one registration of a broker only.
+fn head_of_broker(to: &mut Writer, tag: u8, broker_id: BrokerId, broker_epoch: i64) {
+    head(to, tag);
+    to.broker_id(broker_id);
+    to.i64(broker_epoch);
 }
 
 fn head(to: &mut Writer, tag: u8) {

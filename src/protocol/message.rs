@@ -390,7 +390,7 @@ impl ResponseMessage for DescribeLogDirsResponse {
 }
 
 /// The last version of BrokerHeartbeat that the crate knows. v2 adds the log directories that are cordoned (KIP-1066), in tagged
-/// field 1, which the crate keeps as one that it does not know. Our brokers cordon none, and leave it away.
+/// field 1, which the crate keeps as one that it does not know: `broker::cordoned` has its bytes.
 const BROKER_HEARTBEAT_CRATE_MAX: i16 = 1;
 
 impl RequestMessage for BrokerHeartbeatRequest {

@@ -8,12 +8,16 @@ use std::sync::Arc;
 
 use crate::api::{Api, Context, Reply};
 use crate::broker::controller::clocks::{CLOCK_TAG, decode_clock};
+use crate::broker::cordoned::{self, CORDONED_TAG};
 use crate::config::Roles;
 use crate::controller::Heartbeat;
 use crate::model::{BrokerId, ErrorCode, Offset};
 use crate::protocol::api_key::ApiKey;
 use crate::protocol::message::{BrokerHeartbeatRequest, BrokerHeartbeatResponse};
 use crate::security::{Access, Operation};
+
+/// First version that tells of cordoned directories.
+const CORDONED_FROM: i16 = 2;
 
 /// See the head of this file.
 pub struct BrokerHeartbeat;
@@ -31,6 +35,8 @@ impl Api for BrokerHeartbeat {
         if let Some(wall_ms) = request.unknown_tagged_fields.get(&CLOCK_TAG).and_then(decode_clock) {
             broker.compare_clocks(cx.now, BrokerId(request.broker_id.0), wall_ms);
         }
+        let cordoned = request.unknown_tagged_fields.get(&CORDONED_TAG).filter(|_| cx.version >= CORDONED_FROM);
+        let cordoned_directories = cordoned.and_then(cordoned::decode);
         Reply::later(async move {
             let heartbeat = Heartbeat {
                 broker_id: BrokerId(request.broker_id.0),
@@ -39,6 +45,7 @@ impl Api for BrokerHeartbeat {
                 wants_fence: request.want_fence,
                 wants_shutdown: request.want_shut_down,
                 offline_directories: request.offline_log_dirs.clone(),
+                cordoned_directories,
             };
             match broker.broker_heartbeat(heartbeat).await {
                 Ok(answer) => BrokerHeartbeatResponse::default()

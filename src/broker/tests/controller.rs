@@ -32,6 +32,7 @@ fn heartbeat(broker: &Broker, id: i32) -> Heartbeat {
         wants_fence: false,
         wants_shutdown: false,
         offline_directories: Vec::new(),
+        cordoned_directories: None,
     }
 }
 

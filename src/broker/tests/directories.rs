@@ -208,6 +208,12 @@ fn a_directory_tells_its_logs_in_order_its_room_and_whether_it_still_works() {
     let (name, value) = ("cordoned.log.dirs".to_owned(), Some(dir.path().display().to_string()));
     submit(&broker, Record::ConfigChanged { resource: ConfigResource::Broker(NODE), name, value });
     assert!(described().content.expect("it works").is_cordoned);
+    let own = || broker.image().broker(NODE).expect("it is registered").cordoned.clone();
+    assert_eq!(broker.cordoned_untold(&broker.image()), Some(replica.directory().id().into_iter().collect()));
+    let cordoned = broker.cordoned_untold(&broker.image()).expect("the controller is to hear of it");
+    let broker_epoch = broker.image().broker(NODE).expect("it is registered").epoch;
+    submit(&broker, Record::BrokerCordoned { broker_id: NODE, broker_epoch, directories: cordoned.clone() });
+    assert_eq!((own(), broker.cordoned_untold(&broker.image())), (cordoned, None));
 
     replica.directory().poison(dir.path(), &std::io::ErrorKind::Other.into());
     assert_eq!(described(), DirectoryReport { path, content: Err(ErrorCode::KafkaStorageError) });

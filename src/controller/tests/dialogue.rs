@@ -4,7 +4,7 @@
 //! `heartbeat 1 offset=3 epoch=1 fence shutdown` · `tick 500ms` · `probe 2 refused` · `fence 2` (its process is gone) · `unregister 2` ·
 //! `controller` (another one takes over) · `topic t 1,2,3 2,3,1` (replicas of each partition) · `delete t` ·
 //! `alter t-0 by=1 isr=1,2@5 leader-epoch=0 partition-epoch=0 broker-epoch=1` · `elect preferred t-0` · `balance` ·
-//! `assign 1 t-0 dir=1001` (where a replica lies) · `heartbeat 1 offline=1001` · `register 1 dirs=1001,1002` ·
+//! `assign 1 t-0 dir=1001` (where a replica lies) · `heartbeat 1 offline=1001 cordoned=1002` · `register 1 dirs=1001,1002` ·
 //! `reassign t-0 2,3` · `reassign t-0 cancel` · `list` · `grow t 3 1,2` · `set t min.insync.replicas=1` · `producer-ids 1`.
 //! What is left out is as it is now: epochs, offsets.
 
@@ -171,6 +171,9 @@ impl Dialogue {
                 let left = directories.as_ref().map(|left| format!(" dirs={}", numbers(left)));
                 format!("broker {broker_id} {fenced}{stopping}{}", left.unwrap_or_default())
             }
+            Record::BrokerCordoned { broker_id, directories, .. } => {
+                format!("broker {broker_id} cordoned={}", numbers(directories))
+            }
             Record::BrokerUnregistered { broker_id, .. } => format!("unregistered {broker_id}"),
             Record::TopicCreated { name, partitions, .. } => {
                 let lines = partitions.iter().enumerate().map(|(i, it)| format!("{name}-{i} {}", state(it)));
@@ -294,6 +297,7 @@ impl Dialogue {
             wants_fence: line.has("fence"),
             wants_shutdown: line.has("shutdown"),
             offline_directories: line.get("offline").map(uuids).unwrap_or_default(),
+            cordoned_directories: line.get("cordoned").map(|ids| if ids == "none" { Vec::new() } else { uuids(ids) }),
         };
         self.sessions.touch(self.now, broker_id, heartbeat.broker_epoch, heartbeat.metadata_offset);
         match broker_heartbeat(&self.image, &self.options, &self.sessions, &heartbeat) {

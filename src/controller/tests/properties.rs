@@ -128,6 +128,7 @@ impl Cluster {
                     wants_fence: false,
                     wants_shutdown,
                     offline_directories: Vec::new(),
+                    cordoned_directories: None,
                 };
                 self.sessions.touch(NOW, BrokerId(id), heartbeat.broker_epoch, heartbeat.metadata_offset);
                 let decision = broker_heartbeat(image, options, &self.sessions, &heartbeat);
@@ -245,6 +246,20 @@ proptest! {
                 directories: Vec::new(),
             }, &mut Delta::default());
         }
+        // One more with nothing but cordoned directories is as good as none.
+        let (broker_id, broker_epoch) = (BrokerId(brokers + fenced + 1), i64::from(brokers + fenced + 1));
+        let directories = vec![Uuid::from_u128(1), Uuid::from_u128(2)];
+        let cordoned = Record::BrokerCordoned { broker_id, broker_epoch, directories: directories.clone() };
+        let registered = Record::BrokerRegistered {
+            broker_id,
+            incarnation: Uuid::nil(),
+            broker_epoch,
+            endpoints: Vec::new(),
+            rack: Some("r0".into()),
+            fenced: seed % 2 == 0,
+            directories,
+        };
+        [registered, cordoned].iter().for_each(|record| image.apply(record, &mut Delta::default()));
         image.set_last_applied(Offset(1));
         let factor = usize::try_from(brokers.min(3)).expect("few");
         let placed = super::super::placement::place(&image, &[], count, factor, seed).expect("enough brokers");
@@ -264,7 +279,9 @@ proptest! {
             prop_assert!(image.is_unfenced(replicas[0]));
             let racks_used: BTreeSet<_> =
                 replicas.iter().map(|id| image.broker(*id).expect("a broker").rack.clone()).collect();
-            let racks_there: BTreeSet<_> = image.brokers().map(|broker| broker.rack.clone()).collect();
+            let usable = image.brokers().filter(|broker| broker.id != broker_id);
+            let racks_there: BTreeSet<_> = usable.map(|broker| broker.rack.clone()).collect();
+            prop_assert!(!replicas.contains(&broker_id));
             prop_assert_eq!(racks_used.len(), factor.min(racks_there.len()));
         }
     }

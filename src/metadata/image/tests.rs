@@ -56,6 +56,12 @@ fn record() -> impl Strategy<Value = Record> {
                 in_controlled_shutdown,
                 directories: fenced.then(|| vec![Uuid::from_u128(1)]),
             }),
+        1 => (broker_id(), 0i64..20, prop::collection::vec(any::<u8>(), 0..3))
+            .prop_map(|(broker_id, broker_epoch, ids)| Record::BrokerCordoned {
+                broker_id,
+                broker_epoch,
+                directories: ids.into_iter().map(|id| Uuid::from_u128(id.into())).collect(),
+            }),
         1 => (broker_id(), 0i64..20)
             .prop_map(|(broker_id, broker_epoch)| Record::BrokerUnregistered { broker_id, broker_epoch }),
         2 => (topic_id(), prop::collection::vec(partition(), 1..3))

@@ -50,6 +50,11 @@ fn one_of_each() -> Vec<Record> {
             in_controlled_shutdown: false,
             directories: Some(vec![Uuid::from_u128(8)]),
         },
+        Record::BrokerCordoned {
+            broker_id: BrokerId(1),
+            broker_epoch: 3,
+            directories: vec![Uuid::from_u128(8), Uuid::from_u128(9)],
+        },
         Record::BrokerUnregistered { broker_id: BrokerId(1), broker_epoch: 3 },
         Record::PartitionsAdded { topic_id: TopicId(Uuid::from_u128(9)), partitions: vec![partition.clone()] },
         Record::TopicCreated { name: "t".into(), id: TopicId(Uuid::from_u128(9)), partitions: vec![partition.clone()] },

@@ -164,6 +164,22 @@ fn a_limit_of_all_connections_acts_at_once() {
 }
 
 #[test]
+fn a_node_whose_directories_are_cordoned_gets_nothing_new() {
+    let fixture = Fixture::start(&[("node.id", "1")]);
+    let mut made = 0;
+    let mut code = || {
+        made += 1;
+        create(&mut fixture.connect(), 7, &format!("t{made}"), 1).topics[0].error_code
+    };
+    assert_eq!(code(), 0);
+    // The controller hears of it with the node's next heartbeat, which a node alone sends for nothing else.
+    set(&fixture, (4, "1"), "cordoned.log.dirs", "*");
+    fixture.eventually("nothing is placed here", |_| code() == ErrorCode::InvalidReplicationFactor.code());
+    set(&fixture, (4, "1"), "cordoned.log.dirs", "");
+    fixture.eventually("something is placed here again", |_| code() == 0);
+}
+
+#[test]
 fn an_address_has_a_quota_of_new_connections() {
     let fixture = Fixture::start(&[]);
     set_quota(&fixture, "ip", "127.0.0.1", "connection_creation_rate", Some(1.0));
