@@ -273,6 +273,16 @@ mod tests {
         "Invalid value 0 for configuration compression.gzip.level: Value must be between 1 and 9 or equal to -1"
     )]
     #[case("compression.gzip.level=-1", "")]
+    #[case("compression.lz4.level=1", "")]
+    #[case("compression.lz4.level=17", "")]
+    #[case(
+        "compression.lz4.level=0",
+        "Invalid value 0 for configuration compression.lz4.level: Value must be at least 1"
+    )]
+    #[case(
+        "compression.lz4.level=18",
+        "Invalid value 18 for configuration compression.lz4.level: Value must be no more than 17"
+    )]
     #[case(
         "compression.zstd.level=23",
         "Invalid value 23 for configuration compression.zstd.level: Value must be no more than 22"

@@ -196,6 +196,20 @@ mod tests {
     }
 
     #[test]
+    fn a_higher_level_of_gzip_and_zstd_packs_closer() {
+        let data = text(300_000);
+        let packed = |codec: Codec, level: i32| {
+            let compressed = compress_with(Compression { codec, level: Some(level) }, &data);
+            assert_eq!(decompress(codec, &compressed, data.len()), Ok(data.clone().into()), "{codec:?} {level}");
+            compressed.len()
+        };
+        assert!(packed(Codec::Gzip, 9) < packed(Codec::Gzip, 1));
+        assert!(packed(Codec::Zstd, 19) < packed(Codec::Zstd, -50));
+        // The encoder of lz4 has one level; its setting says that it is without effect.
+        assert_eq!(packed(Codec::Lz4, 1), packed(Codec::Lz4, 17));
+    }
+
+    #[test]
     fn the_cap_is_kept_to_the_byte() {
         for codec in CODECS {
             let data = text(100_000);

@@ -321,6 +321,27 @@ mod tests {
         broker_keys().chain(TOPIC_KEYS.iter().copied().flatten()).chain(GROUP_KEYS).collect()
     }
 
+    /// Of the levels of codecs, and of threads and connections: who changes one reads whether anything comes of it.
+    #[rstest]
+    #[case("compression.gzip.level", 2, true)]
+    #[case("compression.zstd.level", 2, true)]
+    #[case("compression.lz4.level", 2, false)]
+    #[case("num.network.threads", 1, false)]
+    #[case("num.io.threads", 1, false)]
+    #[case("background.threads", 1, false)]
+    #[case("num.replica.fetchers", 1, true)]
+    #[case("log.cleaner.threads", 1, true)]
+    #[case("max.connections", 1, true)]
+    #[case("max.connections.per.ip", 1, true)]
+    #[case("max.connection.creation.rate", 1, true)]
+    fn a_description_says_whether_a_setting_acts(#[case] name: &str, #[case] count: usize, #[case] acts: bool) {
+        let named: Vec<_> = all().into_iter().filter(|key| key.name == name).collect();
+        assert_eq!(named.len(), count);
+        for key in named {
+            assert_eq!(key.shown_documentation().ends_with("Stored and shown; without effect in Ottla."), !acts);
+        }
+    }
+
     #[test]
     fn every_setting_of_kafka_4_3_1_has_a_row() {
         let kafkas = broker_keys().filter(|key| !key.is_ours).count();
