@@ -1,13 +1,25 @@
-//! What only controllers are asked: BrokerHeartbeat and UpdateRaftVoter; and the voters of a quorum that a configuration fixes.
+//! What only controllers are asked: BrokerHeartbeat, AssignReplicasToDirs and UpdateRaftVoter; and the voters of a quorum that a
+//! configuration fixes.
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use super::player::Player;
+use super::topics::create;
+
+/// Kafka's broker epochs are offsets of its metadata: that of a first start is among the first.
+const EPOCHS_TRIED: i64 = 500;
+const STALE_BROKER_EPOCH: i64 = 77;
+const UNKNOWN_ID: &str = "AAAAAAAAAAAAAAAAAAAABw";
 
 pub fn play(player: &mut Player<'_>) -> Result<()> {
+    let topic = create(player, "assigned", 2)?;
     player.turn_to_controllers();
     heartbeats(player)?;
+    assignments(player, &topic)?;
+    for id in [99, -1] {
+        player.ask(&format!("through controllers, broker {id}"), "UnregisterBroker", 0, &json!({ "brokerId": id }))?;
+    }
     fixed_voters(player)?;
     updates(player)?;
     player.ask("of controllers", "DescribeCluster", 2, &json!({ "endpointType": 2 }))?;
@@ -15,11 +27,6 @@ pub fn play(player: &mut Player<'_>) -> Result<()> {
 }
 
 fn heartbeats(player: &mut Player<'_>) -> Result<()> {
-    let heartbeat = |id: i32, epoch: i64| {
-        json!({
-            "brokerId": id, "brokerEpoch": epoch, "currentMetadataOffset": 1, "wantFence": false, "wantShutDown": false,
-        })
-    };
     for version in 0..=2 {
         let mut bodies = vec![("of an unknown broker", heartbeat(77, 1)), ("of an earlier life", heartbeat(1, 0))];
         if version >= 1 {
@@ -37,6 +44,47 @@ fn heartbeats(player: &mut Player<'_>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn heartbeat(id: i32, epoch: i64) -> Value {
+    json!({ "brokerId": id, "brokerEpoch": epoch, "currentMetadataOffset": 1, "wantFence": false, "wantShutDown": false })
+}
+
+/// Where replicas lie, told in the broker's name.
+fn assignments(player: &mut Player<'_>, topic: &str) -> Result<()> {
+    let mut epoch = 0;
+    while player.prepare("BrokerHeartbeat", 1, &heartbeat(1, epoch))?["errorCode"] == STALE_BROKER_EPOCH {
+        epoch += 1;
+        ensure!(epoch < EPOCHS_TRIED, "the broker's epoch is none of the first");
+    }
+    let properties = std::fs::read_to_string(player.data().join("meta.properties"))?;
+    let own = properties.lines().find_map(|line| line.strip_prefix("directory.id=")).context("a directory id")?;
+    let assign = |broker: i32, epoch: i64, directory: &str, topic: &str, partitions: &[i32]| {
+        let partitions: Vec<Value> = partitions.iter().map(|index| json!({ "partitionIndex": index })).collect();
+        let topics = json!([{ "topicId": topic, "partitions": partitions }]);
+        json!({ "brokerId": broker, "brokerEpoch": epoch, "directories": [{ "id": directory, "topics": topics }] })
+    };
+    for (case, body) in [
+        ("of an unknown broker", assign(77, epoch, own, topic, &[0])),
+        ("of an earlier life", assign(1, epoch - 1, own, topic, &[0])),
+        ("of a later life", assign(1, epoch + 1, own, topic, &[0])),
+        ("an unknown topic", assign(1, epoch, own, UNKNOWN_ID, &[0])),
+        ("unknown partitions", assign(1, epoch, own, topic, &[7, -1])),
+        ("where it is", assign(1, epoch, own, topic, &[0, 1])),
+        ("where it is, and one that is unknown", assign(1, epoch, own, topic, &[0, 2])),
+        ("nothing", json!({ "brokerId": 1, "brokerEpoch": epoch, "directories": [] })),
+        ("no partitions", assign(1, epoch, own, topic, &[])),
+        ("an unknown directory", assign(1, epoch, UNKNOWN_ID, topic, &[1])),
+    ] {
+        player.ask_as(case, ("AssignReplicasToDirs", 0), &body, |answer| without_id_of(answer, own))?;
+    }
+    Ok(())
+}
+
+/// A directory has another id on either server.
+fn without_id_of(answer: &Value, own: &str) -> Value {
+    let text = answer.to_string().replace(own, "own");
+    serde_json::from_str(&text).unwrap_or(Value::String(text))
 }
 
 fn fixed_voters(player: &mut Player<'_>) -> Result<()> {

@@ -4,9 +4,13 @@
 //! replaced by names ([`normal`]); settings that are Ottla's own are left out. What is known to differ between the servers
 //! stands in [`KNOWN`] with its reason, and a line there that matches nothing any more fails the run.
 
+mod at_once;
+mod directories;
+mod features;
 mod nodes;
 mod normal;
 mod player;
+mod producer;
 mod steps;
 
 use std::path::PathBuf;
@@ -41,10 +45,16 @@ const SETTINGS: &[&str] = &[
     "group.initial.rebalance.delay.ms=0",
     "log.cleaner.backoff.ms=500",
 ];
+/// Of the node that has another log directory beside its first.
+const TWO_DIRECTORIES: &str = "log.dirs={data},{data}-2";
 /// Balance would move leaders between two looks, and so would a node that a slow machine keeps silent for longer than Ottla's own
-/// timers allow: these are Kafka's.
-const CLUSTER_SETTINGS: &[&str] =
-    &["auto.leader.rebalance.enable=false", "broker.heartbeat.interval.ms=2000", "broker.session.timeout.ms=9000"];
+/// timers allow: these are Kafka's. Kafka's controller looks every five minutes only for partitions that may be led uncleanly.
+const CLUSTER_SETTINGS: &[&str] = &[
+    "auto.leader.rebalance.enable=false",
+    "broker.heartbeat.interval.ms=2000",
+    "broker.session.timeout.ms=9000",
+    "unclean.leader.election.interval.ms=500",
+];
 const NODES: usize = 3;
 const LINES_SHOWN: usize = 8;
 
@@ -70,7 +80,13 @@ const KNOWN: &[Known] = &[
 const NO_SCRAM: &str = r"(DESCRIBE_USER_SCRAM_CREDENTIALS$|^Error while executing config command|^exit code )";
 const NO_SCRAM_REASON: &str = "DescribeUserScramCredentials is not offered";
 
-const KNOWN_OF_CLUSTERS: &[Known] = &[];
+const KNOWN_OF_CLUSTERS: &[Known] = &[
+    Known { step: "kafka-features describe through brokers", line: OTHER_FEATURES, reason: OTHER_FEATURES_REASON },
+    Known { step: "kafka-features describe through controllers", line: OTHER_FEATURES, reason: OTHER_FEATURES_REASON },
+];
+
+const OTHER_FEATURES: &str = r"^Feature: (group|share|streams|transaction)\.version ";
+const OTHER_FEATURES_REASON: &str = "a feature is named when what it stands for is offered";
 
 pub fn run(arguments: &Arguments, report: &Report) -> Result<()> {
     let (expected, found) = std::thread::scope(|scope| {
@@ -114,11 +130,18 @@ fn transcript(against: Against, is_cluster: bool) -> Result<Transcript> {
         let cluster = Cluster::start(against, NODES, Network::Loopback, CLUSTER_SETTINGS)?;
         let mut player = Player::new(Subject::Several(cluster))?;
         nodes::play(&mut player)?;
+        at_once::play(&mut player)?;
+        features::play(&mut player)?;
         return Ok(player.finish());
     }
     let mut player = Player::new(Subject::One(Server::start(against, SETTINGS)?))?;
     steps::play(&mut player)?;
-    Ok(player.finish())
+    let mut transcript = player.finish();
+    let settings = [SETTINGS, &[TWO_DIRECTORIES]].concat();
+    let mut player = Player::new(Subject::One(Server::start(against, &settings)?))?;
+    directories::play(&mut player)?;
+    transcript.extend(player.finish());
+    Ok(transcript)
 }
 
 /// Without what `kafka-broker-api-versions` says of APIs that Ottla does not advertise: the README's table names them.

@@ -49,7 +49,7 @@ fn topics(player: &mut Player) -> Result<()> {
 }
 
 /// A reassignment in the tool's format.
-fn plan(player: &Player, name: &str, topic: &str, replicas: &[(i32, &[i32])]) -> Result<PathBuf> {
+pub(super) fn plan(player: &Player, name: &str, topic: &str, replicas: &[(i32, &[i32])]) -> Result<PathBuf> {
     let partition = |(partition, replicas): &(i32, &[i32])| serde_json::json!({"topic": topic, "partition": partition, "replicas": replicas});
     let partitions: Vec<_> = replicas.iter().map(partition).collect();
     player.file(name, &serde_json::json!({"version": 1, "partitions": partitions}).to_string())
@@ -92,7 +92,7 @@ fn reassign(player: &mut Player) -> Result<()> {
 }
 
 /// The last of as many verifications as it takes until nothing is in progress.
-fn verified(player: &mut Player, step: &str, command: &str) -> Result<()> {
+pub(super) fn verified(player: &mut Player, step: &str, command: &str) -> Result<()> {
     let until = Instant::now() + VERIFY_LIMIT;
     loop {
         let output = player.output(command, "")?;

@@ -9,6 +9,7 @@ const RULES: &[(&str, &str)] = &[
     (r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d[.,:]\d{3}", "TIME"),
     (r"\b1[6-9]\d{11}\b", "TIME"),
     (r"TopicId: \S+", "TopicId: ID"),
+    (r"\bEpoch: \d+", "Epoch: N"),
     (r"Cluster ?I[dD]:\s+\S+", "ClusterId: ID"),
     (r#""topicId":"[^"]+""#, r#""topicId":"ID""#),
     (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "UUID"),
@@ -16,6 +17,7 @@ const RULES: &[(&str, &str)] = &[
     (r"\b(crc|position|size|Log starting offset): \d+", "$1: N"),
     (r"\bLSO: \d+", "LSO: N"),
     (r"[ \t]+", " "),
+    (r"\b127\.0\.0\.1 \d{4,5}\b", "HOST PORT"),
 ];
 
 static COMPILED: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
@@ -55,6 +57,35 @@ pub fn records_of_group(output: &str, group: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
+/// What `kafka-log-dirs` prints, a line for each directory and each log: in its JSON they come in the order of a hash.
+pub fn log_dirs(output: &str) -> String {
+    let mut lines = Vec::new();
+    for line in output.lines() {
+        let Ok(mut described) = serde_json::from_str::<serde_json::Value>(line) else {
+            lines.push(line.to_owned());
+            continue;
+        };
+        for broker in taken(&mut described, "brokers") {
+            for mut directory in broker["logDirs"].as_array().cloned().unwrap_or_default() {
+                let path = directory["logDir"].as_str().unwrap_or_default().to_owned();
+                let at = format!("broker {} {path}", broker["broker"]);
+                let logs = taken(&mut directory, "partitions");
+                lines.extend(logs.iter().map(|log| format!("{at}: {log}")));
+                lines.push(format!("{at}: {} logs, {directory}", logs.len()));
+            }
+        }
+        lines.push(format!("beside: {described}"));
+    }
+    lines.sort();
+    lines.join("\n")
+}
+
+/// The elements of a list, which leaves its place.
+fn taken(value: &mut serde_json::Value, field: &str) -> Vec<serde_json::Value> {
+    let list = value.as_object_mut().and_then(|fields| fields.remove(field));
+    list.and_then(|list| list.as_array().cloned()).unwrap_or_default()
+}
+
 /// Every number becomes `N`: for outputs that are measurements.
 pub fn without_numbers(lines: &[String]) -> Vec<String> {
     let number = Regex::new(r"-?\d+([.,]\d+)*").expect("it is constant");
@@ -80,5 +111,21 @@ mod tests {
             "{\"group\":\"a\",\"v\":{}}{\"group\":\"b\"}\n| offset: 7 sequence: -1 {\"group\":\"a\"} \"offset\":2\n";
         let expected = "{\"group\":\"a\",\"v\":{}}\nN N {\"group\":\"a\"} \"offset\":2";
         assert_eq!(records_of_group(output, "a"), expected);
+    }
+
+    #[test]
+    fn directories_come_in_their_order_with_all_that_is_said_of_them() {
+        let output = r#"Received
+{"version":1,"brokers":[{"broker":1,"logDirs":[{"partitions":[{"partition":"t-0","size":7}],"error":null,"logDir":"/b"},{"partitions":[],"error":"E","logDir":"/a"}]}]}
+exit code 0"#;
+        let expected = [
+            r#"Received"#,
+            r#"beside: {"version":1}"#,
+            r#"broker 1 /a: 0 logs, {"error":"E","logDir":"/a"}"#,
+            r#"broker 1 /b: 1 logs, {"error":null,"logDir":"/b"}"#,
+            r#"broker 1 /b: {"partition":"t-0","size":7}"#,
+            "exit code 0",
+        ];
+        assert_eq!(log_dirs(output), expected.join("\n"));
     }
 }

@@ -150,6 +150,14 @@ impl Player {
         Ok(path)
     }
 
+    /// Of all brokers, whether they run or not.
+    pub fn addresses(&self) -> Vec<String> {
+        match &self.subject {
+            Subject::One(server) => vec![server.address().to_string()],
+            Subject::Several(cluster) => cluster.addresses(),
+        }
+    }
+
     fn cluster(&mut self) -> Result<&mut Cluster> {
         match &mut self.subject {
             Subject::Several(cluster) => Ok(cluster),
@@ -181,13 +189,17 @@ impl Player {
         }
     }
 
-    /// The files with this extension in the folders of this topic, in order.
-    pub fn files(&self, topic: &str, extension: &str) -> Result<Vec<PathBuf>> {
-        let data = match &self.subject {
+    /// The data directory of the first node.
+    pub fn data(&self) -> PathBuf {
+        match &self.subject {
             Subject::One(server) => server.data(),
             Subject::Several(cluster) => cluster.data(0),
-        };
-        crate::kill::files(&data, topic, &[extension])
+        }
+    }
+
+    /// The files with this extension in the folders of this topic, in order.
+    pub fn files(&self, topic: &str, extension: &str) -> Result<Vec<PathBuf>> {
+        crate::kill::files(&self.data(), topic, &[extension])
     }
 }
 
