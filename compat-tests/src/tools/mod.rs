@@ -7,6 +7,7 @@
 mod at_once;
 mod directories;
 mod features;
+mod joining;
 mod nodes;
 mod normal;
 mod player;
@@ -103,6 +104,12 @@ pub fn run(arguments: &Arguments, report: &Report) -> Result<()> {
         let (lines, mut other) = offered_by_both(lines, other.unwrap_or_default());
         other.retain(|line| !is_of_own_setting(line));
         report.check(format!("tools: {step}"), compare(step, &lines, &other, known, &mut matched)?);
+    }
+    if arguments.cluster && arguments.against == Against::Ottla {
+        report.check(
+            "tools: nodes that join, and one of them that is made a voter and an observer again",
+            joining::run(),
+        );
     }
     for (known, _) in known.iter().zip(matched).filter(|(_, matched)| !matched) {
         let name = format!("known difference {:?} of {:?} ({})", known.line, known.step, known.reason);
