@@ -19,15 +19,17 @@ use crate::security::Principal;
 const VERSION: i16 = 7;
 
 impl Broker {
-    /// Has the active controller create topics; returns when this node's image holds them. Error for the whole request:
-    /// REQUEST_TIMED_OUT.
+    /// Has the active controller create topics, or only say whether it would; returns when this node's image holds them. Error for
+    /// the whole request: REQUEST_TIMED_OUT.
     pub(super) async fn create_topics_elsewhere(
         self: &Arc<Broker>,
         topics: &[CreateTopic],
+        validates_only: bool,
         timeout_ms: i32,
     ) -> Result<Vec<(String, Result<TopicId, Refusal>)>, Refusal> {
         let asked = CreateTopicsRequest::default()
             .with_topics(topics.iter().map(|topic| self.creatable(topic)).collect())
+            .with_validate_only(validates_only)
             .with_timeout_ms(timeout_ms);
         let timeout = Duration::from_millis(u64::try_from(timeout_ms).unwrap_or_default());
         let response = self.ask_as_client(&asked, VERSION, timeout).await?;

@@ -1,8 +1,10 @@
 //! What is there before clients are served: the topics and cluster-wide settings that `create.topics` and `init.dir` name.
 //!
 //! What exists stays as it is, so that a restart changes nothing that an operator has changed since. A topic whose replicas need
-//! more brokers than there are is waited for: in a cluster that starts, they are on their way.
+//! more brokers than there are is waited for: in a cluster that starts, they are on their way. The controller is asked about all
+//! of it before any of it is made: what it refuses for good ends the start, and leaves nothing behind.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +13,7 @@ use tokio::time::sleep;
 
 use super::Broker;
 use super::start::StartError;
-use crate::config::{Initial, InitialTopic, Settings};
+use crate::config::{Initial, InitialSetting, InitialTopic, Settings};
 use crate::controller::{CreateTopic, Refusal};
 use crate::io::clock;
 use crate::io::disk::Disk;
@@ -59,7 +61,11 @@ impl Broker {
     pub(super) async fn create_initial(self: &Arc<Broker>, initial: &Initial) -> Result<(), StartError> {
         let mut speaks_at = clock::instant() + PATIENCE;
         loop {
-            let Some(reason) = self.try_to_create(initial).await? else { return Ok(()) };
+            let in_the_way = match self.try_to_create(initial, true).await? {
+                None => self.try_to_create(initial, false).await?,
+                waits_for => waits_for,
+            };
+            let Some(reason) = in_the_way else { return Ok(()) };
             if clock::instant() >= speaks_at {
                 speaks_at += PATIENCE;
                 tracing::warn!(reason, "waiting to create what is to be there at the start");
@@ -68,70 +74,86 @@ impl Broker {
         }
     }
 
-    /// One attempt: `None` when everything is there, or else what was in the way and may not be for long.
-    async fn try_to_create(self: &Arc<Broker>, initial: &Initial) -> Result<Option<String>, StartError> {
-        let image = self.image();
-        let missing: Vec<&InitialTopic> =
-            initial.topics.iter().filter(|topic| image.topic(&topic.name).is_none()).collect();
-        let mut waits_for = None;
-        if !missing.is_empty() {
-            let topics: Vec<CreateTopic> = missing.iter().map(|topic| described(topic)).collect();
-            let timeout_ms = i32::try_from(TIMEOUT.as_millis()).unwrap_or(i32::MAX);
-            match self.create_topics_elsewhere(&topics, timeout_ms).await {
-                Err(refusal) => waits_for = Some(shown(&refusal)),
-                Ok(results) => {
-                    for (name, result) in results {
-                        let Err(refusal) = result else {
-                            tracing::info!(topic = name, "created");
-                            continue;
-                        };
-                        let reason = format!("topic {name}: {}", shown(&refusal));
-                        if !may_pass(refusal.code) {
-                            let origin = missing.iter().find(|topic| topic.name == name).map(|topic| &topic.origin);
-                            let origin = origin.map(ToString::to_string).unwrap_or_default();
-                            return Err(StartError::Initial(format!("{origin}: {reason}")));
-                        }
-                        waits_for = Some(reason);
-                    }
-                }
-            }
-        }
-        Ok(self.set_for_all_brokers(initial).await?.or(waits_for))
+    /// One attempt, or only the question whether it would succeed: `None` when everything is there, or else what was in the way
+    /// and may not be for long.
+    async fn try_to_create(
+        self: &Arc<Broker>,
+        initial: &Initial,
+        validates_only: bool,
+    ) -> Result<Option<String>, StartError> {
+        let topics = self.create_missing(&initial.topics, validates_only).await?;
+        Ok(self.set_for_all_brokers(&initial.brokers, validates_only).await?.or(topics))
     }
 
-    /// Sets what no operator has set for the whole cluster; the answer as in [`Broker::try_to_create`].
-    async fn set_for_all_brokers(self: &Arc<Broker>, initial: &Initial) -> Result<Option<String>, StartError> {
+    /// The topics among these that are not there; the answer as in [`Broker::try_to_create`].
+    async fn create_missing(
+        self: &Arc<Broker>,
+        topics: &[InitialTopic],
+        validates_only: bool,
+    ) -> Result<Option<String>, StartError> {
+        let image = self.image();
+        let missing: Vec<&InitialTopic> = topics.iter().filter(|topic| image.topic(&topic.name).is_none()).collect();
+        if missing.is_empty() {
+            return Ok(None);
+        }
+        let topics: Vec<CreateTopic> = missing.iter().map(|topic| described(topic)).collect();
+        let timeout_ms = i32::try_from(TIMEOUT.as_millis()).unwrap_or(i32::MAX);
+        let results = match self.create_topics_elsewhere(&topics, validates_only, timeout_ms).await {
+            Ok(results) => results,
+            Err(refusal) => return Ok(Some(shown(&refusal))),
+        };
+        let mut waits_for = None;
+        for (name, result) in results {
+            let Err(refusal) = result else { continue };
+            let reason = format!("topic {name}: {}", shown(&refusal));
+            if !may_pass(refusal.code) {
+                let origin = missing.iter().find(|topic| topic.name == name).map(|topic| &topic.origin);
+                let origin = origin.map(ToString::to_string).unwrap_or_default();
+                return Err(StartError::Initial(format!("{origin}: {reason}")));
+            }
+            waits_for = Some(reason);
+        }
+        Ok(waits_for)
+    }
+
+    /// Sets what no operator has set for the whole cluster; the answer as in [`Broker::try_to_create`]. Each setting is asked about
+    /// alone, so that the one that is refused can be named.
+    async fn set_for_all_brokers(
+        self: &Arc<Broker>,
+        settings: &BTreeMap<String, InitialSetting>,
+        validates_only: bool,
+    ) -> Result<Option<String>, StartError> {
         let text = |text: &str| StrBytes::from_string(text.to_owned());
         let image = self.image();
         let known = image.configs(&ConfigResource::BrokerDefault);
-        let missing = initial.brokers.iter().filter(|(name, _)| !known.contains_key(*name));
-        let set = missing.map(|(name, value)| {
-            AlterableConfig::default().with_name(text(name)).with_config_operation(SET).with_value(Some(text(value)))
-        });
-        let set: Vec<AlterableConfig> = set.collect();
-        if set.is_empty() {
-            return Ok(None);
-        }
-        let resource = AlterConfigsResource::default()
-            .with_resource_type(BROKER_RESOURCE)
-            .with_resource_name(StrBytes::new())
-            .with_configs(set);
-        let request = IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
-        let answered = match self.ask_as_client(&request, ALTER_VERSION, TIMEOUT).await {
-            Ok(answered) => answered,
-            Err(refusal) => return Ok(Some(shown(&refusal))),
-        };
-        for response in answered.responses {
-            let code = ErrorCode::from(response.error_code);
-            if code == ErrorCode::None {
-                continue;
+        for (name, setting) in settings.iter().filter(|(name, _)| !known.contains_key(*name)) {
+            let set = AlterableConfig::default()
+                .with_name(text(name))
+                .with_config_operation(SET)
+                .with_value(Some(text(&setting.value)));
+            let resource = AlterConfigsResource::default()
+                .with_resource_type(BROKER_RESOURCE)
+                .with_resource_name(StrBytes::new())
+                .with_configs(vec![set]);
+            let request = IncrementalAlterConfigsRequest::default()
+                .with_resources(vec![resource])
+                .with_validate_only(validates_only);
+            let answered = match self.ask_as_client(&request, ALTER_VERSION, TIMEOUT).await {
+                Ok(answered) => answered,
+                Err(refusal) => return Ok(Some(shown(&refusal))),
+            };
+            for response in answered.responses {
+                let code = ErrorCode::from(response.error_code);
+                if code == ErrorCode::None {
+                    continue;
+                }
+                let refusal = Refusal { code, message: response.error_message.map(|message| message.to_string()) };
+                let reason = format!("{name} of all brokers: {}", shown(&refusal));
+                if !may_pass(code) {
+                    return Err(StartError::Initial(format!("{}: {reason}", setting.origin)));
+                }
+                return Ok(Some(reason));
             }
-            let refusal = Refusal { code, message: response.error_message.map(|message| message.to_string()) };
-            let reason = format!("settings of all brokers: {}", shown(&refusal));
-            if !may_pass(code) {
-                return Err(StartError::Initial(format!("init.dir: {reason}")));
-            }
-            return Ok(Some(reason));
         }
         Ok(None)
     }

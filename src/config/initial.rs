@@ -19,8 +19,16 @@ use crate::model::check_topic_name;
 pub struct Initial {
     /// In the order of their names.
     pub topics: Vec<InitialTopic>,
-    /// Settings of every broker that has none of its own: name and value.
-    pub brokers: BTreeMap<String, String>,
+    /// Settings of every broker that has none of its own, by their names.
+    pub brokers: BTreeMap<String, InitialSetting>,
+}
+
+/// One setting of all brokers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InitialSetting {
+    pub value: String,
+    /// Where it was given, for messages.
+    pub origin: Origin,
 }
 
 /// One topic to create.
@@ -82,7 +90,7 @@ impl Initial {
 #[derive(Default)]
 struct Loading {
     topics: BTreeMap<String, InitialTopic>,
-    brokers: BTreeMap<String, String>,
+    brokers: BTreeMap<String, InitialSetting>,
     problems: Vec<Problem>,
 }
 
@@ -101,10 +109,12 @@ impl Loading {
             self.add(InitialTopic { name, partitions, replication_factor, configs, origin: origin.clone() });
         }
         for (name, value) in file.brokers {
-            if let Some(earlier) = self.brokers.insert(name.clone(), value.0.clone())
-                && earlier != value.0
+            let setting = InitialSetting { value: value.0, origin: origin.clone() };
+            if let Some(earlier) = self.brokers.insert(name.clone(), setting.clone())
+                && earlier.value != setting.value
             {
-                self.refuse(origin.clone(), format!("{name} = {}: an earlier file says {earlier}", value.0));
+                let message = format!("{name} = {}: {} says {}", setting.value, earlier.origin, earlier.value);
+                self.refuse(origin.clone(), message);
             }
         }
     }
@@ -167,7 +177,7 @@ mod tests {
             let factor = topic.replication_factor.map_or_else(|| default.clone(), |factor| factor.to_string());
             format!("{}:{partitions}:{factor}:{:?}", topic.name, topic.configs)
         });
-        let brokers = initial.brokers.iter().map(|(name, value)| format!("{name}={value}"));
+        let brokers = initial.brokers.iter().map(|(name, setting)| format!("{name}={}", setting.value));
         topics.chain(brokers).collect::<Vec<_>>().join(" ")
     }
 

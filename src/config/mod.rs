@@ -26,7 +26,7 @@ pub use catalogue::{
 pub use cluster::{ClusterConfig, LivenessConfig, PassesConfig, ReplicationConfig};
 pub use describe::{ConfigSource, Described, Dynamic, Overrides, Synonym};
 pub use group::{GroupLimits, validate_client_metrics_configs, validate_group_configs};
-pub use initial::{Initial, InitialTopic};
+pub use initial::{Initial, InitialSetting, InitialTopic};
 pub use layers::{BOOTSTRAP_SERVER_VARIABLE, Inputs, LoadError, Loaded, Problem, load};
 pub use listeners::{Listener, Roles, SecurityProtocol};
 pub use loggers::{LoggerError, LoggerOp, Loggers};

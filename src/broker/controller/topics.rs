@@ -107,7 +107,7 @@ impl Broker {
                 let id = |(name, result): Created| (name, result.map(|created| created.id));
                 created.map(|(created, _)| created.into_iter().map(id).collect())
             }
-            false => self.create_topics_elsewhere(&topics, AUTO_CREATE_TIMEOUT_MS).await,
+            false => self.create_topics_elsewhere(&topics, false, AUTO_CREATE_TIMEOUT_MS).await,
         };
         let created: Vec<_> = match created {
             Ok(created) => created,

@@ -13,7 +13,10 @@ fn folder_with(file: &str, text: &str) -> tempfile::TempDir {
 }
 
 fn refusal(more: &[(&str, &str)]) -> String {
-    let folder = tempfile::tempdir().expect("a folder");
+    refusal_on(&tempfile::tempdir().expect("a folder"), more)
+}
+
+fn refusal_on(folder: &tempfile::TempDir, more: &[(&str, &str)]) -> String {
     let data = folder.path().display().to_string();
     let own = [("listeners", "PLAINTEXT://127.0.0.1:0"), ("log.dirs", data.as_str())];
     let flags = own.iter().chain(more).map(|(key, value)| ("--set".to_owned(), (*key).to_owned(), (*value).to_owned()));
@@ -52,6 +55,24 @@ fn what_is_there_already_stays_as_it_is() {
 }
 
 #[test]
+fn a_start_that_is_refused_has_made_nothing() {
+    let data = tempfile::tempdir().expect("a folder");
+    let topic = refusal_on(&data, &[("create.topics", "whole,broken:0")]);
+    assert!(topic.starts_with("create.topics: topic broken: INVALID_PARTITIONS"), "{topic}");
+    let files =
+        folder_with("a.yml", "topics: [{name: good}]\nbrokers: {log.retention.ms: 70000, log.segment.bytes: soon}\n");
+    let init_dir = files.path().display().to_string();
+    let setting = refusal_on(&data, &[("init.dir", &init_dir)]);
+    assert!(setting.contains("a.yml: log.segment.bytes of all brokers: "), "{setting}");
+    let fixture = Fixture::start(&[("log.dirs", &data.path().display().to_string())]);
+    let image = fixture.running().broker().image();
+    assert_eq!(image.topics().count(), 0);
+    let settings: Vec<_> =
+        image.configs(&ConfigResource::BrokerDefault).keys().filter(|name| name.starts_with("log.")).collect();
+    assert!(settings.is_empty(), "{settings:?}");
+}
+
+#[test]
 fn what_never_can_be_is_refused_with_its_place() {
     let policy = refusal(&[("create.topics", "a:1:1:shrink")]);
     assert!(policy.starts_with("create.topics: topic a: INVALID_CONFIG"), "{policy}");
@@ -60,7 +81,7 @@ fn what_never_can_be_is_refused_with_its_place() {
     assert!(partitions.contains("a.yml: topic a: INVALID_PARTITIONS"), "{partitions}");
     let files = folder_with("a.yml", "brokers: {log.retention.ms: soon}\n");
     let setting = refusal(&[("init.dir", &files.path().display().to_string())]);
-    assert!(setting.starts_with("init.dir: settings of all brokers: INVALID_REQUEST"), "{setting}");
+    assert!(setting.contains("a.yml: log.retention.ms of all brokers: INVALID_REQUEST"), "{setting}");
     let missing = refusal(&[("init.dir", "/nowhere/at/all")]);
     assert!(missing.starts_with("init.dir: /nowhere/at/all: "), "{missing}");
 }
