@@ -1,8 +1,10 @@
 //! Settings that contradict each other, or ask for what this version cannot give: better refused than half obeyed.
 
 use super::listeners::{self, Listener, SecurityProtocol};
+use super::loggers;
 use super::nodes;
 use super::settings::Settings;
+use super::value;
 
 /// A reason not to start: the key to look at, and what is wrong.
 type Complaint = (&'static str, String);
@@ -14,6 +16,9 @@ pub(super) fn complaints(settings: &Settings) -> Vec<Complaint> {
     nodes::complaints(settings, &mut complaints);
     if let Err(reason) = listeners::parse_http(settings) {
         complaints.push(("http.listener", reason));
+    }
+    if let Err(reason) = loggers::check_filter(settings.get_str("logging.level")) {
+        complaints.push(("logging.level", reason));
     }
     check_limits(settings, &mut complaints);
     check_logs(settings, &mut complaints);
@@ -118,6 +123,11 @@ fn check_limits(settings: &Settings, complaints: &mut Vec<Complaint>) {
         if small > large {
             complaints.push((lower, format!("{lower} = {small} must not exceed {upper} = {large}")));
         }
+    }
+    let overrides = "max.connections.per.ip.overrides";
+    let is_limit = |pair: &str| pair.rsplit_once(':').is_some_and(|(_, limit)| limit.trim().parse::<u32>().is_ok());
+    for pair in value::parse_list(settings.get_str(overrides)).into_iter().filter(|pair| !is_limit(pair)) {
+        complaints.push((overrides, format!("{pair} is no address with a number of connections, such as 10.0.0.1:5")));
     }
 }
 

@@ -448,6 +448,20 @@ mod tests {
         "flag --set: group.min.session.timeout.ms = 2000000: group.min.session.timeout.ms = 2000000 must not exceed \
          group.max.session.timeout.ms = 1800000"
     )]
+    #[case(
+        "",
+        "",
+        "logging.level=loud",
+        "flag --set: logging.level = loud: loud is no level: give error, warn, info, debug, trace or off, or a target with \
+         one of them, such as ottla::log=debug"
+    )]
+    #[case(
+        "",
+        "",
+        "max.connections.per.ip.overrides=10.0.0.1:5,10.0.0.2",
+        "flag --set: max.connections.per.ip.overrides = 10.0.0.1:5,10.0.0.2: 10.0.0.2 is no address with a number of \
+         connections, such as 10.0.0.1:5"
+    )]
     #[case("", "", "log.dirs=a,b,a", "flag --set: log.dirs = a,b,a: a is named twice")]
     #[case(
         "log.dirs: /a\n",
@@ -500,6 +514,15 @@ listeners=CONTROLLER://a:1,PLAINTEXT://b:2",
         #[case] problems: &str,
     ) {
         assert_eq!(load_text("c.yaml", file, environment, flags).map(|_| ()), Err(problems.to_owned()));
+    }
+
+    #[rstest]
+    #[case("logging.level=WARN,ottla::log=debug,")]
+    #[case("logging.level=off")]
+    #[case("logging.level=info,[span{a=1,b=2}]=debug")]
+    #[case("max.connections.per.ip.overrides=10.0.0.1:5, [::1]:3,host:4")]
+    fn what_says_something_is_taken(#[case] flags: &str) {
+        assert_eq!(load_text("c.yaml", "", "", flags).map(|_| ()), Ok(()));
     }
 
     #[rstest]

@@ -29,6 +29,22 @@ const KNOWN: &[&str] = &[
     "ottla::server",
 ];
 
+/// Whether `logging.level` says something: levels, and targets with a level each. A word alone that is no level would be taken for
+/// a target, and silence all others. Filters of spans are judged when they are used. Errors: the part that says nothing.
+pub(super) fn check_filter(text: &str) -> Result<(), String> {
+    let give = "give error, warn, info, debug, trace or off, or a target with one of them, such as ottla::log=debug";
+    if text.contains('[') {
+        return Ok(());
+    }
+    let parts: Vec<&str> = text.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
+    let level = |part: &str| part.rsplit_once('=').map_or(part, |(_, level)| level.trim()).to_owned();
+    match parts.iter().find(|part| Level::of_filter(&level(part)).is_none()) {
+        Some(part) => Err(format!("{part} is no level: {give}")),
+        None if parts.is_empty() => Err(format!("there is no level: {give}")),
+        None => Ok(()),
+    }
+}
+
 /// Kafka's levels, the most silent first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Level {
