@@ -113,6 +113,9 @@ pub fn run(_: &Arguments, report: &Report) -> Result<()> {
     let server = Server::start(Against::Ottla, &json)?;
     report.check("commands: keys go where Java's producer sends them", keys_meet(server.address()));
     report.check("commands: what cat writes as JSON, produce writes again", round_trip(server.address()));
+    report
+        .check("commands: an alteration of which a part is refused changes nothing", all_or_nothing(server.address()));
+    report.check("commands: a producer that cannot go on says how far it came", how_far(server.address()));
     report.check("commands: a reader that has enough ends cat without a word", broken_pipe(server.address()));
     report.check("commands: log lines for machines are JSON objects with a message", json_lines(&server));
     report.check("commands: cat --follow prints what comes", follow(server.address()));
@@ -222,6 +225,41 @@ fn round_trip(address: &str) -> Result<()> {
     };
     let (first, second) = (strip(&lines, "first")?, strip(&again, "second")?);
     ensure!(first == second && first.len() == 2, "{lines}\n{again}");
+    Ok(())
+}
+
+fn all_or_nothing(address: &str) -> Result<()> {
+    succeeds(address, &["topics", "create", "whole", "--partitions", "2"], b"")?;
+    let partitions = |count| ["topics", "alter", "whole", "--partitions", count];
+    let refused = [
+        [&partitions("3")[..], &["--config", "nonsense=1"]].concat(),
+        [&partitions("1")[..], &["--config", "retention.ms=1000"]].concat(),
+    ];
+    let before = succeeds(address, &["topics", "describe", "whole"], b"")?;
+    for arguments in refused {
+        let (code, _, stderr) = ottla(address, &arguments, b"")?;
+        ensure!(code == 1 && stderr.starts_with("ottla: topic whole: "), "exit {code}: {stderr}");
+        let after = succeeds(address, &["topics", "describe", "whole"], b"")?;
+        ensure!(after == before, "{arguments:?} has changed it:\n{after}");
+    }
+    succeeds(address, &[&partitions("3")[..], &["--config", "retention.ms=1000"]].concat(), b"")?;
+    let after = succeeds(address, &["topics", "describe", "whole"], b"")?;
+    ensure!(after.starts_with("whole  retention.ms=1000\n") && after.lines().count() == 5, "{after}");
+    Ok(())
+}
+
+/// The records in front of the first that cannot be sent are there, and it says how many they are.
+fn how_far(address: &str) -> Result<()> {
+    succeeds(address, &["topics", "create", "begun"], b"")?;
+    let lines = "k:v\n".repeat(100_000) + "broken\n";
+    let (code, _, stderr) = ottla(address, &["produce", "begun", "-K", ":"], lines.as_bytes())?;
+    let told = stderr.strip_prefix("ottla: standard input line 100001: there is no separator in it; before it ");
+    let told = told.and_then(|rest| rest.strip_suffix(" of begun were written\n")).unwrap_or_default();
+    let count = succeeds(address, &["cat", "begun"], b"")?.lines().count();
+    ensure!(code == 1 && told == format!("{count} records"), "exit {code}, {count} are there: {stderr}");
+    let (code, _, stderr) = ottla(address, &["produce", "begun", "-K", ":"], b"broken\n")?;
+    let expected = "ottla: standard input line 1: there is no separator in it; nothing was written\n";
+    ensure!(code == 1 && stderr == expected, "exit {code}: {stderr}");
     Ok(())
 }
 

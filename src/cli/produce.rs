@@ -151,14 +151,25 @@ async fn produce(client: Arc<Client>, options: Options, work: Work, json: bool) 
     let mut batch = Vec::new();
     // What is there goes together; when the input pauses, nothing waits for it.
     while read.recv_many(&mut batch, READ_AHEAD).await > 0 {
+        let mut broken = None;
         for line in batch.drain(..) {
-            let mut line: Line = line?;
+            let mut line: Line = match line {
+                Ok(line) => line,
+                Err(error) => {
+                    broken = Some(error);
+                    break;
+                }
+            };
             line.headers.extend(headers.iter().cloned());
             let partition = partition.unwrap_or_else(|| partitioner.partition(line.key.as_deref()));
             sender.add(partition, line)?;
         }
         partitioner.move_on();
-        let sent = sender.flush().await?;
+        let sent = match broken {
+            None => sender.flush().await,
+            Some(error) => Err(error),
+        };
+        let sent = sent.map_err(|error| how_far(&error, &topic, sender.sent()))?;
         if let Some(progress) = &progress {
             progress.add(sent);
         }
@@ -166,6 +177,15 @@ async fn produce(client: Arc<Client>, options: Options, work: Work, json: bool) 
     let sent = sender.finish().await?;
     drop(progress);
     tell(&topic, &sent, json)
+}
+
+/// An error with what was done before it: who tries again must know what is there already.
+fn how_far(error: &anyhow::Error, topic: &str, sent: &Sent) -> anyhow::Error {
+    let reason = super::told(error);
+    match sent.values().map(|(count, _)| count).sum() {
+        0 => anyhow::anyhow!("{reason}; nothing was written"),
+        count => anyhow::anyhow!("{reason}; before it {} of {topic} were written", counted(count, "record")),
+    }
 }
 
 /// What went to each partition: records, and the offset behind the last one when it is known.

@@ -111,11 +111,14 @@ pub(super) fn main(arguments: TopicsArguments) -> Result<(), Failure> {
             }
             TopicsCommand::Delete { names, if_exists } => delete(&client, names, if_exists, json).await,
             TopicsCommand::Alter { name, partitions, config, unset } => {
-                if let Some(count) = partitions {
-                    add_partitions(&client, &name, count).await?;
-                }
-                if !config.is_empty() || !unset.is_empty() {
-                    change_settings(&client, &name, config, unset).await?;
+                // Two requests: what the second would refuse must not be found out when the first is done.
+                for validates_only in [true, false] {
+                    if let Some(count) = partitions {
+                        add_partitions(&client, &name, count, validates_only).await?;
+                    }
+                    if !config.is_empty() || !unset.is_empty() {
+                        change_settings(&client, &name, &config, &unset, validates_only).await?;
+                    }
                 }
                 table::tell_done("altered", &[name], &[], json)
             }
@@ -296,10 +299,13 @@ async fn delete(client: &Client, names: Vec<String>, may_lack: bool, json: bool)
     table::tell_done("deleted", &deleted, &refused, json)
 }
 
-async fn add_partitions(client: &Client, name: &str, count: i32) -> anyhow::Result<()> {
+async fn add_partitions(client: &Client, name: &str, count: i32, validates_only: bool) -> anyhow::Result<()> {
     let topic =
         CreatePartitionsTopic::default().with_name(TopicName(text(name))).with_count(count).with_assignments(None);
-    let request = CreatePartitionsRequest::default().with_topics(vec![topic]).with_timeout_ms(timeout_ms(client));
+    let request = CreatePartitionsRequest::default()
+        .with_topics(vec![topic])
+        .with_timeout_ms(timeout_ms(client))
+        .with_validate_only(validates_only);
     let answer = client.call(&*client.any().await?, &request, 3).await?;
     for result in answer.results {
         check(format!("topic {name}"), result.error_code, result.error_message.as_ref())?;
@@ -310,22 +316,21 @@ async fn add_partitions(client: &Client, name: &str, count: i32) -> anyhow::Resu
 async fn change_settings(
     client: &Client,
     name: &str,
-    set: Vec<(String, String)>,
-    unset: Vec<String>,
+    set: &[(String, String)],
+    unset: &[String],
+    validates_only: bool,
 ) -> anyhow::Result<()> {
-    let change = |name: &str, operation: i8, value: Option<String>| {
-        AlterableConfig::default()
-            .with_name(text(name))
-            .with_config_operation(operation)
-            .with_value(value.as_deref().map(text))
+    let change = |name: &str, operation: i8, value: Option<&str>| {
+        AlterableConfig::default().with_name(text(name)).with_config_operation(operation).with_value(value.map(text))
     };
-    let set = set.into_iter().map(|(name, value)| change(&name, SET, Some(value)));
+    let set = set.iter().map(|(name, value)| change(name, SET, Some(value)));
     let unset = unset.iter().map(|name| change(name, DELETE, None));
     let resource = AlterConfigsResource::default()
         .with_resource_type(TOPIC_RESOURCE)
         .with_resource_name(text(name))
         .with_configs(set.chain(unset).collect());
-    let request = IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
+    let request =
+        IncrementalAlterConfigsRequest::default().with_resources(vec![resource]).with_validate_only(validates_only);
     let answer = client.call(&*client.any().await?, &request, 1).await?;
     for response in answer.responses {
         check(format!("topic {name}"), response.error_code, response.error_message.as_ref())?;

@@ -112,13 +112,20 @@ impl Sender {
             if due.is_empty() {
                 return Ok(records);
             }
-            for (partition, batch, offset) in self.send(due).await? {
+            let (done, outcome) = self.send(due).await;
+            for (partition, batch, offset) in done {
                 records += usize::try_from(batch.records).unwrap_or(0);
                 let (count, next) = self.sent.entry(partition).or_default();
                 *count += u64::try_from(batch.records).unwrap_or(0);
                 *next = offset.map(|offset| offset + i64::from(batch.records));
             }
+            outcome?;
         }
+    }
+
+    /// What was sent so far and, unless nobody confirms it, acknowledged.
+    pub fn sent(&self) -> &Sent {
+        &self.sent
     }
 
     /// Sends what is left, and waits until brokers have read what nobody confirms.
@@ -128,19 +135,19 @@ impl Sender {
         Ok(self.sent)
     }
 
-    /// Sends one batch for each partition, until all are there.
-    async fn send(&mut self, due: Vec<(i32, Batch)>) -> anyhow::Result<Vec<(i32, Batch, Option<i64>)>> {
+    /// Sends one batch for each partition, until all are there; which ones are, also when not all can be.
+    async fn send(&mut self, due: Vec<(i32, Batch)>) -> (Vec<(i32, Batch, Option<i64>)>, anyhow::Result<()>) {
         let deadline = clock::instant() + self.client.timeout;
         let mut left: BTreeMap<i32, Batch> = due.into_iter().collect();
         let mut done = Vec::new();
         loop {
             let failure = match self.send_once(&mut left, &mut done).await {
-                Ok(()) if left.is_empty() => return Ok(done),
+                Ok(()) if left.is_empty() => return (done, Ok(())),
                 Ok(()) => continue,
                 Err(failure) => failure,
             };
             if !may_pass(&failure) || clock::instant() + RETRY >= deadline {
-                return Err(failure);
+                return (done, Err(failure));
             }
             tokio::time::sleep(RETRY).await;
             if let Ok(cluster) = find(&self.client, &self.options.topic).await {
