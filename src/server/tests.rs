@@ -3,6 +3,7 @@
 mod cluster;
 mod controllers;
 mod initial;
+mod limits;
 mod live;
 mod replication;
 mod replication_settings;

@@ -364,6 +364,27 @@ fn what_may_not_be_cleaned_is_not() {
 }
 
 #[test]
+fn a_log_that_is_compacted_and_deleted_loses_old_segments_too() {
+    let mut fixture = Fixture::new();
+    fixture.put(&[("a", Some("1")), ("b", Some("1"))]);
+    fixture.put(&[("a", Some("2"))]);
+    fixture.clean().expect("dirty");
+    fixture.later(501);
+    fixture.put(&[("c", Some("1"))]);
+    flush_and_checkpoint(&mut fixture.log, &fixture.log_dir);
+    let mut retain = |options: LogOptions| {
+        fixture.log.set_options(Arc::new(LogOptions { retention_ms: 500, ..options }));
+        let end = fixture.log.log_end_offset();
+        fixture.log.delete_old_segments(fixture.now, end).expect("no fault").remove();
+        fixture.left()
+    };
+    let compacted = [entry(1, "b", "1"), entry(2, "a", "2"), entry(3, "c", "1")];
+    assert_eq!(retain(options()), compacted, "time takes nothing from a log that is only compacted");
+    assert_eq!(retain(LogOptions { cleanup_delete: true, ..options() }), [entry(3, "c", "1")]);
+    assert_eq!(fixture.log.log_start_offset(), Offset(3));
+}
+
+#[test]
 fn a_map_too_small_for_all_keys_cleans_in_several_passes() {
     let mut fixture = Fixture::new();
     for number in 0..60 {

@@ -36,7 +36,13 @@ fn ask_raw<R: RequestMessage>(stream: &mut TcpStream, version: i16, request: &R)
     answer(stream).expect("an answer").into()
 }
 
-fn set_quota(fixture: &Fixture, entity_type: &'static str, name: &'static str, key: &'static str, value: Option<f64>) {
+pub(super) fn set_quota(
+    fixture: &Fixture,
+    entity_type: &'static str,
+    name: &'static str,
+    key: &'static str,
+    value: Option<f64>,
+) {
     let entity = EntityData::default()
         .with_entity_type(StrBytes::from_static_str(entity_type))
         .with_entity_name(Some(StrBytes::from_static_str(name)));
@@ -195,7 +201,7 @@ fn an_address_has_a_quota_of_new_connections() {
 }
 
 /// Produces one record with a value of so many bytes to partition 0 of a topic.
-fn produce(stream: &mut TcpStream, name: &str, bytes: usize) -> ProduceResponse {
+pub(super) fn produce(stream: &mut TcpStream, name: &str, bytes: usize) -> ProduceResponse {
     let mut builder = RecordBatchBuilder::new(LeaderEpoch(-1), 1_700_000_000_000);
     builder.append(1_700_000_000_000, None, Some(&vec![b'x'; bytes]));
     let records = Some(bytes::Bytes::from(builder.build().to_vec()));
