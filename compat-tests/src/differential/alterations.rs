@@ -3,6 +3,7 @@
 use anyhow::Result;
 use serde_json::{Value, json};
 
+use super::configs::catch_up;
 use super::player::Player;
 use super::topics::create_with;
 
@@ -17,12 +18,15 @@ const APPEND: i8 = 2;
 const SUBTRACT: i8 = 3;
 const OLD: &str = "AlterConfigs";
 const NEW: &str = "IncrementalAlterConfigs";
+/// The topic whose changes say how much was heard of.
+const BARRIER: &str = "barrier";
 /// The longest value that Kafka's controller takes, in bytes.
 const VALUE_BYTES_MAX: usize = 32_767;
 
 pub fn play(player: &mut Player<'_>) -> Result<()> {
     create_with(player, "replaced", 1, &[("retention.ms", "60000"), ("flush.ms", "5")])?;
     create_with(player, "other", 1, &[])?;
+    create_with(player, BARRIER, 1, &[])?;
     replace(player)?;
     refused(player)?;
     several(player)?;
@@ -65,11 +69,11 @@ fn by_name(answer: &Value) -> Value {
     answer
 }
 
-/// What is set on a resource itself, shown until it is what the controller was told.
+/// What is set on a resource itself, when it is what the controller was told.
 fn shown(player: &mut Player<'_>, case: &str, kind: i8, name: &str, keys: &[&str]) -> Result<()> {
     let body = json!({ "resources": [{ "resourceType": kind, "resourceName": name, "configurationKeys": keys }],
                        "includeSynonyms": true });
-    std::thread::sleep(std::time::Duration::from_millis(150));
+    catch_up(player, BARRIER)?;
     player.ask(&format!("after {case}"), "DescribeConfigs", 4, &body)?;
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! DescribeConfigs, IncrementalAlterConfigs, ListConfigResources.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
@@ -119,6 +120,19 @@ pub fn await_value(player: &mut Player<'_>, topic: &str, key: &str, value: &str)
         ensure!(Instant::now() < until, "{key} of {topic} is not {value}: {answer}");
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// Waits until a broker goes by everything that the controller has done. Metadata is heard of in order: what comes before a change
+/// that is shown is known too, and all that follows from it is done when the next change is.
+pub fn catch_up(player: &mut Player<'_>, topic: &str) -> Result<()> {
+    static LAST: AtomicU32 = AtomicU32::new(1_000_000);
+    for _ in 0..2 {
+        let value = LAST.fetch_add(1, Ordering::Relaxed).to_string();
+        let body = change(TOPIC, topic, &[("segment.ms", SET, Some(&value))]);
+        player.prepare("IncrementalAlterConfigs", 1, &body)?;
+        await_value(player, topic, "segment.ms", &value)?;
+    }
+    Ok(())
 }
 
 fn bad_alterations(player: &mut Player<'_>) -> Result<()> {

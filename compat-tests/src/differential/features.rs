@@ -3,14 +3,19 @@
 use anyhow::Result;
 use serde_json::{Value, json};
 
+use super::configs::catch_up;
 use super::player::Player;
+use super::topics::create_with;
 
 const UPGRADE: i8 = 1;
 const SAFE_DOWNGRADE: i8 = 2;
 const UNSAFE_DOWNGRADE: i8 = 3;
 const API: &str = "UpdateFeatures";
+/// The topic whose changes say how much was heard of.
+const BARRIER: &str = "barrier";
 
 pub fn play(player: &mut Player<'_>) -> Result<()> {
+    create_with(player, BARRIER, 1, &[])?;
     let metadata = "metadata.version";
     let elr = "eligible.leader.replicas.version";
     for (case, updates) in [
@@ -78,7 +83,7 @@ fn request(version: i16, updates: &[(&str, i16, i8)], validate_only: bool) -> Va
 
 /// What ApiVersions says of the one feature that is changed here.
 fn features(player: &mut Player<'_>, case: &str) -> Result<()> {
-    std::thread::sleep(std::time::Duration::from_millis(200));
+    catch_up(player, BARRIER)?;
     let body = json!({ "clientSoftwareName": "differential", "clientSoftwareVersion": "1" });
     player.ask_as(case, ("ApiVersions", 3), &body, |answer| {
         let of = |list: &str| {

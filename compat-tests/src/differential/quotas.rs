@@ -1,19 +1,22 @@
 //! DescribeClientQuotas, AlterClientQuotas, and what a quota of controller mutations refuses.
 
-use std::time::Duration;
-
 use anyhow::Result;
 use serde_json::{Value, json};
 
+use super::configs::catch_up;
 use super::player::Player;
+use super::topics::create_with;
 
 const ALTER: &str = "AlterClientQuotas";
 const DESCRIBE: &str = "DescribeClientQuotas";
 const EXACT: i8 = 0;
 const DEFAULT: i8 = 1;
 const ANY: i8 = 2;
+/// The topic whose changes say how much was heard of.
+const BARRIER: &str = "barrier";
 
 pub fn play(player: &mut Player<'_>) -> Result<()> {
+    create_with(player, BARRIER, 1, &[])?;
     describe(player, "nothing")?;
     alter(player)?;
     refused(player)?;
@@ -61,7 +64,7 @@ fn sorted(answer: &Value) -> Value {
 }
 
 fn describe(player: &mut Player<'_>, case: &str) -> Result<()> {
-    std::thread::sleep(Duration::from_millis(200));
+    catch_up(player, BARRIER)?;
     for version in 0..=1 {
         for strict in [false, true] {
             let body = json!({ "components": [], "strict": strict });
@@ -200,7 +203,7 @@ fn removed(player: &mut Player<'_>) -> Result<()> {
 fn mutations(player: &mut Player<'_>) -> Result<()> {
     let slow = request(&[entry(&[("client-id", Some("differential"))], &[("controller_mutation_rate", Some(1.0))])]);
     player.ask_as("few mutations", (ALTER, 1), &slow, sorted)?;
-    std::thread::sleep(Duration::from_millis(500));
+    catch_up(player, BARRIER)?;
     let topic =
         |name: &str, partitions: i32| json!({ "name": name, "numPartitions": partitions, "replicationFactor": 1 });
     let create = |topics: &[Value]| json!({ "topics": topics, "timeoutMs": 10_000 });
