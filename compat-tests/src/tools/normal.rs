@@ -16,6 +16,8 @@ const RULES: &[(&str, &str)] = &[
     (r"(?i)\bproducerId: \d+", "producerId: ID"),
     (r"\b(crc|position|size|Log starting offset): \d+", "$1: N"),
     (r"\bLSO: \d+", "LSO: N"),
+    // Who leads the quorum is chance.
+    (r"Local controller \d+ ", "Local controller ID "),
     (r"[ \t]+", " "),
     (r"\b127\.0\.0\.1 \d{4,5}\b", "HOST PORT"),
 ];
