@@ -186,7 +186,7 @@ has_topics() {
         grep -q "^$topic " <<<"$listed"
     done
 }
-is_compacted() { client topics describe customers | grep -q '^customers.*cleanup.policy=compact'; }
+is_compacted() { client topics describe "$1" | grep -q "^$1.*cleanup.policy=compact"; }
 round_trip() {
     local said="said in a container at $RANDOM"
     printf '%s\n' "$said" | produce greetings
@@ -276,7 +276,8 @@ server=broker:19092
 check "one broker: up" compose up -d --no-build broker
 check "one broker: healthy" wait_until_healthy "${one}_broker_1"
 check "one broker: the topics of KAFKA_CREATE_TOPICS and of the YAML file are there" has_topics greetings totals orders customers
-check "one broker: and have the settings that the file says" is_compacted
+check "one broker: and have the settings that the file says" is_compacted customers
+check "one broker: and the policy that the variable says" is_compacted totals
 check "one broker: a second container produces and consumes" round_trip
 check "one broker: the client of the compose file finds it" compose run --rm -T client topics describe greetings
 check "one broker: a group is moved and described" consumes_in_a_group
