@@ -36,7 +36,10 @@ const FILE_NAME: &str = "journal";
 pub enum JournalError {
     #[error("{path}: {source}")]
     Io { path: PathBuf, source: io::Error },
-    #[error("{path}: what was on stable storage is damaged at byte {position}")]
+    #[error(
+        "{path}: what was on stable storage is damaged at byte {position}: put a good copy of it back; a node of several may \
+         begin with an empty log.dirs instead, and gets everything from the others"
+    )]
     Damaged { path: PathBuf, position: u64 },
     #[error("{path}: the frame at byte {position} cannot be read: {source}")]
     Frame { path: PathBuf, position: u64, source: DecodeError },

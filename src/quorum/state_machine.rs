@@ -29,7 +29,10 @@ const VERSION: u8 = 0;
 pub enum SnapshotError {
     #[error("{path}: {source}")]
     Io { path: PathBuf, source: io::Error },
-    #[error("{path}: the snapshot is damaged")]
+    #[error(
+        "{path}: the snapshot is damaged: put a good copy of it back; a node of several may begin with an empty log.dirs \
+         instead, and gets everything from the others"
+    )]
     Damaged { path: PathBuf },
     #[error("{path}: the snapshot cannot be read: {source}")]
     Content { path: PathBuf, source: DecodeError },
