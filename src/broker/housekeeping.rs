@@ -312,7 +312,7 @@ impl Broker {
         }
     }
 
-    fn apply_retention(&self, now: Now) {
+    pub(super) fn apply_retention(&self, now: Now) {
         for replica in self.replicas.all() {
             // Asked under the lock: a log that was put out of use has lost its directory's name, perhaps to a new topic.
             let deleted = replica.with_files(|log, published| {
@@ -336,7 +336,7 @@ impl Broker {
         }
     }
 
-    fn remove_what_is_due(&self, now: Now) {
+    pub(super) fn remove_what_is_due(&self, now: Now) {
         let segments = take_due(&mut self.segment_removals.lock(), now);
         segments.into_iter().for_each(DeletedSegments::remove);
         for path in take_due(&mut self.removals.lock(), now) {

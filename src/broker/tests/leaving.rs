@@ -68,3 +68,40 @@ fn a_topic_can_be_made_anew_when_the_log_of_the_old_one_could_not_be_opened() {
     assert_eq!(readable(&replica).len(), 1);
     wait(broker.close());
 }
+
+#[test]
+fn what_was_deleted_stays_on_disk_for_as_long_as_it_is_asked_to() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let settings = ["log.retention.ms=1000", "log.segment.delete.delay.ms=60000"];
+    let broker = start(dir.path(), &settings).expect("a start");
+    let ids = ["t", "u"].map(|name| create_topic(&broker, name, 1));
+    let replicas = ["t", "u"].map(|name| broker.replica(name, PartitionIndex(0)).expect("its leader"));
+    let write = |replica: &Arc<Replica>| commit(replica, append(&broker, replica, "a").required);
+    replicas.iter().for_each(write);
+    broker.write_checkpoints();
+    let later = |ms: u64| {
+        let now = broker.now();
+        Now { wall_ms: now.wall_ms + i64::try_from(ms).expect("a minute"), monotonic_ms: now.monotonic_ms + ms }
+    };
+    let old_segments = || {
+        let entries = SystemDisk.read_dir(&dir.path().join("t-0")).expect("a directory");
+        entries.iter().filter(|entry| entry.name.ends_with(".log.deleted")).count()
+    };
+    let old_topics = || {
+        let paths = directories_of(dir.path(), "u-0");
+        paths.iter().filter(|path| path.to_string_lossy().ends_with("-delete")).count()
+    };
+    assert_eq!((old_segments(), old_topics()), (0, 0));
+    let from = later(2_000);
+    broker.apply_retention(from);
+    // What is deleted waits until the segment that follows is on stable storage.
+    write(&replicas[0]);
+    broker.apply_retention(from);
+    submit(&broker, Record::TopicDeleted { id: ids[1] });
+    broker.move_leaving(None);
+    broker.remove_what_is_due(Now { monotonic_ms: from.monotonic_ms + 50_000, ..from });
+    assert_eq!((old_segments(), old_topics()), (1, 1));
+    broker.remove_what_is_due(Now { monotonic_ms: from.monotonic_ms + 90_000, ..from });
+    assert_eq!((old_segments(), old_topics()), (0, 0));
+    wait(broker.close());
+}
