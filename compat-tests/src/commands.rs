@@ -175,7 +175,8 @@ fn ottla(address: &str, arguments: &[&str], input: &[u8]) -> Result<(i32, String
     Ok((output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr)))
 }
 
-fn succeeds(address: &str, arguments: &[&str], input: &[u8]) -> Result<String> {
+/// What a command prints, which must succeed.
+pub fn succeeds(address: &str, arguments: &[&str], input: &[u8]) -> Result<String> {
     let (code, stdout, stderr) = ottla(address, arguments, input)?;
     ensure!(code == 0, "ottla {}: exit {code}: {stderr}", arguments.join(" "));
     Ok(stdout)

@@ -8,6 +8,7 @@ pub mod batch;
 pub mod dump;
 pub mod history;
 mod load;
+mod moved;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
@@ -83,6 +84,7 @@ pub fn run(arguments: &Arguments, report: &Report) -> Result<()> {
     judge(&seen.history, report);
     ottla.stop()?;
     report.check("kafka-dump-log finds nothing wrong in what is on disk", dump::check(&ottla.data(), TOPIC));
+    report.check("a log that moves to another directory gets there over kills", moved::check());
     Ok(())
 }
 
