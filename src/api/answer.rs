@@ -17,6 +17,8 @@ use crate::protocol::throttle;
 #[derive(Default)]
 pub struct Answer {
     pub chunks: SmallVec<[Chunk; 2]>,
+    /// Where in the first chunk the throttle time lies, in an answer that does not begin with it.
+    pub throttle_at: Option<usize>,
 }
 
 /// A stretch of an answer.
@@ -61,9 +63,10 @@ impl Answer {
 
     /// Has the answer tell its client to wait at least so long, where it has a place for it.
     pub fn raise_throttle(&mut self, api: ApiKey, version: i16, throttle_ms: u64) {
+        let Some(position) = self.throttle_at.or_else(|| throttle::position(api, version)) else { return };
         if let Some(Chunk::Bytes(bytes)) = self.chunks.first_mut() {
             let mut frame = BytesMut::from(std::mem::take(bytes));
-            throttle::raise(api, version, &mut frame, throttle_time(throttle_ms));
+            throttle::raise(&mut frame, position, throttle_time(throttle_ms));
             *bytes = frame.freeze();
         }
     }
@@ -72,7 +75,7 @@ impl Answer {
     pub fn of_frame(frame: Bytes) -> Answer {
         let mut chunks = SmallVec::new();
         chunks.push(Chunk::Bytes(frame));
-        Answer { chunks }
+        Answer { chunks, throttle_at: None }
     }
 
     /// An answer of many pieces: writes length and response header into `out`, which must be empty, and puts it first.
@@ -93,7 +96,7 @@ impl Answer {
         let length = i32::try_from(frame_bytes).expect("answers are bounded far below 2 GiB");
         out[start..start + LENGTH_BYTES].copy_from_slice(&length.to_be_bytes());
         chunks[0] = Chunk::Bytes(out.freeze());
-        Answer { chunks }
+        Answer { chunks, throttle_at: None }
     }
 
     /// Encodes a message of the codec. A message that cannot be written in its version is our fault: `None`, and logged.

@@ -239,11 +239,12 @@ impl<'o> ResponseWriter<'o> {
         self.topic_open = false;
     }
 
-    /// Ends the frame. `throttle_time_ms` is v1+, `node_endpoints` v10+.
-    pub fn finish(mut self, throttle_time_ms: i32, node_endpoints: &[NodeEndpoint]) {
+    /// Ends the frame, and says where in it the throttle time lies. `throttle_time_ms` is v1+, `node_endpoints` v10+.
+    pub fn finish(mut self, throttle_time_ms: i32, node_endpoints: &[NodeEndpoint]) -> Option<usize> {
         self.close_topic();
         assert!(self.topics_left == 0, "as many topics as announced");
-        if self.version >= 1 {
+        let throttle_at = (self.version >= 1).then(|| self.out.len() - self.frame_start);
+        if throttle_at.is_some() {
             self.out.put_i32(throttle_time_ms);
         }
         if self.version >= 10 {
@@ -252,6 +253,7 @@ impl<'o> ResponseWriter<'o> {
             wire::put_no_tagged_fields(self.out, self.version >= FLEXIBLE_FROM);
         }
         message::end_frame(self.out, self.frame_start);
+        throttle_at
     }
 }
 

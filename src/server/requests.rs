@@ -43,6 +43,42 @@ enum Pending {
 pub struct Asked {
     pub api: usize,
     pub at: Instant,
+    /// What its answer is to say of its client's time, when it comes from elsewhere.
+    throttled: Option<Throttled>,
+}
+
+/// How long a client is held back that has taken too much of the server's time, and how its answer says so.
+#[derive(Clone, Copy)]
+struct Throttled {
+    api: ApiKey,
+    version: i16,
+    throttle_ms: u64,
+}
+
+impl Throttled {
+    fn tell(self, answer: &mut Answer) {
+        answer.raise_throttle(self.api, self.version, self.throttle_ms);
+    }
+
+    /// Has the answer say so that is there or comes from a future; that of a slot is told when it comes.
+    fn tell_in(self, reply: RawReply) -> RawReply {
+        let told = |future: Pin<Box<dyn Future<Output = Answer> + Send>>| {
+            Box::pin(async move {
+                let mut answer = future.await;
+                self.tell(&mut answer);
+                answer
+            })
+        };
+        match reply {
+            RawReply::Now(mut answer) => {
+                self.tell(&mut answer);
+                RawReply::Now(answer)
+            }
+            RawReply::Later(future) => RawReply::Later(told(future)),
+            RawReply::Impatient(future, watch) => RawReply::Impatient(told(future), watch),
+            other => other,
+        }
+    }
 }
 
 /// The requests of one connection.
@@ -121,10 +157,15 @@ impl Requests {
     /// Puts answers that have come into their places; an error closes the connection.
     pub fn settle(&mut self, outcomes: &mut Vec<(SlotId, SlotOutcome)>) -> Result<(), CloseReason> {
         for (id, outcome) in outcomes.drain(..) {
-            let mut pending = self.order.iter_mut().map(|(pending, _)| pending);
-            let place = pending.find(|pending| matches!(pending, Pending::Slot(slot) if *slot == id));
+            let is_meant = |pending: &Pending| matches!(pending, Pending::Slot(slot) if *slot == id);
+            let place = self.order.iter_mut().find(|(pending, _)| is_meant(pending));
             match (place, outcome) {
-                (Some(place), SlotOutcome::Answered(answer)) => *place = Pending::Ready(answer),
+                (Some((place, asked)), SlotOutcome::Answered(mut answer)) => {
+                    if let Some(throttled) = asked.throttled {
+                        throttled.tell(&mut answer);
+                    }
+                    *place = Pending::Ready(answer);
+                }
                 (Some(_), SlotOutcome::Dropped(reason)) => return Err(reason.into()),
                 // Opened by a handler that then answered otherwise.
                 (None, _) => {}
@@ -279,7 +320,7 @@ impl Start<'_> {
     fn asked(&self, api: ApiKey, count: usize) -> Asked {
         let api = api::place(api);
         self.metrics.request(api).started.add(count);
-        Asked { api, at: self.read_at }
+        Asked { api, at: self.read_at, throttled: None }
     }
 
     fn accept(&mut self, reply: RawReply, asked: Asked, finished: &mut Vec<Asked>) -> Result<(), CloseReason> {
@@ -348,7 +389,7 @@ impl Start<'_> {
         order: Order,
         finished: &mut Vec<Asked>,
     ) -> Result<(), CloseReason> {
-        let asked = self.asked(header.api_key, 1);
+        let mut asked = self.asked(header.api_key, 1);
         let cx = Context {
             broker: self.cx.broker,
             connection: self.cx.connection,
@@ -363,10 +404,11 @@ impl Start<'_> {
             tracing::error!(api = %header.api_key, version = header.api_version, "a handler panicked");
             return Err("a handler panicked".into());
         };
-        let reply = match begun {
-            Some(begun) => {
-                self.charge_time(begun, header.api_key, header.api_version, header.client_id.as_ref(), reply)
-            }
+        let charged = begun
+            .and_then(|begun| self.charge_time(begun, header.api_key, header.api_version, header.client_id.as_ref()));
+        asked.throttled = charged;
+        let reply = match charged {
+            Some(throttled) => throttled.tell_in(reply),
             None => reply,
         };
         let is_open = matches!(reply, RawReply::Slot(_) | RawReply::Later(_) | RawReply::Impatient(..));
@@ -383,38 +425,26 @@ impl Start<'_> {
         Some(clock::instant())
     }
 
-    /// Counts the time that a request has taken against its client's quota (KIP-124). What brokers ask of each other is exempt. An
-    /// answer that is completed elsewhere does not say how long; the connection is muted all the same.
+    /// Counts the time that a request has taken against its client's quota (KIP-124), and mutes the connection of one that is beyond
+    /// it. What brokers ask of each other is exempt.
     fn charge_time(
         &self,
         begun: Instant,
         api: ApiKey,
         version: i16,
         client_id: Option<&StrBytes>,
-        reply: RawReply,
-    ) -> RawReply {
+    ) -> Option<Throttled> {
         let is_of_clients = api::row_of(api).is_some_and(|row| row.listeners.meet(Roles::CLIENT));
         if self.cx.slots.take_exempt() || !is_of_clients {
-            return reply;
+            return None;
         }
         let (user, client_id) = (&self.cx.connection.principal.name, client_id.map_or("", |id| id));
         let throttle_ms = self.cx.broker.quotas().record_time(user, client_id, begun.elapsed(), self.cx.now);
         if throttle_ms == 0 {
-            return reply;
+            return None;
         }
         self.cx.slots.mute(self.cx.now.monotonic_ms, throttle_ms);
-        match reply {
-            RawReply::Now(mut answer) => {
-                answer.raise_throttle(api, version, throttle_ms);
-                RawReply::Now(answer)
-            }
-            RawReply::Later(answer) => RawReply::Later(Box::pin(async move {
-                let mut answer = answer.await;
-                answer.raise_throttle(api, version, throttle_ms);
-                answer
-            })),
-            other => other,
-        }
+        Some(Throttled { api, version, throttle_ms })
     }
 
     /// Adds the requests of the same API that follow and are whole.
@@ -443,7 +473,7 @@ impl Start<'_> {
         scratch: &mut Scratch,
     ) -> Result<usize, CloseReason> {
         let count = scratch.requests.len();
-        let asked = self.asked(api, count);
+        let mut asked = self.asked(api, count);
         let begun = self.begin_timing();
         let client_id = begun.and_then(|_| scratch.requests.first()?.header.client_id.clone());
         let called = catch_unwind(AssertUnwindSafe(|| handle(self.cx, &mut scratch.requests, &mut scratch.replies)));
@@ -453,10 +483,14 @@ impl Start<'_> {
             scratch.replies.clear();
             return Err("a handler panicked".into());
         }
-        if let Some(begun) = begun {
-            self.charge_time(begun, ApiKey::Produce, 0, client_id.as_ref(), RawReply::None);
-        }
+        // Where such an answer has its place for it is the answer's own knowledge, whatever its version.
+        let charged = begun.and_then(|begun| self.charge_time(begun, api, 0, client_id.as_ref()));
+        asked.throttled = charged;
         for reply in scratch.replies.drain(..) {
+            let reply = match charged {
+                Some(throttled) => throttled.tell_in(reply),
+                None => reply,
+            };
             self.accept(reply, asked, &mut scratch.finished)?;
         }
         Ok(count)

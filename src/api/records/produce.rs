@@ -451,8 +451,8 @@ fn write<'a>(
             });
         }
     }
-    writer.finish(throttle_time(throttle_ms), &leaders.endpoints);
-    Answer::of_frame(out.freeze())
+    let throttle_at = writer.finish(throttle_time(throttle_ms), &leaders.endpoints);
+    Answer { throttle_at, ..Answer::of_frame(out.freeze()) }
 }
 
 /// A request that waits until what it appended is committed (Kafka's `DelayedProduce`).

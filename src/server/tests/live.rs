@@ -127,6 +127,18 @@ fn a_connection_is_not_read_while_its_client_is_held_back() {
 }
 
 #[test]
+fn a_produce_says_how_long_its_client_is_held_back_whatever_it_waits_for() {
+    let fixture = Fixture::start(&[]);
+    create(&mut fixture.connect(), 7, "t", 1);
+    set_quota(&fixture, "client-id", "c", "request_percentage", Some(1e-9));
+    for acks in [1, -1] {
+        let answered = produce_with(&mut fixture.connect(), "t", 100, acks);
+        let error = answered.responses[0].partition_responses[0].error_code;
+        assert_eq!((error, answered.throttle_time_ms), (0, 1_000), "acks={acks}");
+    }
+}
+
+#[test]
 fn limits_of_connections_act_at_once() {
     let fixture = Fixture::start(&[]);
     let is_served = |stream: &mut TcpStream| {
@@ -202,6 +214,10 @@ fn an_address_has_a_quota_of_new_connections() {
 
 /// Produces one record with a value of so many bytes to partition 0 of a topic.
 pub(super) fn produce(stream: &mut TcpStream, name: &str, bytes: usize) -> ProduceResponse {
+    produce_with(stream, name, bytes, -1)
+}
+
+fn produce_with(stream: &mut TcpStream, name: &str, bytes: usize, acks: i16) -> ProduceResponse {
     let mut builder = RecordBatchBuilder::new(LeaderEpoch(-1), 1_700_000_000_000);
     builder.append(1_700_000_000_000, None, Some(&vec![b'x'; bytes]));
     let records = Some(bytes::Bytes::from(builder.build().to_vec()));
@@ -211,7 +227,7 @@ pub(super) fn produce(stream: &mut TcpStream, name: &str, bytes: usize) -> Produ
         .with_partition_data(vec![partition]);
     let request = ProduceRequest::default()
         .with_transactional_id(None)
-        .with_acks(1)
+        .with_acks(acks)
         .with_timeout_ms(10_000)
         .with_topic_data(vec![topic]);
     ask(stream, 9, &request)

@@ -199,5 +199,5 @@ fn to_answer(chunks: Vec<fetch::Chunk<FileRecords>>) -> Answer {
             Chunk::File { file, position, len }
         }
     });
-    Answer { chunks: chunks.collect() }
+    Answer { chunks: chunks.collect(), throttle_at: None }
 }
