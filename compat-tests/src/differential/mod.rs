@@ -19,6 +19,7 @@ mod life;
 mod mixed;
 mod moving;
 mod normal;
+mod offline;
 mod overlapping;
 mod player;
 mod quorum;
@@ -66,6 +67,7 @@ const SCRIPTS: &[(&str, Script)] = &[
     ("configs", configs::play),
     ("directories", directories::play),
     (MOVES, directories::play_moves),
+    (OFFLINE, offline::play),
     ("alterations", alterations::play),
     ("catalogue", catalogue::play),
     ("features", features::play),
@@ -78,8 +80,9 @@ const SCRIPTS: &[(&str, Script)] = &[
     ("frames", frames::play),
 ];
 
-/// The script that is played on two log directories.
+/// The scripts that are played on two log directories.
 const MOVES: &str = "moves";
+const OFFLINE: &str = "offline";
 const TWO_DIRECTORIES: &str = "log.dirs={data},{data}-2";
 
 /// What both servers are started with, beside what the harness sets.
@@ -140,7 +143,7 @@ fn expected(schemas: &Schemas, recorded: Option<&Path>, name: &str, script: Scri
 
 fn transcript(schemas: &Schemas, against: Against, name: &str, script: Script) -> Result<Transcript> {
     let mut settings = SETTINGS.to_vec();
-    settings.extend((name == MOVES).then_some(TWO_DIRECTORIES));
+    settings.extend([MOVES, OFFLINE].contains(&name).then_some(TWO_DIRECTORIES));
     settings.extend((against == Against::Ottla).then_some(FIXED_VOTER));
     let server = Server::start(against, &settings)?;
     let mut player = Player::new(schemas, server.address(), server.controller_address(), server.data());

@@ -22,6 +22,8 @@ use crate::quota::Kind;
 
 /// First version that tells new leaders (KIP-951).
 const LEADERS_FROM: i16 = 16;
+/// First version whose clients know KAFKA_STORAGE_ERROR (`KafkaApis.maybeDownConvertStorageError`).
+const STORAGE_ERRORS_FROM: i16 = 6;
 
 /// `None` is an empty list of records, as Kafka has it beside an error.
 struct FileRecords(Option<Region>);
@@ -101,6 +103,14 @@ impl Responder {
         throttle_ms
     }
 
+    /// Older clients are told to look for another leader.
+    fn told(&self, code: ErrorCode) -> ErrorCode {
+        match code {
+            ErrorCode::KafkaStorageError if self.version < STORAGE_ERRORS_FROM => ErrorCode::NotLeaderOrFollower,
+            code => code,
+        }
+    }
+
     fn writer(
         &self,
         code: ErrorCode,
@@ -148,7 +158,9 @@ impl Responder {
                 } else {
                     CurrentLeader::NONE
                 };
-                let answer = partition_response(&asked, &found, isolation, current_leader);
+                let error_code = self.told(code).code();
+                let told = partition_response(&asked, &found, isolation, current_leader);
+                let answer = PartitionResponse { error_code, ..told };
                 writer.partition(&answer, Some(FileRecords(found.region)));
             }
         }
