@@ -244,6 +244,7 @@ impl Broker {
     /// Cuts a follower's log. The recovery point is lowered first, and not written anew meanwhile: after a crash it must not
     /// claim what is gone. Blocks.
     pub(super) fn cut_log(&self, replica: &Replica, leader_epoch: LeaderEpoch, cut: Cut) -> Result<(), FollowError> {
+        let end = replica.end_after(cut)?;
         let mut all_written = self.checkpoints.lock();
         let place = self.directories.iter().position(|directory| replica.lies_in(directory));
         // What the files say of it is not known before they were written in this life.
@@ -255,7 +256,7 @@ impl Broker {
             let mut lowered = written.clone();
             for offsets in [&mut lowered.recovery_points, &mut lowered.high_watermarks, &mut lowered.cleaned_to] {
                 if let Some(offset) = offsets.get_mut(replica.topic_partition()) {
-                    *offset = cut.offset.min(*offset);
+                    *offset = end.min(*offset);
                 }
             }
             if lowered != *written {

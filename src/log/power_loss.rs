@@ -219,6 +219,7 @@ impl History {
             return;
         }
         let during = Expected { durable_end: self.now.durable_end.min(end), ..self.now.clone() };
+        assert_eq!(self.log().end_after_cut(cut).expect("no fault is injected"), end);
         self.write_recovery_point(Some(end));
         self.expect(during);
         self.log().truncate_to(cut, NOW).expect("no fault is injected");

@@ -17,8 +17,19 @@ use crate::model::{Now, Offset};
 const SMALL_LOG_BYTES: u64 = 4096;
 
 impl Log {
+    /// Where the log will end when it is cut at `offset`: a batch that spans it goes as a whole.
+    pub fn end_after_cut(&self, offset: Offset) -> Result<Offset, LogError> {
+        let keep = self.segments.partition_point(|segment| segment.base_offset < offset);
+        let Some(cut) = keep.checked_sub(1).map(|last| self.segments[last].clone()) else { return Ok(offset) };
+        let located = cut.locate(offset);
+        let located =
+            located.map_err(|error| LogError::io("read", cut.path(LOG_SUFFIX))(std::io::Error::other(error)))?;
+        let size = located.map_or_else(|| cut.size_bytes(), |batch| batch.position);
+        Ok(self.walk_to(&cut, size)?.end_offset.min(offset))
+    }
+
     /// Removes every record at or behind `offset`; a batch that spans it goes as a whole, so that the log may end below it.
-    /// Lower the recovery point checkpoint to `offset` first: after a crash it must not claim what is gone.
+    /// Lower the recovery point checkpoint to [`Log::end_after_cut`] first: after a crash it must not claim what is gone.
     pub fn truncate_to(&mut self, offset: Offset, now: Now) -> Result<(), LogError> {
         if offset >= self.log_end_offset {
             // An epoch that began here and has no record would be taken for a divergence again and again.

@@ -318,6 +318,14 @@ impl Replica {
         is_current.then_some(Cut { offset, begins_anew: false })
     }
 
+    /// Where the log will end after a cut.
+    pub fn end_after(&self, cut: Cut) -> Result<Offset, FollowError> {
+        if cut.begins_anew {
+            return Ok(cut.offset);
+        }
+        Ok(self.held.lock().log.end_after_cut(cut.offset)?)
+    }
+
     /// Cuts the log, and flushes the cut. Below the high watermark nothing is cut: the replica stops. Blocks. The caller has
     /// lowered the recovery point, and keeps it from being written meanwhile.
     pub fn cut(&self, now: Now, leader_epoch: LeaderEpoch, cut: Cut) -> Result<(), FollowError> {
