@@ -4,18 +4,15 @@
 //! before it is known that the directories are ours: one of another node or cluster is refused and left as it was, and so is
 //! one that holds files of somebody else.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::checkpoints::Checkpoints;
 use super::moves::FUTURE_SUFFIX;
 use crate::io::disk::Disk;
 use crate::io::random;
-use crate::log::{
-    CLEANER_OFFSET_CHECKPOINT, Descriptors, HIGH_WATERMARK_CHECKPOINT, IMPORT_MARKER, LOG_START_OFFSET_CHECKPOINT,
-    LogDir, LogError, MetaProperties, RECOVERY_POINT_CHECKPOINT,
-};
-use crate::model::{BrokerId, Offset, PartitionIndex, TopicId, TopicPartition};
+use crate::log::{Descriptors, IMPORT_MARKER, LogDir, LogError, MetaProperties};
+use crate::model::{BrokerId, PartitionIndex, TopicId, TopicPartition};
 
 /// One directory, as it was found.
 pub struct Directory {
@@ -27,10 +24,7 @@ pub struct Directory {
     pub partitions: Vec<TopicPartition>,
     /// Names of the directories of copies that were to take a log's place.
     pub copies: Vec<String>,
-    pub recovery_points: BTreeMap<TopicPartition, Offset>,
-    pub log_starts: BTreeMap<TopicPartition, Offset>,
-    pub high_watermarks: BTreeMap<TopicPartition, Offset>,
-    pub cleaned_to: BTreeMap<TopicPartition, Offset>,
+    pub checkpoints: Checkpoints,
 }
 
 /// Why the directories cannot be used.
@@ -135,10 +129,7 @@ impl Directory {
             meta: None,
             partitions: Vec::new(),
             copies: Vec::new(),
-            recovery_points: BTreeMap::new(),
-            log_starts: BTreeMap::new(),
-            high_watermarks: BTreeMap::new(),
-            cleaned_to: BTreeMap::new(),
+            checkpoints: Checkpoints::default(),
         }
     }
 }
@@ -199,25 +190,13 @@ fn inspect(disk: &Arc<dyn Disk>, log_dir: Arc<LogDir>, node_id: BrokerId) -> Res
     let names = entries.iter().filter(|entry| entry.is_dir);
     let partitions = names.clone().filter_map(|entry| parse_partition(&entry.name)).collect();
     let copies = names.filter(|entry| entry.name.ends_with(FUTURE_SUFFIX)).map(|entry| entry.name.clone()).collect();
-    let recovery_points = checkpoint_or_none(&log_dir, RECOVERY_POINT_CHECKPOINT);
-    let log_starts = checkpoint_or_none(&log_dir, LOG_START_OFFSET_CHECKPOINT);
-    let high_watermarks = checkpoint_or_none(&log_dir, HIGH_WATERMARK_CHECKPOINT);
-    let cleaned_to = checkpoint_or_none(&log_dir, CLEANER_OFFSET_CHECKPOINT);
-    let directory = Directory::of(log_dir);
-    Ok(Directory { meta, partitions, copies, recovery_points, log_starts, high_watermarks, cleaned_to, ..directory })
+    let checkpoints = Checkpoints::read(&log_dir);
+    Ok(Directory { meta, partitions, copies, checkpoints, ..Directory::of(log_dir) })
 }
 
 /// What a first start that was cut short may have left, and what file systems put into every new volume.
 fn is_ours_when_new(name: &str) -> bool {
     matches!(name, ".lock" | "lost+found" | crate::quorum::DIRECTORY) || name.ends_with(".tmp")
-}
-
-/// A checkpoint saves work and holds no truth: without it more is scanned.
-fn checkpoint_or_none(log_dir: &LogDir, name: &str) -> BTreeMap<TopicPartition, Offset> {
-    log_dir.read_offsets(name).unwrap_or_else(|error| {
-        tracing::warn!(checkpoint = name, %error, "checkpoint is unreadable, recovering without it");
-        BTreeMap::new()
-    })
 }
 
 fn check_one_cluster(directories: &[Directory]) -> Result<(), DirectoryError> {

@@ -14,7 +14,6 @@
 //! | deleted segments are removed | when their delay is over |
 //! | silent producers are forgotten | `producer.id.expiration.check.interval.ms` |
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -25,13 +24,10 @@ use tokio::sync::Notify;
 
 use super::Broker;
 use super::delayed_produce::SWEEP_MS;
-use super::replica::{Cut, FollowError, Replica};
+use super::replica::Replica;
 use crate::io::threads::{self, Service};
-use crate::log::{
-    CLEANER_OFFSET_CHECKPOINT, DeletedSegments, HIGH_WATERMARK_CHECKPOINT, LOG_START_OFFSET_CHECKPOINT, LogDir,
-    LogError, RECOVERY_POINT_CHECKPOINT,
-};
-use crate::model::{LeaderEpoch, Now, Offset, TopicId, TopicPartition};
+use crate::log::DeletedSegments;
+use crate::model::{LeaderEpoch, Now, TopicId};
 
 /// How often is asked whether anything but a produce is due, so that a server at rest hardly wakes.
 const SLOW_MS: u64 = 1000;
@@ -166,107 +162,7 @@ impl Due {
     }
 }
 
-/// The offsets that one directory's checkpoints hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Checkpoints {
-    recovery_points: BTreeMap<TopicPartition, Offset>,
-    log_starts: BTreeMap<TopicPartition, Offset>,
-    high_watermarks: BTreeMap<TopicPartition, Offset>,
-    cleaned_to: BTreeMap<TopicPartition, Offset>,
-}
-
-impl Checkpoints {
-    fn write(&self, directory: &LogDir, written: &Checkpoints) -> Result<(), LogError> {
-        let files = [
-            (RECOVERY_POINT_CHECKPOINT, &self.recovery_points, &written.recovery_points),
-            (LOG_START_OFFSET_CHECKPOINT, &self.log_starts, &written.log_starts),
-            (HIGH_WATERMARK_CHECKPOINT, &self.high_watermarks, &written.high_watermarks),
-            (CLEANER_OFFSET_CHECKPOINT, &self.cleaned_to, &written.cleaned_to),
-        ];
-        for (name, offsets, before) in files {
-            if offsets != before {
-                directory.write_offsets(name, offsets)?;
-            }
-        }
-        Ok(())
-    }
-}
-
 impl Broker {
-    /// Writes the checkpoints that moved. They hold flushed offsets only.
-    pub(super) fn write_checkpoints(&self) {
-        self.write_checkpoints_held(&mut self.checkpoints.lock());
-    }
-
-    fn write_checkpoints_held(&self, all_written: &mut [Checkpoints]) {
-        // Listed under the lock: an older list could bring back what a deleted topic's name has lost.
-        let (replicas, now) = (self.replicas.all(), self.now());
-        for (directory, written) in self.directories.iter().zip(all_written.iter_mut()) {
-            let mut found = Checkpoints::default();
-            for replica in replicas.iter().filter(|replica| replica.lies_in(directory)) {
-                let (durable_end, published, cleaned_to, must_flush) = replica.with_log(|log, published| {
-                    let must_flush = log.needs_flush() && replica.must_flush_by_now(log, now);
-                    log.write_indexes();
-                    (log.durable_end().offset(), published, log.cleaned_to(), must_flush)
-                });
-                if must_flush {
-                    self.flusher.submit(replica);
-                }
-                let partition = replica.topic_partition();
-                found.recovery_points.insert(partition.clone(), durable_end);
-                found.high_watermarks.insert(partition.clone(), published.high_watermark.min(durable_end));
-                if published.log_start > Offset::ZERO {
-                    found.log_starts.insert(partition.clone(), published.log_start);
-                }
-                if cleaned_to > Offset::ZERO {
-                    found.cleaned_to.insert(partition.clone(), cleaned_to);
-                }
-            }
-            for log in self.offline.lock().iter().filter(|log| Arc::ptr_eq(&log.directory, directory)) {
-                found.recovery_points.insert(log.topic_partition.clone(), log.found.recovery_point);
-                if log.found.log_start > Offset::ZERO {
-                    found.log_starts.insert(log.topic_partition.clone(), log.found.log_start);
-                }
-                if log.found.cleaned_to > Offset::ZERO {
-                    found.cleaned_to.insert(log.topic_partition.clone(), log.found.cleaned_to);
-                }
-            }
-            if found == *written || directory.is_poisoned() {
-                continue;
-            }
-            match found.write(directory, written) {
-                Ok(()) => *written = found,
-                Err(error) => tracing::error!(%error, "checkpoints cannot be written"),
-            }
-        }
-    }
-
-    /// Cuts a follower's log. The recovery point is lowered first, and not written anew meanwhile: after a crash it must not
-    /// claim what is gone. Blocks.
-    pub(super) fn cut_log(&self, replica: &Replica, leader_epoch: LeaderEpoch, cut: Cut) -> Result<(), FollowError> {
-        let end = replica.end_after(cut)?;
-        let mut all_written = self.checkpoints.lock();
-        let place = self.directories.iter().position(|directory| replica.lies_in(directory));
-        // What the files say of it is not known before they were written in this life.
-        let is_known = |written: &Checkpoints| written.recovery_points.contains_key(replica.topic_partition());
-        if !place.and_then(|place| all_written.get(place)).is_some_and(is_known) {
-            self.write_checkpoints_held(&mut all_written);
-        }
-        if let Some(written) = place.and_then(|place| all_written.get_mut(place)) {
-            let mut lowered = written.clone();
-            for offsets in [&mut lowered.recovery_points, &mut lowered.high_watermarks, &mut lowered.cleaned_to] {
-                if let Some(offset) = offsets.get_mut(replica.topic_partition()) {
-                    *offset = end.min(*offset);
-                }
-            }
-            if lowered != *written {
-                lowered.write(&replica.directory(), written)?;
-                *written = lowered;
-            }
-        }
-        replica.cut(self.now(), leader_epoch, cut)
-    }
-
     /// Brings a log to stable storage now. Blocks. What fails is handled as in the flusher.
     pub(super) fn flush_now(&self, replica: &Replica) {
         let Err(error) = replica.flush() else { return };

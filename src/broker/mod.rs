@@ -15,6 +15,7 @@
 
 mod assignments;
 mod changes;
+mod checkpoints;
 pub mod cleaner;
 pub mod controller;
 pub mod controller_channel;
@@ -63,11 +64,12 @@ use crate::metadata::{Endpoint, Image, Partition, Topic};
 use crate::metrics::BrokerMetrics;
 use crate::model::{BrokerId, ErrorCode, Now, PartitionIndex, TopicId};
 use crate::quorum::Quorum;
+use checkpoints::Checkpoints;
 use delayed_produce::DelayedProduces;
 use fetch_sessions::FetchSessions;
 use flusher::Flusher;
 use groups::GroupCoordinators;
-use housekeeping::{Checkpoints, Housekeeper};
+use housekeeping::Housekeeper;
 use leaving::LeavingLogs;
 use outbox::Outbox;
 use producer_ids::ProducerIds;

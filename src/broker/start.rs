@@ -6,7 +6,7 @@
 //! missing. A process that is only a controller (`process.roles`) is there when it knows the cluster.
 //! Stop: nothing more is taken; what was written is flushed; checkpoints; markers.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 
 use uuid::Uuid;
 
+use super::checkpoints::Checkpoints;
 use super::controller_channel::ControllerChannel;
 use super::directories::{self, Directory, DirectoryError};
 use super::fetch_sessions::FetchSessions;
@@ -21,7 +22,7 @@ use super::fetchers::Fetchers;
 use super::flusher::Flusher;
 use super::formation;
 use super::groups::GroupCoordinators;
-use super::housekeeping::{Checkpoints, Housekeeper};
+use super::housekeeping::Housekeeper;
 use super::initial;
 use super::lifecycle::Lifecycle;
 use super::opening::{Found, Offline};
@@ -34,7 +35,7 @@ use crate::io::disk::{Disk, is_disk_full};
 use crate::io::{process, random, threads};
 use crate::log::{Descriptors, LogDir, LogError, MetaProperties};
 use crate::metadata::{Endpoint, Image, Topic};
-use crate::model::{BrokerId, ErrorCode, LeaderEpoch, Offset, PartitionIndex, TopicId, TopicPartition};
+use crate::model::{BrokerId, ErrorCode, LeaderEpoch, PartitionIndex, TopicId, TopicPartition};
 use crate::peer::Address;
 use crate::quorum::{self, Quorum, QuorumOptions};
 
@@ -359,14 +360,7 @@ impl Broker {
         }
         threads::for_each_in_parallel(&logs, THREADS, |(directory, topic, partition)| {
             let key = TopicPartition { topic: Arc::clone(&topic.name), partition: *partition };
-            let known = |offsets: &BTreeMap<TopicPartition, Offset>| offsets.get(&key).copied();
-            let found = Found {
-                recovery_point: known(&directory.recovery_points).unwrap_or(Offset::ZERO),
-                log_start: known(&directory.log_starts).unwrap_or(Offset::ZERO),
-                high_watermark: known(&directory.high_watermarks).unwrap_or(Offset::ZERO),
-                cleaned_to: known(&directory.cleaned_to).unwrap_or(Offset::ZERO),
-                was_clean: directory.was_clean,
-            };
+            let found = directory.checkpoints.found(&key, directory.was_clean);
             match self.open_log(&image, topic, *partition, &directory.log_dir, found) {
                 Ok(_) => {}
                 Err(LogError::InconsistentTopicId { .. }) => self.set_aside(directory, &key),
@@ -377,8 +371,7 @@ impl Broker {
                 }
             }
         });
-        // A log that is made anew under the name of one set aside must not find its recovery point after a crash.
-        self.write_checkpoints();
+        self.take_over_checkpoints(found.iter().map(|directory| directory.checkpoints.clone()));
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! One log directory and several: what is told of them, where logs go, and what becomes of them when one fails.
 
 use crate::broker::directory_report::{DirectoryContent, DirectoryReport, LogReport};
+use crate::log::{LOG_START_OFFSET_CHECKPOINT, RECOVERY_POINT_CHECKPOINT};
 use crate::metadata::ConfigResource;
 
 use super::*;
@@ -217,4 +218,38 @@ fn a_directory_tells_its_logs_in_order_its_room_and_whether_it_still_works() {
 
     replica.directory().poison(dir.path(), &std::io::ErrorKind::Other.into());
     assert_eq!(described(), DirectoryReport { path, content: Err(ErrorCode::KafkaStorageError) });
+}
+
+#[test]
+fn the_checkpoints_forget_a_log_that_is_set_aside_before_another_can_be_made_under_its_name() {
+    let dir = tempfile::tempdir().expect("a directory");
+    wait(start(dir.path(), &[]).expect("a first start").close());
+    std::fs::create_dir(dir.path().join("ghost-0")).expect("a log of no topic");
+    let files = [RECOVERY_POINT_CHECKPOINT, LOG_START_OFFSET_CHECKPOINT].map(|name| dir.path().join(name));
+    for file in &files {
+        std::fs::write(file, "0\n1\nghost 0 5\n").expect("a checkpoint");
+    }
+    let broker = start(dir.path(), &[]).expect("a start");
+    for file in &files {
+        let text = std::fs::read_to_string(file).expect("a checkpoint");
+        assert!(!text.contains("ghost"), "{}: {text}", file.display());
+    }
+    wait(broker.close());
+}
+
+#[test]
+fn a_start_after_a_stop_leaves_the_checkpoints_as_they_are() {
+    use std::os::unix::fs::MetadataExt;
+    let dir = tempfile::tempdir().expect("a directory");
+    let broker = start(dir.path(), &[]).expect("a first start");
+    create_topic(&broker, "t", 2);
+    let replica = broker.replica("t", PartitionIndex(1)).expect("its leader");
+    commit(&replica, append(&broker, &replica, "x").required);
+    wait(broker.close());
+    // A file that is written takes the old one's place, and has another number.
+    let number = || std::fs::metadata(dir.path().join(RECOVERY_POINT_CHECKPOINT)).expect("a checkpoint").ino();
+    let before = number();
+    let broker = start(dir.path(), &[]).expect("a start");
+    assert_eq!(number(), before);
+    wait(broker.close());
 }
