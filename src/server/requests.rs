@@ -324,6 +324,10 @@ impl Start<'_> {
     }
 
     fn accept(&mut self, reply: RawReply, asked: Asked, finished: &mut Vec<Asked>) -> Result<(), CloseReason> {
+        let reply = match asked.throttled {
+            Some(throttled) => throttled.tell_in(reply),
+            None => reply,
+        };
         self.requests.accept(reply, asked, self.output, self.buffers, finished)
     }
 
@@ -404,13 +408,8 @@ impl Start<'_> {
             tracing::error!(api = %header.api_key, version = header.api_version, "a handler panicked");
             return Err("a handler panicked".into());
         };
-        let charged = begun
+        asked.throttled = begun
             .and_then(|begun| self.charge_time(begun, header.api_key, header.api_version, header.client_id.as_ref()));
-        asked.throttled = charged;
-        let reply = match charged {
-            Some(throttled) => throttled.tell_in(reply),
-            None => reply,
-        };
         let is_open = matches!(reply, RawReply::Slot(_) | RawReply::Later(_) | RawReply::Impatient(..));
         self.requests.is_barred |= is_open && order == Order::Barrier;
         self.accept(reply, asked, finished)
@@ -484,13 +483,8 @@ impl Start<'_> {
             return Err("a handler panicked".into());
         }
         // Where such an answer has its place for it is the answer's own knowledge, whatever its version.
-        let charged = begun.and_then(|begun| self.charge_time(begun, api, 0, client_id.as_ref()));
-        asked.throttled = charged;
+        asked.throttled = begun.and_then(|begun| self.charge_time(begun, api, 0, client_id.as_ref()));
         for reply in scratch.replies.drain(..) {
-            let reply = match charged {
-                Some(throttled) => throttled.tell_in(reply),
-                None => reply,
-            };
             self.accept(reply, asked, &mut scratch.finished)?;
         }
         Ok(count)
