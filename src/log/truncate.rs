@@ -20,12 +20,17 @@ impl Log {
     /// Where the log will end when it is cut at `offset`: a batch that spans it goes as a whole.
     pub fn end_after_cut(&self, offset: Offset) -> Result<Offset, LogError> {
         let keep = self.segments.partition_point(|segment| segment.base_offset < offset);
-        let Some(cut) = keep.checked_sub(1).map(|last| self.segments[last].clone()) else { return Ok(offset) };
-        let located = cut.locate(offset);
-        let located =
-            located.map_err(|error| LogError::io("read", cut.path(LOG_SUFFIX))(std::io::Error::other(error)))?;
-        let size = located.map_or_else(|| cut.size_bytes(), |batch| batch.position);
-        Ok(self.walk_to(&cut, size)?.end_offset.min(offset))
+        let Some(last) = keep.checked_sub(1) else { return Ok(offset) };
+        let (_, state) = self.state_at(&self.segments[last], offset)?;
+        Ok(state.end_offset.min(offset))
+    }
+
+    /// What a segment keeps when it is cut at `offset`, in bytes, and its state then.
+    fn state_at(&self, segment: &Segment, offset: Offset) -> Result<(u64, State), LogError> {
+        let failed = |error| LogError::io("read", segment.path(LOG_SUFFIX))(std::io::Error::other(error));
+        let located = segment.locate(offset).map_err(failed)?;
+        let size = located.map_or_else(|| segment.size_bytes(), |batch| batch.position);
+        Ok((size, self.walk_to(segment, size)?))
     }
 
     /// Removes every record at or behind `offset`; a batch that spans it goes as a whole, so that the log may end below it.
@@ -44,9 +49,7 @@ impl Log {
         let cut = self.segments[keep - 1].clone();
         let path = cut.path(LOG_SUFFIX);
         let failed = |action| LogError::io(action, path.clone());
-        let located = cut.locate(offset).map_err(|error| failed("read")(std::io::Error::other(error)))?;
-        let size = located.map_or_else(|| cut.size_bytes(), |batch| batch.position);
-        let state = self.walk_to(&cut, size)?;
+        let (size, state) = self.state_at(&cut, offset)?;
         // Readers see the shorter end before the bytes go.
         self.log_end_offset = state.end_offset;
         self.reader.publish_end(state.end_offset);
