@@ -158,9 +158,7 @@ impl Responder {
                 } else {
                     CurrentLeader::NONE
                 };
-                let error_code = self.told(code).code();
-                let told = partition_response(&asked, &found, isolation, current_leader);
-                let answer = PartitionResponse { error_code, ..told };
+                let answer = partition_response(&asked, &found, self.told(code), isolation, current_leader);
                 writer.partition(&answer, Some(FileRecords(found.region)));
             }
         }
@@ -171,6 +169,7 @@ impl Responder {
 fn partition_response(
     asked: &FetchPartition,
     found: &Found,
+    told: ErrorCode,
     isolation: Isolation,
     current_leader: CurrentLeader,
 ) -> PartitionResponse<'static> {
@@ -178,7 +177,7 @@ fn partition_response(
     let is_committed = isolation == Isolation::ReadCommitted && !found.outcome.error.is_error();
     PartitionResponse {
         partition_index: asked.partition,
-        error_code: found.outcome.error.code(),
+        error_code: told.code(),
         high_watermark: found.outcome.high_watermark.0,
         last_stable_offset: found.last_stable.0,
         log_start_offset: found.outcome.log_start.0,
