@@ -8,6 +8,9 @@ use crate::ottla::Ottla;
 /// In a setting's value: the path of the data directory.
 pub const DATA: &str = "{data}";
 
+/// The setting of a server that has another log directory beside its first.
+pub const TWO_DIRECTORIES: &str = "log.dirs={data},{data}-2";
+
 /// Which server to test.
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Against {

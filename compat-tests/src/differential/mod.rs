@@ -35,7 +35,7 @@ use serde_json::Value;
 
 use crate::ottla;
 use crate::report::Report;
-use crate::server::{Against, Server};
+use crate::server::{Against, Server, TWO_DIRECTORIES};
 use crate::wire::Schemas;
 use known::KnownDifferences;
 use player::{Case, Player, Transcript};
@@ -83,7 +83,6 @@ const SCRIPTS: &[(&str, Script)] = &[
 /// The scripts that are played on two log directories.
 const MOVES: &str = "moves";
 const OFFLINE: &str = "offline";
-const TWO_DIRECTORIES: &str = "log.dirs={data},{data}-2";
 
 /// What both servers are started with, beside what the harness sets.
 const SETTINGS: &[&str] = &[

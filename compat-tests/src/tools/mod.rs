@@ -23,7 +23,7 @@ use crate::cluster::network::Network;
 use crate::cluster::nodes::Cluster;
 use crate::ottla;
 use crate::report::Report;
-use crate::server::{Against, Server};
+use crate::server::{Against, Server, TWO_DIRECTORIES};
 use player::{Player, Subject, Transcript};
 
 #[derive(clap::Args)]
@@ -46,8 +46,6 @@ const SETTINGS: &[&str] = &[
     "group.initial.rebalance.delay.ms=0",
     "log.cleaner.backoff.ms=500",
 ];
-/// Of the node that has another log directory beside its first.
-const TWO_DIRECTORIES: &str = "log.dirs={data},{data}-2";
 /// Balance would move leaders between two looks, and so would a node that a slow machine keeps silent for longer than Ottla's own
 /// timers allow: these are Kafka's. Kafka's controller looks every five minutes only for partitions that may be led uncleanly.
 const CLUSTER_SETTINGS: &[&str] = &[
