@@ -1,5 +1,7 @@
 //! Real Apache Kafka from Maven Central: one node to compare with, and Kafka's own tools to run against any server.
 
+mod archive;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -67,23 +69,37 @@ pub enum Jvm {
     Small,
     /// As `kafka-server-start.sh` and `kafka-run-class.sh` start a broker: for what is measured.
     AsShipped,
+    /// As small, and writes down in this folder which classes it loads.
+    Listing(&'static Path),
 }
 
 impl Jvm {
-    fn arguments(self) -> &'static [&'static str] {
+    const SMALL: &[&str] = &["-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
+    const AS_SHIPPED: &[&str] = &[
+        "-Xmx1G",
+        "-Xms1G",
+        "-server",
+        "-XX:+UseG1GC",
+        "-XX:MaxGCPauseMillis=20",
+        "-XX:InitiatingHeapOccupancyPercent=35",
+        "-XX:+ExplicitGCInvokesConcurrent",
+        "-Djava.awt.headless=true",
+    ];
+
+    fn configure(self, command: &mut Command, class: &str) -> anyhow::Result<()> {
+        let argument = |name: &str, path: &Path| format!("{name}={}", path.display());
         match self {
-            Jvm::Small => &["-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"],
-            Jvm::AsShipped => &[
-                "-Xmx1G",
-                "-Xms1G",
-                "-server",
-                "-XX:+UseG1GC",
-                "-XX:MaxGCPauseMillis=20",
-                "-XX:InitiatingHeapOccupancyPercent=35",
-                "-XX:+ExplicitGCInvokesConcurrent",
-                "-Djava.awt.headless=true",
-            ],
-        }
+            Jvm::Small => {
+                // What it says of an archive that does not fit would stand among what the tool prints.
+                command.args(Jvm::SMALL).args(["-Xlog:disable", "-Xlog:all=error:stderr"]);
+                command.arg(argument("-XX:SharedArchiveFile", &archive::path()?))
+            }
+            Jvm::Listing(folder) => {
+                command.args(Jvm::SMALL).arg(argument("-XX:DumpLoadedClassList", &archive::list(folder, class)))
+            }
+            Jvm::AsShipped => command.args(Jvm::AS_SHIPPED),
+        };
+        Ok(())
     }
 }
 
@@ -95,11 +111,15 @@ pub fn java(class: &str) -> anyhow::Result<Command> {
 /// As [`java`], in a JVM of choice.
 pub fn java_in(jvm: Jvm, class: &str) -> anyhow::Result<Command> {
     let mut command = Command::new("java");
-    command.args(jvm.arguments());
+    jvm.configure(&mut command, class)?;
     let log_settings = cache::compat_tests().join("kafka/log4j2.yaml");
     command.arg(format!("-Dlog4j2.configurationFile={}", log_settings.display()));
-    command.arg("-cp").arg(jars()?.join("*")).arg(class);
+    command.arg("-cp").arg(classpath()?).arg(class);
     Ok(command)
+}
+
+fn classpath() -> anyhow::Result<PathBuf> {
+    Ok(jars()?.join("*"))
 }
 
 /// A command that runs one of Kafka's tools, named as its script is; the caller adds arguments.
@@ -130,7 +150,7 @@ impl Kafka {
         let properties = properties(folder.path(), client_port.number(), controller_port.number(), settings);
         std::fs::write(folder.path().join("server.properties"), properties)?;
         let mut kafka = Kafka { folder, client_port, controller_port, jvm, process: None };
-        let mut format = java("kafka.tools.StorageTool")?;
+        let mut format = java_in(jvm, "kafka.tools.StorageTool")?;
         format
             .args(["format", "-t", "b3R0bGFfY29tcGF0XzAwMQ", "-c"])
             .arg(kafka.folder.path().join("server.properties"));
