@@ -1,5 +1,6 @@
 //! Settings that contradict each other, or ask for what this version cannot give: better refused than half obeyed.
 
+use super::broker;
 use super::listeners::{self, Listener, SecurityProtocol};
 use super::loggers;
 use super::nodes;
@@ -21,6 +22,7 @@ pub(super) fn complaints(settings: &Settings) -> Vec<Complaint> {
         complaints.push(("logging.level", reason));
     }
     check_limits(settings, &mut complaints);
+    complaints.extend(broker::contradiction_at_start(settings));
     check_logs(settings, &mut complaints);
     // To run open while the file asks for authorisation would be worse than not to run.
     if !settings.get_str("authorizer.class.name").is_empty() {
@@ -117,6 +119,8 @@ fn check_limits(settings: &Settings, complaints: &mut Vec<Complaint>) {
         ("group.min.session.timeout.ms", "group.max.session.timeout.ms"),
         ("socket.request.max.bytes", "connection.memory.max.bytes"),
         ("connection.memory.max.bytes", "request.memory.max.bytes"),
+        ("replica.fetch.wait.max.ms", "replica.socket.timeout.ms"),
+        ("replica.fetch.wait.max.ms", "replica.lag.time.max.ms"),
     ];
     for (lower, upper) in ordered {
         let (small, large) = (settings.get_i64(lower), settings.get_i64(upper));

@@ -3,6 +3,7 @@
 //! Kafka's names are kept: what a `server.properties` says means the same here. Every value is checked when it is loaded, so
 //! that the getters of [`Settings`] cannot fail. Invariant: this room reads no file and no environment; it is handed text.
 
+mod broker;
 mod catalogue;
 mod cluster;
 mod consistency;
@@ -19,6 +20,7 @@ mod topic;
 mod value;
 mod yaml;
 
+pub use broker::{BrokerLayers, StartSettings, check_broker_change, check_listener_prefix, validate_broker_configs};
 pub use catalogue::{
     EMBEDDED, GROUP_KEYS, Importance, Key, TOPIC_KEYS, UpdateMode, ValueType, broker_keys, find_broker_key,
     find_group_key, find_topic_key,
@@ -32,8 +34,5 @@ pub use listeners::{Listener, Roles, SecurityProtocol};
 pub use loggers::{LoggerError, LoggerOp, Loggers};
 pub use nodes::{HostPort, Voter};
 pub use settings::{Origin, Settings};
-pub use topic::{
-    Durability, TimestampType, TopicConfig, check_listener_prefix, validate_broker_configs, validate_topic_config,
-    validate_topic_configs,
-};
+pub use topic::{Durability, TimestampType, TopicConfig, validate_topic_config, validate_topic_configs};
 pub use value::ConfigError;

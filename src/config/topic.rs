@@ -1,6 +1,6 @@
 //! A topic's settings as types, and the checks of what a client wants to set.
 
-use super::catalogue::{self, Key, ValueType};
+use super::catalogue::{self, ValueType};
 use super::describe::{Dynamic, Overrides, topic_value};
 use super::settings::Settings;
 use super::value::{self, ConfigError};
@@ -147,88 +147,6 @@ pub fn validate_topic_configs(overrides: &Overrides) -> Result<(), ConfigError> 
     Ok(())
 }
 
-/// Checks overrides of a broker. A name that nobody knows is taken, as by Kafka. Errors: a value that its row does not allow, which
-/// a client is told as INVALID_REQUEST; a TLS or SASL setting without the prefix of a listener.
-pub fn validate_broker_configs(overrides: &Overrides) -> Result<(), ConfigError> {
-    check_listener_prefix(overrides.keys().map(String::as_str))?;
-    overrides.iter().try_for_each(|(name, text)| match catalogue::find_broker_key(name) {
-        Some(key) => value::check(key, text).and_then(|()| check_broker_value(key, text.trim())),
-        None => Ok(()),
-    })
-}
-
-/// What Kafka's broker refuses of a value beyond its type and range. Source: `KafkaConfig.validateValues`, and the listeners of
-/// its dynamic settings.
-fn check_broker_value(key: &Key, text: &str) -> Result<(), ConfigError> {
-    let refuse = |message: String| Err(ConfigError::Conflict(message));
-    let name = key.name;
-    let is_below = |least: i64| text.parse::<i64>().is_ok_and(|number| number < least);
-    match name {
-        // There are no classes here but those that stand for what is built in.
-        _ if key.value_type == ValueType::Class && !text.is_empty() && Some(text) != key.default => {
-            let (name, value) = (name.to_owned(), text.to_owned());
-            Err(ConfigError::InvalidValue { name, value, reason: format!("Class {text} could not be found.") })
-        }
-        "log.roll.ms" if is_below(1) => {
-            refuse("requirement failed: log.roll.ms must be greater than or equal to 1".to_owned())
-        }
-        "log.roll.jitter.ms" if is_below(0) => {
-            refuse("requirement failed: log.roll.jitter.ms must be greater than or equal to 0".to_owned())
-        }
-        "log.cleaner.dedupe.buffer.size" if is_below(1 << 20) => {
-            refuse(format!("requirement failed: {name} must be at least 1MB per cleaner thread."))
-        }
-        "metric.reporters" if !text.is_empty() => refuse(format!(
-            "Invalid value org.apache.kafka.common.config.ConfigException: Validation of dynamic config update of \
-             Set({name}) failed with class class kafka.server.DynamicMetricsReporters for configuration Invalid dynamic \
-             configuration"
-        )),
-        "max.connections.per.ip.overrides" | "listener.security.protocol.map" => {
-            let pairs = value::parse_list(text);
-            match pairs.into_iter().find(|pair| !pair.contains(':')) {
-                Some(pair) => refuse(format!(
-                    "Error parsing configuration property '{name}': begin 0, end -1, length {}",
-                    pair.len()
-                )),
-                None => Ok(()),
-            }
-        }
-        "listeners" => match value::parse_list(text).into_iter().find(|listener| !listener.contains("://")) {
-            Some(listener) => refuse(format!(
-                "Error creating broker listeners from '[{text}]': Unable to parse {listener} to a broker endpoint"
-            )),
-            None => Ok(()),
-        },
-        _ => Ok(()),
-    }
-}
-
-/// `SslConfigs.RECONFIGURABLE_CONFIGS`.
-const PER_LISTENER: &[&str] = &[
-    "ssl.key.password",
-    "ssl.keystore.certificate.chain",
-    "ssl.keystore.key",
-    "ssl.keystore.location",
-    "ssl.keystore.password",
-    "ssl.keystore.type",
-    "ssl.truststore.certificates",
-    "ssl.truststore.location",
-    "ssl.truststore.password",
-    "ssl.truststore.type",
-];
-
-/// Errors: TLS settings of one broker that do not say for which listener they are.
-pub fn check_listener_prefix<'a>(names: impl Iterator<Item = &'a str>) -> Result<(), ConfigError> {
-    let per_listener: Vec<&str> = names.filter(|name| PER_LISTENER.contains(name)).collect();
-    if per_listener.is_empty() {
-        return Ok(());
-    }
-    Err(ConfigError::Conflict(format!(
-        "These security configs can be dynamically updated only per-listener using the listener prefix: [{}]",
-        per_listener.join(", ")
-    )))
-}
-
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
@@ -324,24 +242,6 @@ mod tests {
             .collect();
         let judged = validate_topic_configs(&overrides).err().map(|error| error.to_string()).unwrap_or_default();
         assert_eq!(judged, answer);
-    }
-
-    #[rstest]
-    #[case(
-        "log.segment.bytes=1",
-        "Invalid value 1 for configuration log.segment.bytes: Value must be at least 1048576"
-    )]
-    #[case("log.segment.bytes=x", "Invalid value x for configuration log.segment.bytes: Not a number of type INT")]
-    #[case("log.segment.bytes=2000000", "")]
-    #[case("foo=2", "")]
-    #[case(
-        "ssl.key.password=x",
-        "These security configs can be dynamically updated only per-listener using the listener prefix: [ssl.key.password]"
-    )]
-    fn a_broker_override_is_judged_as_kafka_judges_it(#[case] written: &str, #[case] answer: &str) {
-        let pair = written.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let judged = validate_broker_configs(&pair.into_iter().collect());
-        assert_eq!(judged.err().map(|error| error.to_string()).unwrap_or_default(), answer);
     }
 
     #[test]

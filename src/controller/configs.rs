@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::leadership;
 use super::{Decision, Options, Refusal};
-use crate::config::{self, Overrides, UpdateMode, ValueType};
+use crate::config::{self, BrokerLayers, ConfigError, Overrides, StartSettings, UpdateMode, ValueType};
 use crate::metadata::{ConfigResource, Delta, Image, Record};
 use crate::model::{BrokerId, ErrorCode, check_topic_name};
 
@@ -70,7 +70,7 @@ pub fn incremental_alter_configs(
             apply_op(&resource, &mut new, name, op)?;
         }
         let named = request.changes.iter().map(|(name, _)| name.as_str());
-        check_outcome(image, options, &resource, &new)?;
+        check_outcome(image, options, asked, &resource, &new)?;
         Ok(records_of(&resource, old, &new, named))
     })
 }
@@ -88,7 +88,7 @@ pub fn alter_configs(
         let old = image.configs(&resource);
         let value = |(name, value): &(String, Option<String>)| Some((name.clone(), value.clone()?));
         let new: Overrides = request.changes.iter().filter_map(value).collect();
-        check_outcome(image, options, &resource, &new)?;
+        check_outcome(image, options, asked, &resource, &new)?;
         let named: BTreeSet<&str> = old.keys().chain(new.keys()).map(String::as_str).collect();
         Ok(records_of(&resource, old, &new, named.into_iter()))
     })
@@ -274,10 +274,30 @@ fn check_lengths(configs: &Overrides) -> Result<(), Refusal> {
     Err(Refusal::new(ErrorCode::InvalidConfig, message))
 }
 
+/// Judges what the settings of the broker that was asked would be. What it was started with is taken to be what this controller was:
+/// Kafka's broker looks at its own.
+fn check_together(
+    image: &Image,
+    start: &StartSettings,
+    asked: BrokerId,
+    resource: &ConfigResource,
+    configs: &Overrides,
+) -> Result<(), ConfigError> {
+    let own = image.configs(&ConfigResource::Broker(asked));
+    let all = image.configs(&ConfigResource::BrokerDefault);
+    let before = BrokerLayers { own, all, start };
+    let after = match resource {
+        ConfigResource::Broker(_) => BrokerLayers { own: configs, ..before },
+        _ => BrokerLayers { all: configs, ..before },
+    };
+    config::check_broker_change(before, after)
+}
+
 /// What the settings of the resource would be, all together. Source: `ControllerConfigurationValidator.validate`.
 fn check_outcome(
     image: &Image,
     options: &Options,
+    asked: BrokerId,
     resource: &ConfigResource,
     configs: &Overrides,
 ) -> Result<(), Refusal> {
@@ -285,6 +305,7 @@ fn check_outcome(
     if matches!(resource, ConfigResource::Broker(_) | ConfigResource::BrokerDefault) {
         // The broker's own checks answer INVALID_REQUEST (`ConfigAdminManager.validateBrokerConfigChange`).
         config::validate_broker_configs(configs)
+            .and_then(|()| check_together(image, &options.start_settings, asked, resource, configs))
             .map_err(|error| Refusal::new(ErrorCode::InvalidRequest, error.to_string()))?;
     }
     let checked = match resource {

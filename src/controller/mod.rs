@@ -24,7 +24,7 @@ mod rules;
 mod sessions;
 mod topics;
 
-use crate::config::{Durability, GroupLimits};
+use crate::config::{Durability, GroupLimits, StartSettings};
 use crate::metadata::Record;
 use crate::model::ErrorCode;
 
@@ -66,6 +66,8 @@ pub struct Options {
     pub brokers_expected: usize,
     /// What groups may set.
     pub group_limits: GroupLimits,
+    /// What brokers are started with, as far as it decides what they may be told later.
+    pub start_settings: StartSettings,
 }
 
 /// A decision: what to commit, and what to answer when it is committed.

@@ -19,6 +19,7 @@ const OPTIONS: Options = Options {
     durability: Durability::Flushed,
     brokers_expected: 1,
     group_limits: GroupLimits::NONE,
+    start_settings: StartSettings::NONE,
 };
 
 const CLUSTER: &str = "AAAAAAAAAAAAAAAAAAAAAQ";

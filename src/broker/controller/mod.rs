@@ -23,7 +23,7 @@ use tokio::sync::{Notify, OwnedMutexGuard};
 use uuid::Uuid;
 
 use super::Broker;
-use crate::config::{GroupLimits, Settings};
+use crate::config::{GroupLimits, Settings, StartSettings};
 use crate::controller::{Decision, Options, Refusal, SessionOptions, Sessions};
 use crate::io::random;
 use crate::io::threads::Service;
@@ -195,6 +195,7 @@ pub(super) fn options(settings: &Settings) -> Options {
         durability: settings.durability(),
         brokers_expected: brokers_expected(settings),
         group_limits: GroupLimits::of(settings),
+        start_settings: StartSettings::of(settings),
     }
 }
 

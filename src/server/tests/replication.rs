@@ -254,7 +254,9 @@ fn a_leader_that_was_cut_off_gives_up_what_nobody_else_has() {
 
 #[test]
 fn another_partition_to_follow_does_not_wait_behind_a_long_poll() {
-    let mut trio = Trio::start(&[("replica.fetch.wait.max.ms", "600000")]).create();
+    let settings = ["replica.fetch.wait.max.ms", "replica.socket.timeout.ms", "replica.lag.time.max.ms"]
+        .map(|name| (name, "600000"));
+    let mut trio = Trio::start(&settings).create();
     trio.elect(&[1, 2, 3], state(1, 1, &[1, 2, 3]));
     let required = trio.append(1, "a", RequiredAcks::All);
     assert_eq!(trio.acknowledged(1, required), Ok(()));
