@@ -6,6 +6,7 @@
 
 mod at_once;
 mod directories;
+mod entities;
 mod features;
 mod joining;
 mod nodes;

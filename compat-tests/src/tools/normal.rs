@@ -18,6 +18,7 @@ const RULES: &[(&str, &str)] = &[
     (r"\bLSO: \d+", "LSO: N"),
     // Who leads the quorum is chance.
     (r"Local controller \d+ ", "Local controller ID "),
+    (r"\b(console|perf)-consumer-\d+", "$1-consumer-N"),
     (r"[ \t]+", " "),
     (r"\b127\.0\.0\.1 \d{4,5}\b", "HOST PORT"),
 ];

@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use super::normal;
 use super::player::Order::{Kept, Set, Sorted, Words};
 use super::player::Player;
+use super::{entities, normal};
 
 const LINES: &str = "a:1|k1:first\nNULL|k2:second\nb:2,c:3|k3:third\nNULL|k1:fourth\nNULL|k4:NULL\nNULL|k2:sixth\n";
 const COMPACTION_LIMIT: Duration = Duration::from_secs(90);
@@ -23,6 +23,7 @@ pub fn play(player: &mut Player) -> Result<()> {
     speed(player)?;
     verifiable(player)?;
     delete_records(player)?;
+    entities::play(player)?;
     compaction(player)?;
     ends(player)?;
     player.stop()?;
