@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use kafka_protocol::messages::ApiVersionsRequest;
+use rustix::process::{Resource, Rlimit, setrlimit};
 
 use super::admin::Admin;
 use super::target::{Subject, Target};
@@ -18,6 +19,10 @@ use crate::report::Report;
 const PARTITIONS: [i32; 3] = [1, 100, 10_000];
 /// How many a server has that is started again.
 const RESTART_PARTITIONS: i32 = 10_000;
+/// More partitions than files that may be open, and what a server may take for them.
+const CROWDED_PARTITIONS: i32 = 20_000;
+const CROWDED_FILES: u64 = 20_000;
+const CROWDED_MIB_MAX: f64 = 200.0;
 const CONNECTIONS: [usize; 3] = [10, 1000, 10_000];
 /// A topic has at most so many partitions here: what one request may create is limited in Kafka.
 const TOPIC_PARTITIONS_MAX: i32 = 1000;
@@ -33,7 +38,7 @@ const NOT_YET: [i16; 3] = [3, 5, 6];
 /// Runs the cells that are wanted.
 pub fn run(arguments: &Arguments, report: &Report) -> Result<()> {
     let is_broker = |subject: &Subject| *subject != Subject::Floor;
-    let brokers: Vec<Subject> = arguments.against.iter().copied().filter(is_broker).collect();
+    let mut brokers: Vec<Subject> = arguments.against.iter().copied().filter(is_broker).collect();
     let wants_partitions = |count: &i32| arguments.wants(&format!("partitions-{count}"));
     if PARTITIONS.iter().any(wants_partitions) || arguments.wants("restart") {
         run_partitions(arguments, &brokers, report);
@@ -44,19 +49,51 @@ pub fn run(arguments: &Arguments, report: &Report) -> Result<()> {
         println!("\nconnections that have asked once, and then nothing; the server starts anew for each row");
         println!("| server | connections | MiB | KiB a connection | CPU of one core |");
         println!("|---|---|---|---|---|");
-        for subject in brokers {
+        for subject in &brokers {
             for count in CONNECTIONS.into_iter().filter(wants_connections) {
-                report.check(format!("{count} connections to {}", subject.name()), with_connections(subject, count));
+                report.check(format!("{count} connections to {}", subject.name()), with_connections(*subject, count));
             }
+        }
+    }
+    // Kafka keeps every file open, and cannot do it.
+    brokers.retain(|subject| *subject != Subject::Kafka);
+    if arguments.wants("crowded") && !brokers.is_empty() {
+        // The last of all: a limit that was lowered stays so.
+        let limit = Rlimit { current: Some(CROWDED_FILES), maximum: Some(CROWDED_FILES) };
+        setrlimit(Resource::Nofile, limit).context("lowering the limit of open files")?;
+        println!("\nmore partitions than the {CROWDED_FILES} files that may be open, each written to twice");
+        println!("{PARTITIONS_HEAD}");
+        for subject in brokers {
+            report.check(format!("{CROWDED_PARTITIONS} partitions on {}", subject.name()), crowded(subject));
         }
     }
     Ok(())
 }
 
+fn crowded(subject: Subject) -> Result<()> {
+    let (target, _) = with_partitions(subject, CROWDED_PARTITIONS, None)?;
+    let mut admin = Admin::connect(target.address()?)?;
+    for (topic, partitions) in topics(CROWDED_PARTITIONS) {
+        for partition in 0..partitions {
+            write_one(&mut admin, &topic, partition)?;
+            let end = admin.end_offset(&topic, partition)?;
+            ensure!(end == 2, "partition {partition} of {topic} ends at {end}");
+        }
+    }
+    let (mib, _) = at_rest(&target)?;
+    let files = process::open_files(target.pid()?)?;
+    println!("      after the second round: {mib:.1} MiB, {files} files");
+    ensure!(mib <= CROWDED_MIB_MAX, "{mib:.1} MiB");
+    Ok(())
+}
+
+const PARTITIONS_HEAD: &str =
+    "| server | partitions | created and written, s | MiB | KiB a partition | CPU of one core | files |
+|---|---|---|---|---|---|---|";
+
 fn run_partitions(arguments: &Arguments, brokers: &[Subject], report: &Report) {
     println!("\npartitions, each with one record, and then nothing to do; the server starts anew for each row");
-    println!("| server | partitions | created and written, s | MiB | KiB a partition | CPU of one core | files |");
-    println!("|---|---|---|---|---|---|---|");
+    println!("{PARTITIONS_HEAD}");
     let mut restarts = Vec::new();
     for subject in brokers {
         let mut one = None;
