@@ -11,6 +11,9 @@ use crate::model::BrokerId;
 use crate::protocol::compression::Compression;
 use crate::protocol::record_batch::{self, Codec};
 
+/// Of `compression.lz4.level`: there Kafka takes the fast encoder, elsewhere the slower one (`Lz4Compression`).
+const LZ4_LEVEL_DEFAULT: i32 = 9;
+
 /// Resolves all layers: the topic's own settings, those of this broker and of all brokers, the process's, the defaults.
 pub fn resolve(settings: &Settings, image: &Image, broker_id: BrokerId, topic: &str) -> ReplicaSettings {
     let overrides = image.configs(&ConfigResource::Topic(topic.to_owned()));
@@ -62,7 +65,7 @@ fn compression(topic: &TopicConfig) -> Option<Compression> {
         // Kafka's -1 is the codec's own default.
         "gzip" => (Codec::Gzip, Some(topic.compression_gzip_level).filter(|level| *level > 0)),
         "snappy" => (Codec::Snappy, None),
-        "lz4" => (Codec::Lz4, None),
+        "lz4" => (Codec::Lz4, Some(topic.compression_lz4_level).filter(|level| *level != LZ4_LEVEL_DEFAULT)),
         "zstd" => (Codec::Zstd, Some(topic.compression_zstd_level)),
         _ => return None,
     };

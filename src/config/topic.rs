@@ -41,6 +41,7 @@ pub struct TopicConfig {
     pub compression_type: String,
     /// −1 is the codec's default.
     pub compression_gzip_level: i32,
+    pub compression_lz4_level: i32,
     pub compression_zstd_level: i32,
     pub delete_retention_ms: i64,
     pub file_delete_delay_ms: i64,
@@ -83,6 +84,7 @@ impl Settings {
             cleanup_delete: policies.contains(&"delete"),
             compression_type: text("compression.type"),
             compression_gzip_level: int("compression.gzip.level"),
+            compression_lz4_level: int("compression.lz4.level"),
             compression_zstd_level: int("compression.zstd.level"),
             delete_retention_ms: long("delete.retention.ms"),
             file_delete_delay_ms: long("file.delete.delay.ms"),
@@ -253,6 +255,7 @@ mod tests {
             cleanup_delete: true,
             compression_type: "producer".to_owned(),
             compression_gzip_level: -1,
+            compression_lz4_level: 9,
             compression_zstd_level: 3,
             delete_retention_ms: 86_400_000,
             file_delete_delay_ms: 60_000,

@@ -17,6 +17,9 @@ const ZSTD_WINDOW_LOG_MAX: u32 = 27;
 /// Magic, two descriptor bytes, header checksum, end mark.
 const LZ4_FRAME_MIN_BYTES: usize = 4 + 2 + 1 + 4;
 
+/// Below it lz4's frames are made by the fast encoder, and a level that was asked for never is (`Lz4Compression`).
+const LZ4_LEVEL_MIN: u32 = 3;
+
 /// What begins xerial's framing, before two int32 for its version and the oldest compatible one.
 const XERIAL_MAGIC: &[u8; 8] = b"\x82SNAPPY\0";
 const XERIAL_HEADER_BYTES: usize = 16;
@@ -109,7 +112,7 @@ fn unsnap_block(block: &[u8], cap_bytes: usize, out: &mut BytesMut) -> Result<()
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Compression {
     pub codec: Codec,
-    /// Of gzip 1 to 9, of zstd −131072 to 22; `None` is the codec's own default. The others have none.
+    /// Of gzip 1 to 9, of lz4 1 to 17, of zstd −131072 to 22; `None` is the codec's own default. The others have none.
     pub level: Option<i32>,
 }
 
@@ -138,6 +141,19 @@ pub fn compress_with(compression: Compression, data: &[u8]) -> Bytes {
             encoder.finish().expect(IN_MEMORY).into()
         }
         Codec::Snappy => snap_xerial(data),
+        Codec::Lz4 if let Some(level) = compression.level => {
+            let mut encoder = lz4::EncoderBuilder::new()
+                .block_size(lz4::BlockSize::Max64KB)
+                .block_mode(lz4::BlockMode::Independent)
+                .checksum(lz4::ContentChecksum::NoChecksum)
+                .level(level.unsigned_abs().max(LZ4_LEVEL_MIN))
+                .build(Vec::new())
+                .expect(IN_MEMORY);
+            encoder.write_all(data).expect(IN_MEMORY);
+            let (out, ended) = encoder.finish();
+            ended.expect(IN_MEMORY);
+            out.into()
+        }
         Codec::Lz4 => {
             let info = lz4_flex::frame::FrameInfo::new()
                 .block_size(lz4_flex::frame::BlockSize::Max64KB)
@@ -196,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_higher_level_of_gzip_and_zstd_packs_closer() {
+    fn a_higher_level_packs_closer() {
         let data = text(300_000);
         let packed = |codec: Codec, level: i32| {
             let compressed = compress_with(Compression { codec, level: Some(level) }, &data);
@@ -205,8 +221,8 @@ mod tests {
         };
         assert!(packed(Codec::Gzip, 9) < packed(Codec::Gzip, 1));
         assert!(packed(Codec::Zstd, 19) < packed(Codec::Zstd, -50));
-        // The encoder of lz4 has one level; its setting says that it is without effect.
-        assert_eq!(packed(Codec::Lz4, 1), packed(Codec::Lz4, 17));
+        assert!(packed(Codec::Lz4, 17) < packed(Codec::Lz4, 1));
+        assert!(packed(Codec::Lz4, 1) < compress(Codec::Lz4, &data).len(), "the default is the fast encoder");
     }
 
     #[test]

@@ -15,7 +15,7 @@ pub(super) const LOGS: &[Key] = &[
     key("compression.gzip.level", Int, Some("-1"), Medium).rule(Rule::GzipLevel).cluster_wide()
         .effective("Level of gzip when the broker itself compresses."),
     key("compression.lz4.level", Int, Some("9"), Medium).between(1, 17).cluster_wide()
-        .stored("Level of lz4 when the broker itself compresses."),
+        .effective("Level of lz4 when the broker itself compresses; 9 is the fast encoder, any other the slower one."),
     key("compression.type", String, Some("producer"), High).one_of(&["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"]).cluster_wide()
         .effective("Codec that topics are stored in; producer keeps what the producer chose."),
     key("compression.zstd.level", Int, Some("3"), Medium).between(-131072, 22).cluster_wide()

@@ -325,7 +325,7 @@ mod tests {
     #[rstest]
     #[case("compression.gzip.level", 2, true)]
     #[case("compression.zstd.level", 2, true)]
-    #[case("compression.lz4.level", 2, false)]
+    #[case("compression.lz4.level", 2, true)]
     #[case("num.network.threads", 1, false)]
     #[case("num.io.threads", 1, false)]
     #[case("background.threads", 1, false)]

@@ -18,7 +18,7 @@ pub(super) const TOPIC: &[Key] = &[
         .effective("Level of gzip when the broker itself compresses."),
     key("compression.lz4.level", Int, Some("9"), Medium).between(1, 17)
         .synonyms(&[("compression.lz4.level", 1)])
-        .stored("Level of lz4 when the broker itself compresses."),
+        .effective("Level of lz4 when the broker itself compresses; 9 is the fast encoder, any other the slower one."),
     key("compression.type", String, Some("producer"), Medium).one_of(&["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"])
         .synonyms(&[("compression.type", 1)])
         .effective("Codec the topic is stored in; producer keeps what the producer chose."),
