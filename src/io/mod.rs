@@ -9,6 +9,8 @@ pub mod disk;
 pub mod foreign;
 #[cfg(test)]
 pub mod gated_disk;
+#[cfg(test)]
+pub mod held_port;
 pub mod mailbox;
 pub mod net;
 pub mod pool;

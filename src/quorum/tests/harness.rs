@@ -8,6 +8,7 @@ use bytes::{BufMut, BytesMut};
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::*;
+use crate::io::held_port::HeldPort;
 use crate::io::net::{self, Accepted, Listener};
 use crate::protocol::frame;
 use crate::protocol::header::RequestHeader;
@@ -26,6 +27,7 @@ type Cuts = Arc<Mutex<BTreeSet<(i32, i32)>>>;
 pub struct TestNode {
     pub dir: tempfile::TempDir,
     pub address: Address,
+    _port: HeldPort,
     running: Option<(Arc<Quorum>, JoinHandle<()>)>,
 }
 
@@ -62,10 +64,9 @@ impl Cluster {
 
     pub fn add(&mut self, id: i32) {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let any = "127.0.0.1:0".parse().expect("an address");
-        let address = net::listen(any, 1).and_then(|listening| listening.address()).expect("a free port");
-        let address = Address { host: address.ip().to_string(), port: address.port() };
-        self.nodes.insert(id, TestNode { dir, address, running: None });
+        let port = HeldPort::reserve();
+        let address = Address { host: "127.0.0.1".to_owned(), port: port.number() };
+        self.nodes.insert(id, TestNode { dir, address, _port: port, running: None });
     }
 
     /// All nodes as fixed voters.

@@ -1,7 +1,7 @@
 //! Three servers of one cluster in one process: static voters, real sockets, requests through whichever node is asked.
 
 use std::io::Write;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,6 +10,7 @@ use bytes::{Bytes, BytesMut};
 use super::{API_VERSIONS_V0, Fixture, LIMIT, Server, answer, frame};
 use crate::broker::controller_channel::encode_principal;
 use crate::config::{self, Inputs, Roles};
+use crate::io::held_port::HeldPort;
 use crate::io::threads::wait;
 use crate::metadata::Image;
 use crate::model::{BrokerId, ErrorCode, LeaderEpoch, PartitionIndex};
@@ -29,16 +30,15 @@ use crate::security::Principal;
 
 struct Cluster {
     nodes: Vec<Fixture>,
+    _ports: Vec<HeldPort>,
 }
 
-/// Ports that were free a moment ago.
-pub(super) fn free_ports(count: usize) -> Vec<u16> {
-    let bound: Vec<TcpListener> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").expect("a port")).collect();
-    bound.iter().map(|listener| listener.local_addr().expect("an address").port()).collect()
+pub(super) fn held_ports(count: usize) -> Vec<HeldPort> {
+    (0..count).map(|_| HeldPort::reserve()).collect()
 }
 
 /// Starts one of so many voters: half of the ports are for their controllers, and half for clients.
-fn start_voter(index: usize, ports: &[u16]) -> Fixture {
+fn start_voter(index: usize, ports: &[HeldPort]) -> Fixture {
     let (controllers, clients) = ports.split_at(ports.len() / 2);
     let voters: Vec<String> = (1..).zip(controllers).map(|(id, port)| format!("{id}@127.0.0.1:{port}")).collect();
     let listeners = format!("PLAINTEXT://127.0.0.1:{},CONTROLLER://127.0.0.1:{}", clients[index], controllers[index]);
@@ -52,14 +52,14 @@ fn start_voter(index: usize, ports: &[u16]) -> Fixture {
 
 impl Cluster {
     fn start() -> Cluster {
-        let ports = free_ports(6);
+        let ports = held_ports(6);
         let start = |index: usize| start_voter(index, &ports);
         // None is ready before a majority is there.
         let nodes = std::thread::scope(|scope| {
             let starting: Vec<_> = (0..3).map(|index| scope.spawn(move || start(index))).collect();
             starting.into_iter().map(|thread| thread.join().expect("a server")).collect()
         });
-        Cluster { nodes }
+        Cluster { nodes, _ports: ports }
     }
 
     fn client_address(&self, node: usize) -> SocketAddr {
@@ -176,13 +176,13 @@ fn three_nodes_are_one_cluster_whichever_is_asked() {
 
 #[test]
 fn a_client_that_comes_before_there_is_a_cluster_waits_for_it() {
-    let ports = free_ports(4);
+    let ports = held_ports(4);
     let node = |index| start_voter(index, &ports);
     std::thread::scope(|scope| {
         let first = scope.spawn(|| node(0));
         let start = Instant::now();
         let mut early = loop {
-            match TcpStream::connect(("127.0.0.1", ports[2])) {
+            match TcpStream::connect(("127.0.0.1", ports[2].number())) {
                 Ok(stream) => break stream,
                 Err(error) => assert!(start.elapsed() < LIMIT, "{error}"),
             }
@@ -273,7 +273,7 @@ fn a_node_whose_foreign_cluster_comes_later_stays_apart_from_it() {
     let data = folder.path().to_str().expect("a name in UTF-8");
     let own = [("node.id", "2"), ("log.dirs", data)];
     drop(Fixture::start(&own));
-    let port = free_ports(1)[0].to_string();
+    let port = HeldPort::reserve();
     let server = format!("127.0.0.1:{port}");
     let join = ("controller.quorum.bootstrap.servers", server.as_str());
     // Nobody is there to ask: it goes on with what is its own.

@@ -1,7 +1,8 @@
 //! Controllers and brokers in processes of their own: three controllers decide, three brokers serve, and one of either goes.
 
 use super::Fixture;
-use super::cluster::{ask, create, free_ports, metadata_of};
+use super::cluster::{ask, create, held_ports, metadata_of};
+use crate::io::held_port::HeldPort;
 use crate::io::threads::wait;
 use crate::model::ErrorCode;
 use crate::protocol::message::create_partitions_request::CreatePartitionsTopic;
@@ -15,11 +16,12 @@ use crate::protocol::message::{
 struct Apart {
     controllers: Vec<Fixture>,
     brokers: Vec<Fixture>,
+    _ports: Vec<HeldPort>,
 }
 
 impl Apart {
     fn start() -> Apart {
-        let ports = free_ports(6);
+        let ports = held_ports(6);
         let voters: Vec<String> = (1..).zip(&ports[..3]).map(|(id, port)| format!("{id}@127.0.0.1:{port}")).collect();
         let voters = voters.join(",");
         let start = |index: usize| {
@@ -40,7 +42,7 @@ impl Apart {
             starting.into_iter().map(|thread| thread.join().expect("a server")).collect()
         });
         let brokers = nodes.split_off(3);
-        Apart { controllers: nodes, brokers }
+        Apart { controllers: nodes, brokers, _ports: ports }
     }
 
     fn active(&self) -> usize {
@@ -99,7 +101,7 @@ fn assert_idle(cluster: &Apart, idle: usize, active: usize) {
 #[test]
 fn only_a_quorum_whose_voters_can_change_has_a_kraft_version() {
     let dynamic = Fixture::start(&[]);
-    let port = free_ports(1)[0];
+    let port = HeldPort::reserve();
     let (listener, voters) = (format!("PLAINTEXT://127.0.0.1:{port}"), format!("1@127.0.0.1:{port}"));
     let fixed = Fixture::start(&[
         ("node.id", "1"),
