@@ -3,6 +3,9 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net"
+	"os"
 	"strings"
 	"time"
 
@@ -157,8 +160,13 @@ func (f *franz) Join(ctx context.Context, group, topic string, emit func([]Recor
 	defer client.CloseAllowingRebalance()
 	for ctx.Err() == nil {
 		fetches := client.PollFetches(ctx)
+		for _, fetch := range fetches.Errors() {
+			if !isDialling(fetch.Err) && ctx.Err() == nil {
+				return fetch.Err
+			}
+		}
 		if records := franzRecords(fetches); len(records) > 0 {
-			if err := client.CommitRecords(context.Background(), fetches.Records()...); err != nil {
+			if err := franzCommit(client, fetches.Records()); err != nil {
 				return err
 			}
 			emit(records)
@@ -166,6 +174,26 @@ func (f *franz) Join(ctx context.Context, group, topic string, emit func([]Recor
 		client.AllowRebalance()
 	}
 	return nil
+}
+
+// Commits again when no connection could be made. franz-go 1.22.2 asks any node for a lost coordinator, and gives up without a pause
+// when two in a row take no connection: one dead node is enough, asked as a node and then as a seed. Apache Kafka's users see the same.
+func franzCommit(client *kgo.Client, records []*kgo.Record) error {
+	until := time.Now().Add(sessionTimeout)
+	for {
+		err := client.CommitRecords(context.Background(), records...)
+		if !isDialling(err) || time.Now().After(until) {
+			return err
+		}
+		fmt.Fprintln(os.Stderr, "commits again:", err)
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+// isDialling says whether a node took no connection, which also ends a member's session: it joins again under its id.
+func isDialling(err error) bool {
+	var failed *net.OpError
+	return errors.As(err, &failed) && failed.Op == "dial"
 }
 
 func franzRecords(fetches kgo.Fetches) []Record {
