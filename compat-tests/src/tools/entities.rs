@@ -13,8 +13,7 @@ pub fn play(player: &mut Player) -> Result<()> {
 }
 
 fn widen(player: &mut Player) -> Result<()> {
-    let tool = "kafka-topics --bootstrap-server BOOTSTRAP";
-    for (step, arguments) in [
+    let steps = [
         ("--create widened", "--create --topic widened --partitions 2 --config retention.bytes=1000000"),
         ("--alter --partitions", "--alter --topic widened --partitions 4"),
         ("--alter, fewer", "--alter --topic widened --partitions 3"),
@@ -30,10 +29,8 @@ fn widen(player: &mut Player) -> Result<()> {
         ("--alter, several topics", "--alter --topic wide.* --partitions 6"),
         ("--describe widened", "--describe --topic widened"),
         ("--describe --topics-with-overrides", "--describe --topics-with-overrides --exclude-internal"),
-    ] {
-        player.tool(&format!("kafka-topics {step}"), Kept, &format!("{tool} {arguments}"))?;
-    }
-    Ok(())
+    ];
+    player.tool_steps("kafka-topics", Kept, &steps)
 }
 
 /// Good and bad partitions together, and files that the tool itself may refuse.
@@ -62,8 +59,7 @@ fn delete_records(player: &mut Player) -> Result<()> {
 fn settings(player: &mut Player) -> Result<()> {
     let file = player.file("settings.properties", "retention.ms=7200000\ncleanup.policy=compact,delete\n")?;
     let from_file = format!("--topic widened --alter --add-config-file {}", file.display());
-    let tool = "kafka-configs --bootstrap-server BOOTSTRAP";
-    for (step, arguments) in [
+    let steps = [
         ("topic, --alter --add-config-file", from_file.as_str()),
         (
             "topic, --alter, both at once",
@@ -108,15 +104,12 @@ fn settings(player: &mut Player) -> Result<()> {
         ("unknown entity type", "--entity-type planets --describe"),
         ("no entity", "--describe"),
         ("nothing to alter", "--topic widened --alter"),
-    ] {
-        player.tool(&format!("kafka-configs {step}"), Sorted, &format!("{tool} {arguments}"))?;
-    }
-    Ok(())
+    ];
+    player.tool_steps("kafka-configs", Sorted, &steps)
 }
 
 fn quotas(player: &mut Player) -> Result<()> {
-    let tool = "kafka-configs --bootstrap-server BOOTSTRAP";
-    for (step, arguments) in [
+    let steps = [
         ("clients, default", "--client-defaults --alter --add-config producer_byte_rate=1024,consumer_byte_rate=2048"),
         ("clients, --describe default", "--client-defaults --describe"),
         ("clients, --describe one", "--client loader --describe"),
@@ -145,8 +138,6 @@ fn quotas(player: &mut Player) -> Result<()> {
         ("ips, --delete-config", "--ip 127.0.0.9 --alter --delete-config connection_creation_rate"),
         ("ips, --delete-config, default", "--ip-defaults --alter --delete-config connection_creation_rate"),
         ("ips, --describe, after", "--entity-type ips --describe"),
-    ] {
-        player.tool(&format!("kafka-configs {step}"), Sorted, &format!("{tool} {arguments}"))?;
-    }
-    Ok(())
+    ];
+    player.tool_steps("kafka-configs", Sorted, &steps)
 }

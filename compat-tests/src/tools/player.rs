@@ -63,6 +63,14 @@ impl Player {
         self.tool_with_input(step, order, command, "")
     }
 
+    /// Runs one tool with one set of arguments after the other; a step is called as what `steps` calls it, behind the tool's name.
+    pub fn tool_steps(&mut self, tool: &str, order: Order, steps: &[(&str, &str)]) -> Result<()> {
+        steps.iter().try_for_each(|(step, arguments)| {
+            let command = format!("{tool} --bootstrap-server BOOTSTRAP {arguments}");
+            self.tool(&format!("{tool} {step}"), order, &command)
+        })
+    }
+
     /// As [`Player::tool`], with `input` on the tool's standard input.
     pub fn tool_with_input(&mut self, step: &str, order: Order, command: &str, input: &str) -> Result<()> {
         let output = self.output(command, input).with_context(|| format!("{step}: {command}"))?;

@@ -73,8 +73,7 @@ fn offsets(player: &mut Player) -> Result<()> {
 }
 
 fn groups(player: &mut Player) -> Result<()> {
-    let tool = "kafka-consumer-groups --bootstrap-server BOOTSTRAP";
-    let steps: &[(&str, &str)] = &[
+    let steps = [
         ("--list", "--list --state --type"),
         ("--describe", "--describe --group readers"),
         ("--describe --members", "--describe --group readers --members --verbose"),
@@ -89,19 +88,16 @@ fn groups(player: &mut Player) -> Result<()> {
         ("--delete-offsets", "--group readers --delete-offsets --topic orders:0"),
         ("--describe, after delete-offsets", "--describe --group readers --offsets"),
     ];
-    for (step, arguments) in steps {
-        player.tool(&format!("kafka-consumer-groups {step}"), Sorted, &format!("{tool} {arguments}"))?;
-    }
+    player.tool_steps("kafka-consumer-groups", Sorted, &steps)?;
     let formatter = "kafka-console-consumer --bootstrap-server BOOTSTRAP --topic __consumer_offsets --from-beginning \
                      --timeout-ms 4000 --formatter org.apache.kafka.tools.consumer.OffsetsMessageFormatter";
     let printed = normal::records_of_group(&player.output(formatter, "")?, "readers");
     player.write_down("OffsetsMessageFormatter on __consumer_offsets", Set, &printed);
-    player.tool("kafka-consumer-groups --delete", Kept, &format!("{tool} --group readers --delete"))
+    player.tool_steps("kafka-consumer-groups", Kept, &[("--delete", "--group readers --delete")])
 }
 
 fn configs(player: &mut Player) -> Result<()> {
-    let tool = "kafka-configs --bootstrap-server BOOTSTRAP";
-    let steps: &[(&str, &str)] = &[
+    let steps = [
         (
             "topic, --alter --add-config",
             "--topic orders --alter --add-config max.message.bytes=2000000,cleanup.policy=delete",
@@ -135,16 +131,13 @@ fn configs(player: &mut Player) -> Result<()> {
         ("broker, read-only setting", "--broker 1 --alter --add-config node.id=2"),
         ("broker, wrong type", "--broker 1 --alter --add-config log.retention.ms=soon"),
     ];
-    for (step, arguments) in steps {
-        player.tool(&format!("kafka-configs {step}"), Sorted, &format!("{tool} {arguments}"))?;
-    }
+    player.tool_steps("kafka-configs", Sorted, &steps)?;
     let versions = "kafka-broker-api-versions --bootstrap-server BOOTSTRAP";
     player.tool("kafka-broker-api-versions", Kept, versions)
 }
 
 fn quotas(player: &mut Player) -> Result<()> {
-    let tool = "kafka-configs --bootstrap-server BOOTSTRAP";
-    let steps: &[(&str, &str)] = &[
+    let steps = [
         ("users, --alter", "--entity-type users --entity-name alice --alter --add-config producer_byte_rate=1048576"),
         ("users, default", "--entity-type users --entity-default --alter --add-config request_percentage=200"),
         (
@@ -179,15 +172,11 @@ fn quotas(player: &mut Player) -> Result<()> {
         ),
         ("users, --describe, after", "--entity-type users --describe"),
     ];
-    for (step, arguments) in steps {
-        player.tool(&format!("kafka-configs {step}"), Sorted, &format!("{tool} {arguments}"))?;
-    }
-    Ok(())
+    player.tool_steps("kafka-configs", Sorted, &steps)
 }
 
 fn features(player: &mut Player) -> Result<()> {
-    let tool = "kafka-features --bootstrap-server BOOTSTRAP";
-    let steps: &[(&str, &str)] = &[
+    let steps = [
         ("upgrade --feature metadata.version=30", "upgrade --feature metadata.version=30"),
         ("upgrade, too far", "upgrade --feature metadata.version=99"),
         ("upgrade, unknown feature", "upgrade --feature no.such.version=1"),
@@ -196,9 +185,7 @@ fn features(player: &mut Player) -> Result<()> {
         ("disable, unknown feature", "disable --feature no.such.version"),
         ("upgrade --dry-run", "upgrade --dry-run --feature eligible.leader.replicas.version=1"),
     ];
-    for (step, arguments) in steps {
-        player.tool(&format!("kafka-features {step}"), Kept, &format!("{tool} {arguments}"))?;
-    }
+    player.tool_steps("kafka-features", Kept, &steps)?;
     let cluster = "kafka-cluster";
     player.tool("kafka-cluster cluster-id", Kept, &format!("{cluster} cluster-id --bootstrap-server BOOTSTRAP"))?;
     player.tool(
