@@ -39,11 +39,9 @@ fn check_broker_value(key: &Key, text: &str) -> Result<(), ConfigError> {
             "requirement failed: log.retention.ms must be unlimited (-1) or, greater than or equal to 1".to_owned(),
         ),
         "max.connections" if is_below(1) => refuse(of_reconfiguration(&format!("Invalid max.connections {text}"))),
-        "metric.reporters" if !text.is_empty() => refuse(format!(
-            "Invalid value org.apache.kafka.common.config.ConfigException: Validation of dynamic config update of \
-             Set({name}) failed with class class kafka.server.DynamicMetricsReporters for configuration Invalid dynamic \
-             configuration"
-        )),
+        "metric.reporters" if !text.is_empty() => refuse(of_reconfiguration(&format!(
+            "Validation of dynamic config update of Set({name}) failed with class class kafka.server.DynamicMetricsReporters"
+        ))),
         "max.connections.per.ip.overrides" | "listener.security.protocol.map" => {
             let pairs = value::parse_list(text);
             if let Some(pair) = pairs.iter().find(|pair| !pair.contains(':')) {
@@ -178,20 +176,22 @@ pub fn check_broker_change(before: BrokerLayers<'_>, after: BrokerLayers<'_>) ->
     }
     for name in POOLS.iter().copied().chain([CLEANERS]) {
         let (old, new) = (before.number(name), after.number(name));
-        let is_pool = name != CLEANERS;
-        let reason = match new {
-            _ if new == old => continue,
-            _ if new < old / 2 && is_pool => format!("value should be at least half the current value {old}"),
-            _ if new < old / 2 => format!("cannot be reduced to less than half the current value {old}"),
-            _ if new > old * 2 && is_pool => format!("value should not be greater than double the current value {old}"),
-            _ if new > old * 2 => format!("cannot be increased to more than double the current value {old}"),
-            _ => continue,
+        let (is_far_below, is_far_above) = (new < old / 2, new > old * 2);
+        if !is_far_below && !is_far_above {
+            continue;
+        }
+        let pool = format!("Dynamic thread count update validation failed for {name}={new}, value should");
+        let reason = match (name, is_far_below) {
+            (CLEANERS, true) => {
+                format!("Log cleaner threads cannot be reduced to less than half the current value {old}")
+            }
+            (CLEANERS, false) => {
+                format!("Log cleaner threads cannot be increased to more than double the current value {old}")
+            }
+            (_, true) => format!("{pool} be at least half the current value {old}"),
+            (_, false) => format!("{pool} not be greater than double the current value {old}"),
         };
-        return Err(ConfigError::Conflict(of_reconfiguration(&if is_pool {
-            format!("Dynamic thread count update validation failed for {name}={new}, {reason}")
-        } else {
-            format!("Log cleaner threads {reason}")
-        })));
+        return Err(ConfigError::Conflict(of_reconfiguration(&reason)));
     }
     Ok(())
 }
