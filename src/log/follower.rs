@@ -127,6 +127,7 @@ impl Log {
         if let Err(error) = file.write_all_at(&mut slices, position) {
             return Err(self.cut_back(&*file, position, error));
         }
+        self.log_dir.note_room();
         active.note_written();
         for header in headers {
             self.note_first_timestamp(now, header.max_timestamp_ms);

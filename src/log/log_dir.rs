@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
-use tracing::error;
+use tracing::{error, info, warn};
 use uuid::Uuid;
 
 use crate::io::bugs::{self, Bug};
@@ -54,6 +54,8 @@ pub struct LogDir {
     /// Known once it is read or chosen.
     id: OnceLock<Uuid>,
     poisoned: AtomicBool,
+    /// The last append found no room.
+    full: AtomicBool,
     lock: Mutex<Option<Box<dyn DiskLock>>>,
     /// The recovery points written last, by the name of the log's directory.
     recovery_points: Mutex<BTreeMap<String, Offset>>,
@@ -97,6 +99,7 @@ impl LogDir {
             descriptors,
             id: OnceLock::new(),
             poisoned: AtomicBool::new(is_offline),
+            full: AtomicBool::new(false),
             lock: Mutex::new(None),
             recovery_points: Mutex::new(BTreeMap::new()),
             names: AtomicU64::new(0),
@@ -200,6 +203,25 @@ impl LogDir {
         self.check()?;
         self.disk.rename(from, to).map_err(LogError::io("rename", from))?;
         self.sync_dir(&self.path)
+    }
+
+    /// Notes that the disk had no room for an append. Clients try again and again: it is told once, until there is room.
+    pub(crate) fn note_full(&self, segment: &Path, error: &io::Error) {
+        if !self.full.swap(true, Ordering::Relaxed) {
+            warn!(directory = %self.path.display(), segment = %segment.display(), %error, "the disk is full: appends are refused until there is room");
+        }
+    }
+
+    /// Notes that an append found room.
+    pub(crate) fn note_room(&self) {
+        if self.full.load(Ordering::Relaxed) && self.full.swap(false, Ordering::Relaxed) {
+            info!(directory = %self.path.display(), "there is room on the disk again: appends are taken");
+        }
+    }
+
+    /// Whether the last append found no room.
+    pub fn is_full(&self) -> bool {
+        self.full.load(Ordering::Relaxed)
     }
 
     /// A full disk while writing a small file is not a failed flush: nothing that counts was in it.

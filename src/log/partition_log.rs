@@ -395,6 +395,7 @@ impl Log {
         if let Err(error) = written {
             return Err(self.cut_back(&*file, position, error));
         }
+        self.log_dir.note_room();
         active.note_written();
         self.note_first_timestamp(now, self.staged[0].max_timestamp_ms);
         self.epochs.assign(leader_epoch, first_offset);
@@ -414,13 +415,12 @@ impl Log {
     /// A short write leaves no trace: the file gets the size it had. If even that fails, nobody knows what the file holds.
     pub(crate) fn cut_back(&mut self, file: &dyn DiskFile, size_bytes: u64, error: io::Error) -> AppendError {
         let path = self.active().path("log");
-        warn!(segment = %path.display(), %error, "append failed, cutting back");
-        if let Err(cut_error) = file.truncate(size_bytes) {
+        let cut = file.truncate(size_bytes);
+        if is_disk_full(&error) && cut.is_ok() {
+            self.log_dir.note_full(&path, &error);
+        } else {
             self.failed = true;
-            self.log_dir.poison(&path, &cut_error);
-        } else if !is_disk_full(&error) {
-            self.failed = true;
-            self.log_dir.poison(&path, &error);
+            self.log_dir.poison(&path, cut.as_ref().err().unwrap_or(&error));
         }
         storage_error(&error)
     }

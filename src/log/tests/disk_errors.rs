@@ -43,14 +43,14 @@ fn a_full_disk_refuses_an_append_and_takes_it_when_there_is_room() {
             assert_eq!(error, AppendError::Storage { kind: ErrorKind::StorageFull });
             assert_eq!(error.code(), ErrorCode::KafkaStorageError);
             assert_eq!((log.log_end_offset(), log_bytes(&disk) == before), (Offset(2), true));
-            assert!(!log_dir.is_poisoned());
+            assert_eq!((log_dir.is_poisoned(), log_dir.is_full()), (false, true));
         }
         // What stands in the log is still answered and read.
         assert!(send(&mut log, 1).unwrap().duplicate);
         assert_eq!(read_all(&log, 0).len(), 2);
         disk.set_capacity_bytes(usize::MAX);
         let info = send(&mut log, 2).unwrap();
-        assert_eq!((info.first_offset, info.duplicate), (Offset(2), false));
+        assert_eq!((info.first_offset, info.duplicate, log_dir.is_full()), (Offset(2), false, false));
         let expected = read_all(&log, 0);
         drop(log);
         let (_, log) = open(&disk, &LogOptions::default());
