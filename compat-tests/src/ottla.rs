@@ -23,7 +23,10 @@ pub fn binary() -> anyhow::Result<PathBuf> {
         return Ok(binary.clone());
     }
     let binary = match std::env::var_os("OTTLA_BIN") {
-        Some(binary) => PathBuf::from(binary),
+        // Servers are started in other directories than this one.
+        Some(binary) => {
+            PathBuf::from(&binary).canonicalize().with_context(|| format!("OTTLA_BIN={}", binary.display()))?
+        }
         None => build()?,
     };
     Ok(BINARY.get_or_init(|| binary).clone())
