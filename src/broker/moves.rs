@@ -163,7 +163,7 @@ impl Broker {
     /// copy has begun. Blocks for the disk.
     ///
     /// Errors: INVALID_TOPIC_EXCEPTION for a name that is too long, LOG_DIR_NOT_FOUND, KAFKA_STORAGE_ERROR,
-    /// UNKNOWN_TOPIC_OR_PARTITION, and REPLICA_NOT_AVAILABLE where the replica is elsewhere: if it comes, it is made in that
+    /// INVALID_REPLICA_ASSIGNMENT for a directory that is cordoned, UNKNOWN_TOPIC_OR_PARTITION, and REPLICA_NOT_AVAILABLE where the replica is elsewhere: if it comes, it is made in that
     /// directory.
     pub fn alter_replica_log_dir(self: &Arc<Broker>, partition: &TopicPartition, path: &str) -> Result<(), ErrorCode> {
         if partition.to_string().len() + FUTURE_TAIL_BYTES > NAME_MAX_BYTES {
@@ -175,6 +175,9 @@ impl Broker {
         let target = self.directories.iter().find(is_named).ok_or(ErrorCode::LogDirNotFound)?;
         if target.is_poisoned() {
             return Err(ErrorCode::KafkaStorageError);
+        }
+        if self.is_cordoned(&self.image(), target) {
+            return Err(ErrorCode::InvalidReplicaAssignment);
         }
         let replica = match self.replica(&partition.topic, partition.partition) {
             Ok(replica) => replica,
@@ -272,20 +275,21 @@ impl Broker {
         if log.log_end_offset() < source.log_end_offset() {
             return Ok(Step::Copied);
         }
-        let Some(log) = copy.log.take() else { return Ok(Step::Done) };
-        drop(copy);
-        self.finish_move(moving, log, cuts, now)
+        self.finish_move(moving, &mut copy, now)
     }
 
-    fn finish_move(&self, moving: &Arc<Move>, log: Log, cuts_seen: u64, now: Now) -> Result<Step, MoveError> {
+    /// Puts the copy in the log's place. Who gives the move up meanwhile waits for that: a directory whose files vanish while they
+    /// are written to would count as failed.
+    fn finish_move(&self, moving: &Arc<Move>, copy: &mut Copy, now: Now) -> Result<Step, MoveError> {
+        let Some(log) = copy.log.take() else { return Ok(Step::Done) };
         let replica = &moving.replica;
         let partition = replica.topic_partition();
         let names = MoveNames { future: moving.name.clone(), aside: out_of_use_name(partition, "delete") };
-        let aside = match replica.replace_log(now, log, cuts_seen, &moving.target, &names) {
+        let aside = match replica.replace_log(now, log, copy.cuts_seen, &moving.target, &names) {
             Err(MoveError::OutOfService) => {
                 // It was cut meanwhile, or has stopped: the next look says which.
                 let reopened = self.open_copy(replica, &moving.target, &moving.name)?;
-                *moving.copy.lock() = Copy { log: Some(reopened), cuts_seen: u64::MAX };
+                *copy = Copy { log: Some(reopened), cuts_seen: u64::MAX };
                 return Ok(Step::Waits);
             }
             replaced => replaced?,

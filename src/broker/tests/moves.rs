@@ -102,6 +102,25 @@ fn a_move_that_is_held_back_is_shown_taken_back_and_begun_anew_by_the_next_start
 }
 
 #[test]
+fn a_move_that_is_taken_back_while_it_ends_harms_no_directory() {
+    let two = Two::new();
+    let broker = two.start();
+    let from = spread(&broker, 1).remove(0);
+    let (here, there) = (two.path(&from), two.path(other(&from)));
+    for _ in 0..50 {
+        move_to(&broker, &there).expect("a move");
+        // Some come before the copy is whole, some while it takes the log's place, some after it.
+        move_to(&broker, &here).expect("no move, or one back");
+        wait(broker.moves.idle());
+    }
+    let offline = broker.describe_directories().into_iter().filter(|report| report.content.is_err()).count();
+    assert_eq!(offline, 0);
+    let replica = broker.replica("t", PartitionIndex(0)).expect("its leader");
+    assert_eq!((place(&replica), readable(&replica).len()), (from, 1));
+    wait(broker.close());
+}
+
+#[test]
 fn what_cannot_be_moved_is_refused_with_the_reason() {
     let two = Two::new();
     let broker = two.start();
