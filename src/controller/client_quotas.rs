@@ -1,9 +1,9 @@
 //! Changing the quotas of clients (KIP-546). Source: `ClientQuotaControlManager`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::{Decision, Refusal};
+use super::{BATCH_PARTITIONS_MAX, Decision, Refusal};
 use crate::metadata::{Image, Record};
 use crate::model::ErrorCode;
 use crate::quota::{Amount, Entity, EntityName, Key};
@@ -22,20 +22,28 @@ pub struct AlterQuotas {
     pub ops: Vec<(String, Option<f64>)>,
 }
 
-/// Decides on AlterClientQuotas: one answer for each entity, in the order of the request.
-pub fn alter_client_quotas(image: &Image, entries: &[AlterQuotas]) -> Decision<Vec<AlteredQuotas>> {
+/// Decides on AlterClientQuotas: one answer for each entity, in the order of the request. Error of the whole: POLICY_VIOLATION for
+/// more than are written at once.
+pub fn alter_client_quotas(image: &Image, entries: &[AlterQuotas]) -> Result<Decision<Vec<AlteredQuotas>>, Refusal> {
     let mut records = Vec::new();
     let mut answer: Vec<AlteredQuotas> = Vec::new();
     let named: Vec<EntityParts> = entries.iter().map(|entry| last_of_each_type(&entry.entity)).collect();
+    let mut times: BTreeMap<&EntityParts, usize> = BTreeMap::new();
+    named.iter().for_each(|entity| *times.entry(entity).or_default() += 1);
     for (entry, entity) in entries.iter().zip(&named) {
-        if answer.iter().any(|(answered, _)| answered == entity) {
-            continue;
-        }
-        let is_repeated = named.iter().filter(|other| *other == entity).count() > 1;
-        let decided = if is_repeated { Err(duplicate(entity)) } else { alter(image, entity, &entry.ops) };
+        let decided = match times.remove(entity) {
+            // It was answered before.
+            None => continue,
+            Some(1) => alter(image, entity, &entry.ops),
+            Some(_) => Err(duplicate(entity)),
+        };
         answer.push((entity.clone(), decided.map(|more| records.extend(more))));
     }
-    Decision { records, answer }
+    if records.len() > BATCH_PARTITIONS_MAX {
+        let message = "Request parameters do not satisfy the configured policy.";
+        return Err(Refusal::new(ErrorCode::PolicyViolation, message));
+    }
+    Ok(Decision { records, answer })
 }
 
 /// Of two parts of one type the later one counts, as in Kafka's maps.
@@ -172,7 +180,7 @@ mod tests {
         #[case] value: f64,
         #[case] answer: &str,
     ) {
-        let decided = alter_client_quotas(&Image::default(), &[asked(entity, &[(key, Some(value))])]);
+        let decided = alter_client_quotas(&Image::default(), &[asked(entity, &[(key, Some(value))])]).expect("few");
         let message = decided.answer[0].1.clone().err().and_then(|refusal| refusal.message).unwrap_or_default();
         assert_eq!((message.as_str(), decided.records.len()), (answer, usize::from(answer.is_empty())));
     }
@@ -181,14 +189,14 @@ mod tests {
     fn what_is_as_it_was_needs_no_record_and_nothing_is_half_applied() {
         let mut image = Image::default();
         let both = [("producer_byte_rate", Some(5.0)), ("request_percentage", Some(2.0))];
-        let decided = alter_client_quotas(&image, &[asked("user=a", &both)]);
+        let decided = alter_client_quotas(&image, &[asked("user=a", &both)]).expect("few");
         assert_eq!(decided.records.len(), 2);
         decided.records.iter().for_each(|record| image.apply(record, &mut Delta::default()));
         let half = [("producer_byte_rate", Some(6.0)), ("request_percentage", Some(-1.0))];
         for ops in [&both, &half] {
-            assert_eq!(alter_client_quotas(&image, &[asked("user=a", ops)]).records, []);
+            assert_eq!(alter_client_quotas(&image, &[asked("user=a", ops)]).expect("few").records, []);
         }
-        let removed = alter_client_quotas(&image, &[asked("user=a", &[("request_percentage", None)])]);
+        let removed = alter_client_quotas(&image, &[asked("user=a", &[("request_percentage", None)])]).expect("few");
         removed.records.iter().for_each(|record| image.apply(record, &mut Delta::default()));
         assert_eq!(image.quotas().values().next().map(|quotas| quotas.len()), Some(1));
     }

@@ -6,7 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::leadership;
-use super::{Decision, Options, Refusal};
+use super::topics::EXCESSIVE_BATCH;
+use super::{BATCH_PARTITIONS_MAX, Decision, Options, Refusal};
 use crate::config::{self, BrokerLayers, ConfigError, Overrides, StartSettings, UpdateMode, ValueType};
 use crate::metadata::{ConfigResource, Delta, Image, Record};
 use crate::model::{BrokerId, ErrorCode, check_topic_name};
@@ -41,6 +42,15 @@ pub enum ConfigOp {
     Subtract(Option<String>),
 }
 
+/// Whom a client has asked to change settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// A broker, which looks at the request before the controller does, and changes of all brokers itself alone.
+    Broker(BrokerId),
+    /// The controllers themselves, with their ids: they change every node that they know.
+    Controllers(Vec<BrokerId>),
+}
+
 /// The changes asked of one resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AlterConfigs<Change> {
@@ -50,20 +60,18 @@ pub struct AlterConfigs<Change> {
 }
 
 /// Decides on IncrementalAlterConfigs: one answer for each resource, in the order of the request (KIP-339).
-///
-/// `asked` is the broker that the client speaks to: it alone changes settings of its own.
 pub fn incremental_alter_configs(
     image: &Image,
     options: &Options,
-    asked: BrokerId,
+    asked: &Asked,
     requests: &[AlterConfigs<ConfigOp>],
 ) -> Decision<Vec<Result<(), Refusal>>> {
     each(image, options, requests, |request| {
-        check_request(request, |op| match op {
+        check_request(asked, request, |op| match op {
             ConfigOp::Set(value) | ConfigOp::Append(value) | ConfigOp::Subtract(value) => value.is_none(),
             ConfigOp::Delete => false,
         })?;
-        let resource = resource_of(asked, &request.resource)?;
+        let resource = resource_of(image, asked, &request.resource)?;
         let old = image.configs(&resource);
         let mut new = old.clone();
         for (name, op) in &request.changes {
@@ -79,12 +87,12 @@ pub fn incremental_alter_configs(
 pub fn alter_configs(
     image: &Image,
     options: &Options,
-    asked: BrokerId,
+    asked: &Asked,
     requests: &[AlterConfigs<Option<String>>],
 ) -> Decision<Vec<Result<(), Refusal>>> {
     each(image, options, requests, |request| {
-        check_request(request, Option::is_none)?;
-        let resource = resource_of(asked, &request.resource)?;
+        check_request(asked, request, Option::is_none)?;
+        let resource = resource_of(image, asked, &request.resource)?;
         let old = image.configs(&resource);
         let value = |(name, value): &(String, Option<String>)| Some((name.clone(), value.clone()?));
         let new: Overrides = request.changes.iter().filter_map(value).collect();
@@ -113,6 +121,11 @@ fn each<Change>(
             _ => Err(Refusal::new(ErrorCode::InvalidRequest, "Each resource must appear at most once.")),
         };
         answer.push(decided.map(|more| records.extend(more)));
+    }
+    if records.len() > BATCH_PARTITIONS_MAX {
+        let refusal = Refusal::new(ErrorCode::PolicyViolation, EXCESSIVE_BATCH);
+        let answer = answer.into_iter().map(|decided| decided.and(Err(refusal.clone()))).collect();
+        return Decision { records: Vec::new(), answer };
     }
     let consequences = consequences(image, options, &records);
     records.extend(consequences);
@@ -143,17 +156,24 @@ fn consequences(image: &Image, options: &Options, records: &[Record]) -> Vec<Rec
     more
 }
 
-/// What `ConfigAdminManager.preprocess` refuses without looking at the cluster.
-fn check_request<Change>(request: &AlterConfigs<Change>, is_null: impl Fn(&Change) -> bool) -> Result<(), Refusal> {
+/// What `ConfigAdminManager.preprocess` refuses without looking at the cluster. Kafka's controllers do not look at nulls, which they
+/// take for deletions, nor at names that come twice, of which the last one counts; nor at names that a broker cannot change, which
+/// it then does not.
+fn check_request<Change>(
+    asked: &Asked,
+    request: &AlterConfigs<Change>,
+    is_null: impl Fn(&Change) -> bool,
+) -> Result<(), Refusal> {
     let refuse = |message: String| Err(Refusal::new(ErrorCode::InvalidRequest, message));
+    let is_broker = matches!(asked, Asked::Broker(_));
     let nulls: Vec<&str> =
         request.changes.iter().filter(|(_, change)| is_null(change)).map(|(name, _)| name.as_str()).collect();
-    if !nulls.is_empty() {
+    if is_broker && !nulls.is_empty() {
         return refuse(format!("Null value not supported for : {}", nulls.join(", ")));
     }
     let in_order = request.changes.iter().map(|(name, _)| name.as_str());
     let names: BTreeSet<&str> = in_order.clone().collect();
-    if names.len() < request.changes.len() {
+    if is_broker && names.len() < request.changes.len() {
         return refuse("Error due to duplicate config keys".into());
     }
     if request.resource.resource_type != ResourceType::Broker {
@@ -178,7 +198,7 @@ fn check_request<Change>(request: &AlterConfigs<Change>, is_null: impl Fn(&Chang
     Ok(())
 }
 
-fn resource_of(asked: BrokerId, resource: &ResourceName) -> Result<ConfigResource, Refusal> {
+fn resource_of(image: &Image, asked: &Asked, resource: &ResourceName) -> Result<ConfigResource, Refusal> {
     let refuse = |message: &str| Refusal::new(ErrorCode::InvalidRequest, message);
     let name = resource.name.as_str();
     match resource.resource_type {
@@ -190,15 +210,29 @@ fn resource_of(asked: BrokerId, resource: &ResourceName) -> Result<ConfigResourc
             Ok(ConfigResource::Topic(name.to_owned()))
         }
         ResourceType::Broker if name.is_empty() => Ok(ConfigResource::BrokerDefault),
-        ResourceType::Broker => match name.parse() {
-            Ok(id) if BrokerId(id) == asked => Ok(ConfigResource::Broker(asked)),
-            Ok(id) => Err(refuse(&format!("Unexpected broker id, expected {asked}, but received {}", BrokerId(id)))),
-            Err(_) => Err(refuse(&format!("Node id must be an integer, but it is: {name}"))),
-        },
+        ResourceType::Broker => broker_of(image, asked, name).map(ConfigResource::Broker),
         ResourceType::ClientMetrics if name.is_empty() => Err(refuse("Subscription name can't be empty")),
         ResourceType::ClientMetrics => Ok(ConfigResource::ClientMetrics(name.to_owned())),
         ResourceType::Group if name.is_empty() => Err(refuse("Default group resources are not allowed.")),
         ResourceType::Group => Ok(ConfigResource::Group(name.to_owned())),
+    }
+}
+
+/// The broker of this number. Source: `ConfigAdminManager.validateResourceNameIsCurrentNodeId`; for controllers
+/// `ControllerConfigurationValidator.validateBrokerName` and `QuorumController.ConfigResourceExistenceChecker`.
+fn broker_of(image: &Image, asked: &Asked, name: &str) -> Result<BrokerId, Refusal> {
+    let refuse = |message: String| Err(Refusal::new(ErrorCode::InvalidRequest, message));
+    let id = name.parse().map(BrokerId);
+    match (asked, id) {
+        (Asked::Broker(own), Ok(id)) if id == *own => Ok(id),
+        (Asked::Broker(own), Ok(id)) => refuse(format!("Unexpected broker id, expected {own}, but received {id}")),
+        (Asked::Broker(_), Err(_)) => refuse(format!("Node id must be an integer, but it is: {name}")),
+        (Asked::Controllers(_), Err(_)) => refuse("Unable to parse broker name as a base 10 number.".into()),
+        (Asked::Controllers(_), Ok(BrokerId(..0))) => refuse("Invalid negative broker ID.".into()),
+        (Asked::Controllers(own), Ok(id)) if own.contains(&id) || image.broker(id).is_some() => Ok(id),
+        (Asked::Controllers(_), Ok(id)) => {
+            Err(Refusal::new(ErrorCode::BrokerIdNotRegistered, format!("No node with id {id} found.")))
+        }
     }
 }
 
@@ -274,16 +308,20 @@ fn check_lengths(configs: &Overrides) -> Result<(), Refusal> {
     Err(Refusal::new(ErrorCode::InvalidConfig, message))
 }
 
-/// Judges what the settings of the broker that was asked would be. What it was started with is taken to be what this controller was:
-/// Kafka's broker looks at its own.
+/// Judges what the settings of the broker that is changed, or that was asked, would be. What it was started with is taken to be
+/// what this controller was: Kafka's broker looks at its own.
 fn check_together(
     image: &Image,
     start: &StartSettings,
-    asked: BrokerId,
+    asked: &Asked,
     resource: &ConfigResource,
     configs: &Overrides,
 ) -> Result<(), ConfigError> {
-    let own = image.configs(&ConfigResource::Broker(asked));
+    let own = match (resource, asked) {
+        (ConfigResource::Broker(id), _) | (_, Asked::Broker(id)) => image.configs(&ConfigResource::Broker(*id)),
+        // Nobody's in particular.
+        (_, Asked::Controllers(_)) => image.configs(resource),
+    };
     let all = image.configs(&ConfigResource::BrokerDefault);
     let before = BrokerLayers { own, all, start };
     let after = match resource {
@@ -297,7 +335,7 @@ fn check_together(
 fn check_outcome(
     image: &Image,
     options: &Options,
-    asked: BrokerId,
+    asked: &Asked,
     resource: &ConfigResource,
     configs: &Overrides,
 ) -> Result<(), Refusal> {
@@ -314,6 +352,13 @@ fn check_outcome(
             return Err(Refusal::new(ErrorCode::UnknownTopicOrPartition, message));
         }
         ConfigResource::Topic(_) => config::validate_topic_configs(configs),
+        ConfigResource::Broker(_)
+            if matches!(asked, Asked::Controllers(_)) && cordons_more(image.configs(resource), configs) =>
+        {
+            let message = "When updating cordoned.log.dirs via controllers,  the new value must be a subset of the current \
+                           configuration value.";
+            return Err(Refusal::new(ErrorCode::InvalidConfig, message));
+        }
         // The controller could not say any more who is eligible if leaders went by different numbers.
         ConfigResource::Broker(_)
             if configs.get(MIN_ISR) != image.configs(resource).get(MIN_ISR) && configs.contains_key(MIN_ISR) =>
@@ -335,6 +380,16 @@ fn check_outcome(
         }
     };
     checked.map_err(|error| Refusal::new(error.code(), error.to_string()))
+}
+
+/// Whether more directories would be cordoned than are: controllers do not know a broker's paths, and take only what it has said
+/// (`ConfigurationControlManager.isCordonedLogDirsInvalid`).
+fn cordons_more(old: &Overrides, new: &Overrides) -> bool {
+    let paths = |configs: &Overrides| -> BTreeSet<String> {
+        let list = configs.get("cordoned.log.dirs").map_or("", String::as_str).trim();
+        list.split(',').map(|path| path.trim().to_owned()).filter(|path| !path.is_empty()).collect()
+    };
+    !paths(new).is_subset(&paths(old))
 }
 
 fn records_of<'a>(

@@ -8,6 +8,8 @@ use crate::model::{BrokerId, ErrorCode};
 
 /// `MetadataVersion.FEATURE_NAME`.
 const METADATA_VERSION: &str = "metadata.version";
+/// `KRaftVersion.FEATURE_NAME`: whether the voters of the quorum can change. No record of the metadata holds it.
+const KRAFT_VERSION: SupportedLevels = ("kraft.version", 0, 1);
 
 /// Kafka's `FeatureUpdate.UpgradeType`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,10 +32,12 @@ pub struct FeatureUpdate {
 /// The levels of a feature that this software can do.
 pub type SupportedLevels = (&'static str, i16, i16);
 
-/// Decides on UpdateFeatures: all updates or none. The answer of one that fails is the whole request's.
+/// Decides on UpdateFeatures: all updates or none. The answer of one that fails is the whole request's. `kraft_version` is that of
+/// the quorum.
 pub fn update_features(
     image: &Image,
     controller: BrokerId,
+    kraft_version: i16,
     supported: &[SupportedLevels],
     updates: &[FeatureUpdate],
 ) -> Decision<Vec<(String, Result<(), Refusal>)>> {
@@ -41,7 +45,7 @@ pub fn update_features(
     let mut answer = Vec::new();
     let mut named = BTreeSet::new();
     for update in updates.iter().filter(|update| named.insert(update.feature.as_str())) {
-        let decided = update_feature(image, controller, supported, update);
+        let decided = update_feature(image, controller, kraft_version, supported, update);
         answer.push((update.feature.clone(), decided.map(|more| records.extend(more))));
     }
     if answer.iter().any(|(_, result): &(String, Result<(), Refusal>)| result.is_err()) {
@@ -53,6 +57,7 @@ pub fn update_features(
 fn update_feature(
     image: &Image,
     controller: BrokerId,
+    kraft_version: i16,
     supported: &[SupportedLevels],
     update: &FeatureUpdate,
 ) -> Result<Option<Record>, Refusal> {
@@ -60,7 +65,8 @@ fn update_feature(
     let (feature, level) = (feature.as_str(), *level);
     let refuse = |message: String| Err(Refusal::new(ErrorCode::InvalidUpdateVersion, message));
     let invalid = |reason: &str| refuse(format!("Invalid update version {level} for feature {feature}. {reason}"));
-    let known = supported.iter().find(|(name, _, _)| *name == feature);
+    let is_of_voters = feature == KRAFT_VERSION.0;
+    let known = supported.iter().chain([&KRAFT_VERSION]).find(|(name, _, _)| *name == feature);
     if *upgrade_type == UpgradeType::Unknown {
         return invalid("The controller does not support the given upgrade type.");
     }
@@ -76,12 +82,16 @@ fn update_feature(
     if level < *min || *max < level {
         return invalid(&format!("Local controller {controller} only supports versions {min}-{max}"));
     }
-    let current = image.features().get(feature).copied().unwrap_or(0);
+    let current = if is_of_voters { kraft_version } else { image.features().get(feature).copied().unwrap_or(0) };
     if level == current {
         return Ok(None);
     }
     if level > current {
-        return Ok(Some(Record::FeatureFinalized { name: feature.to_owned(), level }));
+        return match upgrade_type {
+            UpgradeType::Upgrade if is_of_voters => invalid("The voters of this quorum were fixed when it was formed."),
+            UpgradeType::Upgrade => Ok(Some(Record::FeatureFinalized { name: feature.to_owned(), level })),
+            _ => invalid("Can't downgrade to a newer version."),
+        };
     }
     if *upgrade_type == UpgradeType::Upgrade {
         return invalid(
@@ -90,6 +100,7 @@ fn update_feature(
         );
     }
     match feature {
+        _ if is_of_voters => invalid("Can't downgrade the version of this feature."),
         METADATA_VERSION if *upgrade_type == UpgradeType::UnsafeDowngrade => refuse(format!(
             "Unsupported metadata.version downgrade from {current} to {level}. Unsafe metadata downgrade is not supported in \
              this version."
@@ -123,6 +134,11 @@ mod tests {
     #[case("none.version", 0, UpgradeType::SafeDowngrade, Err("Feature none.version not found."))]
     #[case("new.version", 1, UpgradeType::Unknown, Err("The controller does not support the given upgrade type."))]
     #[case("new.version", 2, UpgradeType::Upgrade, Ok(1))]
+    #[case("new.version", 2, UpgradeType::SafeDowngrade, Err("Can't downgrade to a newer version."))]
+    #[case("kraft.version", 0, UpgradeType::Upgrade, Ok(0))]
+    #[case("kraft.version", 0, UpgradeType::SafeDowngrade, Ok(0))]
+    #[case("kraft.version", 1, UpgradeType::SafeDowngrade, Err("Can't downgrade to a newer version."))]
+    #[case("kraft.version", 2, UpgradeType::Upgrade, Err("Local controller 1 only supports versions 0-1"))]
     fn a_level_is_one_that_is_known(
         #[case] feature: &str,
         #[case] level: i16,
@@ -133,7 +149,7 @@ mod tests {
         let record = Record::FeatureFinalized { name: "metadata.version".into(), level: 30 };
         image.apply(&record, &mut Delta::default());
         let update = FeatureUpdate { feature: feature.to_owned(), level, upgrade_type };
-        let decided = update_features(&image, BrokerId(1), SUPPORTED, &[update]);
+        let decided = update_features(&image, BrokerId(1), 0, SUPPORTED, &[update]);
         let message = decided.answer[0].1.clone().err().and_then(|refusal| refusal.message);
         match outcome {
             Ok(records) => assert_eq!((message, decided.records.len()), (None, records)),
@@ -145,6 +161,20 @@ mod tests {
     }
 
     #[test]
+    fn what_voters_are_is_no_matter_of_a_downgrade() {
+        for (level, reason) in [
+            (1, "The voters of this quorum were fixed when it was formed."),
+            (0, "Can't downgrade the version of this feature."),
+        ] {
+            let upgrade_type = if level == 1 { UpgradeType::Upgrade } else { UpgradeType::SafeDowngrade };
+            let update = FeatureUpdate { feature: "kraft.version".into(), level, upgrade_type };
+            let decided = update_features(&Image::default(), BrokerId(1), 1 - level, SUPPORTED, &[update]);
+            let message = format!("Invalid update version {level} for feature kraft.version. {reason}");
+            assert_eq!(decided.answer[0].1, Err(Refusal::new(ErrorCode::InvalidUpdateVersion, message)));
+        }
+    }
+
+    #[test]
     fn one_that_fails_keeps_the_others_back() {
         let update = |feature: &str, level| FeatureUpdate {
             feature: feature.to_owned(),
@@ -152,7 +182,7 @@ mod tests {
             upgrade_type: UpgradeType::Upgrade,
         };
         let updates = [update("new.version", 1), update("none.version", 1)];
-        let decided = update_features(&Image::default(), BrokerId(1), SUPPORTED, &updates);
+        let decided = update_features(&Image::default(), BrokerId(1), 0, SUPPORTED, &updates);
         assert_eq!(decided.records, []);
         assert!(decided.answer[0].1.is_ok() && decided.answer[1].1.is_err());
     }

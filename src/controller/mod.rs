@@ -30,7 +30,9 @@ use crate::model::ErrorCode;
 
 pub use alter_partition::{AlterPartition, IsrMember, alter_partition};
 pub use client_quotas::{AlterQuotas, AlteredQuotas, EntityParts, alter_client_quotas};
-pub use configs::{AlterConfigs, ConfigOp, ResourceName, ResourceType, alter_configs, incremental_alter_configs};
+pub use configs::{
+    AlterConfigs, Asked, ConfigOp, ResourceName, ResourceType, alter_configs, incremental_alter_configs,
+};
 pub use directories::{Assignment, assign_replicas_to_dirs};
 pub use elections::{ElectedTopic, ElectionType, balance, elect_leaders};
 pub use features::{FeatureUpdate, SupportedLevels, UpgradeType, update_features};

@@ -35,6 +35,11 @@ pub fn create_partitions(
         let refusal = Refusal::new(ErrorCode::InvalidRequest, "Duplicate topic name.");
         answer.push(((*name).to_owned(), Err(refusal)));
     }
+    if topics.len() > BATCH_PARTITIONS_MAX {
+        let refusal = Refusal::new(ErrorCode::PolicyViolation, super::topics::EXCESSIVE_BATCH);
+        let answer = topics.iter().map(|topic| (topic.name.clone(), Err(refusal.clone())));
+        return Decision { records, answer: answer.collect() };
+    }
     let mut added_count = 0;
     for topic in topics.iter().filter(|topic| times[topic.name.as_str()] == 1) {
         let added = add_partitions(image, seed, topic, BATCH_PARTITIONS_MAX - added_count);

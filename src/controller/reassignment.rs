@@ -110,7 +110,7 @@ fn cancel(
         replicas.iter().copied().filter(|id| !partition.adding_replicas.contains(id)).collect()
     };
     let (replicas, mut isr) = (original(&partition.replicas), original(&partition.isr));
-    if isr.is_empty() && !partition.isr.is_empty() {
+    if isr.is_empty() {
         if !rules.unclean_election {
             let message = format!(
                 "Unable to revert partition assignment for {}:{index} because it would require an unclean leader election.",

@@ -303,8 +303,75 @@ fn a_bad_change_of_settings_is_refused_in_kafkas_words(
     #[case] code: ErrorCode,
     #[case] message: &str,
 ) {
-    let decided = incremental_alter_configs(&image(), &OPTIONS, BrokerId(1), &[change(resource_type, name, key, op)]);
+    let decided = incremental_alter_configs(
+        &image(),
+        &OPTIONS,
+        &Asked::Broker(BrokerId(1)),
+        &[change(resource_type, name, key, op)],
+    );
     assert_eq!(decided, Decision { records: vec![], answer: vec![Err(Refusal::new(code, message))] });
+}
+
+/// What is asked of the controllers themselves, as Apache Kafka 4.3.1 answers; broker 1 is registered, 3 is a controller.
+#[rstest]
+#[case(Topic, "a.b", "retention.ms", ConfigOp::Set(None), Ok(()))]
+#[case(Broker, "1", "log.flush.interval.ms", set("5"), Ok(()))]
+#[case(Broker, "3", "log.flush.interval.ms", set("5"), Ok(()))]
+#[case(Broker, "9", "log.flush.interval.ms", set("5"), Err((ErrorCode::BrokerIdNotRegistered, "No node with id 9 found.")))]
+#[case(Broker, "-1", "log.flush.interval.ms", set("5"), Err((ErrorCode::InvalidRequest, "Invalid negative broker ID.")))]
+#[case(
+    Broker,
+    "x",
+    "log.flush.interval.ms",
+    set("5"),
+    Err((ErrorCode::InvalidRequest, "Unable to parse broker name as a base 10 number."))
+)]
+#[case(Broker, "1", "cordoned.log.dirs", set(" "), Ok(()))]
+#[case(
+    Broker,
+    "1",
+    "cordoned.log.dirs",
+    set("/a"),
+    Err((
+        ErrorCode::InvalidConfig,
+        "When updating cordoned.log.dirs via controllers,  the new value must be a subset of the current configuration value."
+    ))
+)]
+fn controllers_change_every_node_that_they_know(
+    #[case] resource_type: ResourceType,
+    #[case] name: &str,
+    #[case] key: &str,
+    #[case] op: ConfigOp,
+    #[case] answer: Result<(), (ErrorCode, &str)>,
+) {
+    let asked = Asked::Controllers(vec![BrokerId(3)]);
+    let decided = incremental_alter_configs(&image(), &OPTIONS, &asked, &[change(resource_type, name, key, op)]);
+    assert_eq!(decided.answer, [answer.map_err(|(code, message)| Refusal::new(code, message))]);
+}
+
+#[rstest]
+#[case(BATCH_PARTITIONS_MAX, Ok(()))]
+#[case(BATCH_PARTITIONS_MAX + 1, Err(()))]
+fn no_more_is_changed_than_is_written_at_once(#[case] count: usize, #[case] answer: Result<(), ()>) {
+    let refused = answer
+        .map_err(|()| Refusal::new(ErrorCode::PolicyViolation, "Unable to perform excessively large batch operation."));
+    let changes = (0..count).map(|number| (format!("nonsense.{number}"), set("x"))).collect();
+    let resource = ResourceName { resource_type: Broker, name: "1".into() };
+    let asked = Asked::Broker(BrokerId(1));
+    let decided = incremental_alter_configs(&image(), &OPTIONS, &asked, &[AlterConfigs { resource, changes }]);
+    assert_eq!(decided.answer, [refused]);
+    assert_eq!(decided.records.len(), if answer.is_ok() { count } else { 0 });
+
+    let entry = |number: usize| AlterQuotas {
+        entity: vec![("user".to_owned(), Some(number.to_string()))],
+        ops: vec![("producer_byte_rate".to_owned(), Some(1.0))],
+    };
+    let entries: Vec<AlterQuotas> = (0..count).map(entry).collect();
+    let decided = alter_client_quotas(&image(), &entries).map(|decided| decided.records.len());
+    assert_eq!(
+        decided.map_err(|refusal| refusal.code),
+        answer.map(|()| count).map_err(|()| ErrorCode::PolicyViolation)
+    );
 }
 
 #[test]
@@ -314,7 +381,7 @@ fn a_resource_named_twice_is_refused_both_times() {
         change(ClientMetrics, "m", "interval.ms", set("500")),
         change(Topic, "a.b", "retention.bytes", set("5")),
     ];
-    let decided = incremental_alter_configs(&image(), &OPTIONS, BrokerId(1), &changes);
+    let decided = incremental_alter_configs(&image(), &OPTIONS, &Asked::Broker(BrokerId(1)), &changes);
     let twice = Err(Refusal::new(ErrorCode::InvalidRequest, "Each resource must appear at most once."));
     assert_eq!(decided.answer, [twice.clone(), Ok(()), twice]);
     assert_eq!(decided.records.len(), 1);
@@ -332,8 +399,12 @@ fn lists_grow_shrink_and_go(#[case] ops: Vec<ConfigOp>, #[case] value: Option<&s
     let mut image = image();
     let mut records = 0;
     for op in ops {
-        let decided =
-            incremental_alter_configs(&image, &OPTIONS, BrokerId(1), &[change(Topic, "a.b", "cleanup.policy", op)]);
+        let decided = incremental_alter_configs(
+            &image,
+            &OPTIONS,
+            &Asked::Broker(BrokerId(1)),
+            &[change(Topic, "a.b", "cleanup.policy", op)],
+        );
         assert_eq!(decided.answer, [Ok(())]);
         records = decided.records.len();
         replay(&mut image, &decided.records);
@@ -349,7 +420,12 @@ fn replacing_settings_takes_back_what_is_not_named() {
     let resource = || ResourceName { resource_type: Topic, name: "a.b".into() };
     for changes in [vec![("retention.ms".into(), Some("5".into()))], vec![("retention.bytes".into(), Some("6".into()))]]
     {
-        let decided = alter_configs(&image, &OPTIONS, BrokerId(1), &[AlterConfigs { resource: resource(), changes }]);
+        let decided = alter_configs(
+            &image,
+            &OPTIONS,
+            &Asked::Broker(BrokerId(1)),
+            &[AlterConfigs { resource: resource(), changes }],
+        );
         assert_eq!(decided.answer, [Ok(())]);
         replay(&mut image, &decided.records);
     }

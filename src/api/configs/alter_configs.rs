@@ -7,10 +7,10 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use super::{TIMEOUT_MS, resource_name};
+use super::{TIMEOUT_MS, asked, resource_name};
 use crate::api::{Api, Context, Reply};
 use crate::config::Roles;
-use crate::controller::{self, Refusal};
+use crate::controller::{self, Asked, Refusal};
 use crate::model::ErrorCode;
 use crate::protocol::api_key::ApiKey;
 use crate::protocol::message::alter_configs_request::AlterConfigsResource;
@@ -35,11 +35,11 @@ impl Api for AlterConfigs {
     const FORWARDED: bool = true;
 
     fn handle(cx: &Context<'_>, request: AlterConfigsRequest) -> Reply<AlterConfigsResponse> {
-        let (broker, asked_broker) = (Arc::clone(cx.broker), cx.asked());
+        let (broker, whom) = (Arc::clone(cx.broker), asked(cx));
         Reply::later(async move {
-            let asked: Vec<_> = request.resources.iter().map(wanted).collect();
+            let asked: Vec<_> = request.resources.iter().map(|resource| wanted(&whom, resource)).collect();
             let decidable = asked.iter().filter_map(|asked| asked.as_ref().ok().cloned()).collect();
-            let decided = broker.alter_configs(asked_broker, decidable, request.validate_only, TIMEOUT_MS).await;
+            let decided = broker.alter_configs(whom, decidable, request.validate_only, TIMEOUT_MS).await;
             let mut decided = match decided {
                 Ok(decided) => decided.into_iter(),
                 Err(refusal) => return Self::refuse(&request, refusal.code),
@@ -59,8 +59,8 @@ impl Api for AlterConfigs {
 }
 
 /// What the controller is asked.
-fn wanted(resource: &AlterConfigsResource) -> Result<controller::AlterConfigs<Option<String>>, Refusal> {
-    let name = resource_name(resource.resource_type, &resource.resource_name)?;
+fn wanted(whom: &Asked, resource: &AlterConfigsResource) -> Result<controller::AlterConfigs<Option<String>>, Refusal> {
+    let name = resource_name(whom, resource.resource_type, &resource.resource_name)?;
     let setting = |config: &crate::protocol::message::alter_configs_request::AlterableConfig| {
         (config.name.to_string(), config.value.as_ref().map(ToString::to_string))
     };

@@ -5,12 +5,12 @@
 
 use std::ops::RangeInclusive;
 
-use super::{ResourceType, TIMEOUT_MS, resource_name};
+use super::{ResourceType, TIMEOUT_MS, asked, resource_name};
 use crate::api::{Api, Context, Reply, Split};
 use crate::broker::Broker;
 use crate::config::{LoggerOp, Roles};
-use crate::controller::{self, AlterConfigs, ConfigOp, Refusal};
-use crate::model::{BrokerId, ErrorCode};
+use crate::controller::{self, AlterConfigs, Asked, ConfigOp, Refusal};
+use crate::model::ErrorCode;
 use crate::protocol::api_key::ApiKey;
 use crate::protocol::message::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use crate::protocol::message::incremental_alter_configs_response::AlterConfigsResourceResponse;
@@ -35,16 +35,16 @@ impl Api for IncrementalAlterConfigs {
 
     fn handle(cx: &Context<'_>, request: IncrementalAlterConfigsRequest) -> Reply<IncrementalAlterConfigsResponse> {
         let broker = cx.broker.clone();
-        let asked_broker = cx.asked();
+        let whom = asked(cx);
         Reply::later(async move {
             let understood = |resource| {
-                let changes = changes_of(resource)?;
-                check_directories(&broker, asked_broker, &changes).map(|()| changes)
+                let changes = changes_of(&whom, resource)?;
+                check_directories(&broker, &whom, &changes).map(|()| changes)
             };
             let asked: Vec<_> = request.resources.iter().map(understood).collect();
             let decidable: Vec<_> = asked.iter().filter_map(|asked| asked.as_ref().ok().cloned()).collect();
             let decided =
-                broker.incremental_alter_configs(asked_broker, decidable, request.validate_only, TIMEOUT_MS).await;
+                broker.incremental_alter_configs(whom.clone(), decidable, request.validate_only, TIMEOUT_MS).await;
             let mut decided = match decided {
                 Ok(decided) => decided.into_iter(),
                 Err(refusal) => return Self::refuse(&request, refusal.code),
@@ -117,16 +117,16 @@ fn response(resource: &AlterConfigsResource, result: Result<(), Refusal>) -> Alt
 
 /// What the controller is asked. Errors: INVALID_REQUEST for a type that has no settings to change, UNKNOWN_SERVER_ERROR for
 /// an operation that there is not, as Kafka.
-fn changes_of(resource: &AlterConfigsResource) -> Result<AlterConfigs<ConfigOp>, Refusal> {
-    let name = resource_name(resource.resource_type, &resource.resource_name)?;
+fn changes_of(whom: &Asked, resource: &AlterConfigsResource) -> Result<AlterConfigs<ConfigOp>, Refusal> {
+    let name = resource_name(whom, resource.resource_type, &resource.resource_name)?;
     let changes = resource.configs.iter().map(change).collect::<Result<_, _>>()?;
     Ok(AlterConfigs { resource: name, changes })
 }
 
 /// `cordoned.log.dirs` names directories of the broker that is asked. Those of another are not known here: what is none of them
 /// has no effect there.
-fn check_directories(broker: &Broker, asked: BrokerId, changes: &AlterConfigs<ConfigOp>) -> Result<(), Refusal> {
-    if changes.resource.resource_type != controller::ResourceType::Broker || asked != broker.node_id() {
+fn check_directories(broker: &Broker, asked: &Asked, changes: &AlterConfigs<ConfigOp>) -> Result<(), Refusal> {
+    if changes.resource.resource_type != controller::ResourceType::Broker || *asked != Asked::Broker(broker.node_id()) {
         return Ok(());
     }
     for (name, change) in &changes.changes {
@@ -195,6 +195,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::model::BrokerId;
     use crate::protocol::message::StrBytes;
 
     /// Type, name and operation on the left; what Apache Kafka 4.3.1 answers on the right.
@@ -221,7 +222,7 @@ mod tests {
             .with_resource_type(resource_type)
             .with_resource_name(StrBytes::from_static_str(name))
             .with_configs(vec![config]);
-        let shown = match changes_of(&resource) {
+        let shown = match changes_of(&Asked::Broker(BrokerId(1)), &resource) {
             Ok(asked) => format!("{:?} {:?}", asked.resource.resource_type, asked.changes[0].1),
             Err(refusal) => format!("{} {}", refusal.code, refusal.message.unwrap_or_default()),
         };

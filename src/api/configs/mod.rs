@@ -7,9 +7,11 @@ mod describe_configs;
 mod incremental_alter_configs;
 mod list_config_resources;
 
-use crate::controller::{self, Refusal, ResourceName};
+use crate::config::Roles;
+use crate::controller::{self, Asked, Refusal, ResourceName};
 use crate::model::ErrorCode;
 
+use super::Context;
 use super::row::{Row, row};
 
 /// The APIs of this family.
@@ -49,13 +51,27 @@ impl ResourceType {
 /// The request names no timeout; Kafka's broker waits for its controller as long as for any other, in ms.
 const TIMEOUT_MS: i32 = 30_000;
 
-/// A resource whose settings the controller changes. Errors: INVALID_REQUEST for a type that has none.
-fn resource_name(code: i8, name: &str) -> Result<ResourceName, Refusal> {
+/// Whom the client asked to change settings: this broker, the one that has handed the request on, or controllers.
+fn asked(cx: &Context<'_>) -> Asked {
+    match cx.connection.asked {
+        None if !cx.connection.roles.meet(Roles::CLIENT) => {
+            Asked::Controllers(cx.broker.quorum().controllers().into_keys().collect())
+        }
+        _ => Asked::Broker(cx.asked()),
+    }
+}
+
+/// A resource whose settings the controller changes. Errors, for a type that has none: INVALID_REQUEST, and of controllers
+/// UNSUPPORTED_VERSION for one that is unknown.
+fn resource_name(asked: &Asked, code: i8, name: &str) -> Result<ResourceName, Refusal> {
     let resource_type = match ResourceType::of(code) {
         Some(ResourceType::Topic) => controller::ResourceType::Topic,
         Some(ResourceType::Broker) => controller::ResourceType::Broker,
         Some(ResourceType::ClientMetrics) => controller::ResourceType::ClientMetrics,
         Some(ResourceType::Group) => controller::ResourceType::Group,
+        None if matches!(asked, Asked::Controllers(_)) => {
+            return Err(Refusal::new(ErrorCode::UnsupportedVersion, format!("Unknown resource type {code}.")));
+        }
         Some(ResourceType::BrokerLogger) | None => {
             return Err(Refusal::new(ErrorCode::InvalidRequest, format!("Unknown resource type {code}")));
         }

@@ -5,23 +5,22 @@ use std::sync::Arc;
 use super::options;
 use crate::broker::Broker;
 use crate::broker::start::SUPPORTED_LEVELS;
-use crate::controller::{self, AlterConfigs, AlterQuotas, AlteredQuotas, ConfigOp, FeatureUpdate, Refusal};
+use crate::controller::{self, AlterConfigs, AlterQuotas, AlteredQuotas, Asked, ConfigOp, FeatureUpdate, Refusal};
 use crate::metadata::Image;
-use crate::model::BrokerId;
 
 impl Broker {
-    /// Changes settings: one answer for each resource, in the order of the request. `asked` is the broker that the client
+    /// Changes settings: one answer for each resource, in the order of the request. `asked` is whom the client
     /// speaks to.
     pub async fn incremental_alter_configs(
         self: &Arc<Broker>,
-        asked: BrokerId,
+        asked: Asked,
         requests: Vec<AlterConfigs<ConfigOp>>,
         validate_only: bool,
         timeout_ms: i32,
     ) -> Result<Vec<Result<(), Refusal>>, Refusal> {
         let options = options(self.settings());
         let decide = move |image: &Image| {
-            let mut decision = controller::incremental_alter_configs(image, &options, asked, &requests);
+            let mut decision = controller::incremental_alter_configs(image, &options, &asked, &requests);
             if validate_only {
                 decision.records.clear();
             }
@@ -33,14 +32,14 @@ impl Broker {
     /// As [`Broker::incremental_alter_configs`], for requests that name all that is to be set on a resource.
     pub async fn alter_configs(
         self: &Arc<Broker>,
-        asked: BrokerId,
+        asked: Asked,
         requests: Vec<AlterConfigs<Option<String>>>,
         validate_only: bool,
         timeout_ms: i32,
     ) -> Result<Vec<Result<(), Refusal>>, Refusal> {
         let options = options(self.settings());
         let decide = move |image: &Image| {
-            let mut decision = controller::alter_configs(image, &options, asked, &requests);
+            let mut decision = controller::alter_configs(image, &options, &asked, &requests);
             if validate_only {
                 decision.records.clear();
             }
@@ -56,14 +55,14 @@ impl Broker {
         validate_only: bool,
         timeout_ms: i32,
     ) -> Result<Vec<AlteredQuotas>, Refusal> {
-        let decide = move |image: &Image| {
-            let mut decision = controller::alter_client_quotas(image, &entries);
+        let decide = move |_: &Broker, image: &Image| {
+            let mut decision = controller::alter_client_quotas(image, &entries)?;
             if validate_only {
                 decision.records.clear();
             }
-            decision
+            Ok(decision)
         };
-        self.decide(timeout_ms, decide).await
+        self.decide_or_refuse(timeout_ms, decide, |_, _, _| ()).await
     }
 
     /// Changes the levels of features, all or none: one answer for each.
@@ -73,9 +72,10 @@ impl Broker {
         validate_only: bool,
         timeout_ms: i32,
     ) -> Result<Vec<(String, Result<(), Refusal>)>, Refusal> {
-        let controller = self.node_id();
+        let (controller, kraft_version) = (self.node_id(), self.quorum().kraft_version());
         let decide = move |image: &Image| {
-            let mut decision = controller::update_features(image, controller, SUPPORTED_LEVELS, &updates);
+            let mut decision =
+                controller::update_features(image, controller, kraft_version, SUPPORTED_LEVELS, &updates);
             if validate_only {
                 decision.records.clear();
             }

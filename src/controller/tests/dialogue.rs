@@ -487,7 +487,7 @@ impl Dialogue {
             resource: ResourceName { resource_type: ResourceType::Topic, name: line.words[0].to_owned() },
             changes: vec![(key.to_owned(), ConfigOp::Set(Some(value.to_owned())))],
         };
-        let decision = incremental_alter_configs(&self.image, &self.options, BrokerId(1), &[change]);
+        let decision = incremental_alter_configs(&self.image, &self.options, &Asked::Broker(BrokerId(1)), &[change]);
         let is_config = |record: &Record| matches!(record, Record::ConfigChanged { .. });
         let (configs, others): (Vec<_>, Vec<_>) = decision.records.into_iter().partition(is_config);
         let mut delta = Delta::default();

@@ -166,7 +166,7 @@ impl Cluster {
                     resource: ResourceName { resource_type: ResourceType::Topic, name: "t".into() },
                     changes: vec![("min.insync.replicas".into(), ConfigOp::Set(Some(min_isr.to_string())))],
                 };
-                incremental_alter_configs(image, options, BrokerId(1), &[change]).records
+                incremental_alter_configs(image, options, &Asked::Broker(BrokerId(1)), &[change]).records
             }
         }
     }
