@@ -105,9 +105,9 @@ fn topic_name(name: &str) -> TopicName {
 fn described(view: View<'_>, topic: &Topic, range: std::ops::Range<usize>) -> DescribeTopicPartitionsResponseTopic {
     let partitions = range.map(|index| {
         let partition = &topic.partitions[index];
+        // Without a leader it has no error here, unlike in Metadata (`KRaftMetadataCache.partitionMetadataForDescribeTopicResponse`).
         let leadership = view.leadership(partition, true);
         DescribeTopicPartitionsResponsePartition::default()
-            .with_error_code(leadership.error.code())
             .with_partition_index(i32::try_from(index).expect("partitions are numbered by i32"))
             .with_leader_id(wire(leadership.leader))
             .with_leader_epoch(partition.leader_epoch.0)

@@ -33,7 +33,8 @@ impl Api for DescribeProducers {
                 return Err((ErrorCode::UnknownTopicOrPartition, Some(UNKNOWN_TOPIC)));
             }
             let replica = cx.broker.replica(topic, partition).map_err(|code| (code, None))?;
-            replica.check_serving(LeaderEpoch(-1)).map_err(|code| (code, None))?;
+            // Whoever has the log knows its producers, followers too (`Partition.activeProducerState`).
+            replica.check_readable(LeaderEpoch(-1)).map_err(|code| (code, None))?;
             Ok(replica.with_log(|log, _| states(log.producers())))
         }))
     }

@@ -120,6 +120,9 @@ impl Outcome {
                 required: (acks == RequiredAcks::All && !appended.is_committed).then_some(appended.required),
                 ..Outcome::refused(ErrorCode::None)
             },
+            Err(AppendRefused::Replica(code @ ErrorCode::NotEnoughReplicas)) => {
+                Outcome { log_start, ..Outcome::refused(code) }
+            }
             Err(AppendRefused::Replica(code)) => Outcome::refused(code),
             Err(AppendRefused::Log(error)) => Outcome::refused_by_log(&error, log_start, None),
         }

@@ -301,7 +301,9 @@ impl Reading {
                 read.unwrap_or_else(Found::refused)
             }
             Err(code) => {
-                let is_unknown = !matches!(self.asker.kind, Kind::Impostor);
+                // One that is known and elsewhere is refused by the log's side.
+                let is_elsewhere = *code == ErrorCode::NotLeaderOrFollower;
+                let is_unknown = !is_elsewhere && !matches!(self.asker.kind, Kind::Impostor);
                 Found { is_unknown, ..Found::refused(*code) }
             }
         }
