@@ -76,11 +76,17 @@ pub struct Ottla {
     folder: tempfile::TempDir,
     settings: Vec<String>,
     port: Port,
+    /// Where controllers listen, when they have a listener of their own.
+    controller_port: Option<Port>,
     process: Option<Process>,
 }
 
+/// In a setting's value: the address of the controllers' own listener.
+const CONTROLLERS: &str = "{controllers}";
+
 impl Ottla {
-    /// Starts a server on a free port with an empty data directory. `settings` are `key=value` for `--set`.
+    /// Starts a server on a free port with an empty data directory. `settings` are `key=value` for `--set`; in their values
+    /// `{data}`, `{address}` and `{controllers}` stand for the directory, the server's address, and one more of its own.
     pub fn start(settings: &[&str]) -> anyhow::Result<Ottla> {
         let mut ottla = Ottla::prepare(settings)?;
         ottla.resume()?;
@@ -95,6 +101,11 @@ impl Ottla {
             folder,
             settings: settings.iter().map(ToString::to_string).collect(),
             port: Port::reserve()?,
+            controller_port: settings
+                .iter()
+                .any(|setting| setting.contains(CONTROLLERS))
+                .then(Port::reserve)
+                .transpose()?,
             process: None,
         })
     }
@@ -121,7 +132,10 @@ impl Ottla {
         ensure!(self.process.is_none(), "ottla runs already");
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log())?;
         let mut command = command()?;
-        command.args(["serve", "--listen", self.port.address()]);
+        command.arg("serve");
+        if !self.settings.iter().any(|setting| setting.starts_with("listeners=")) {
+            command.args(["--listen", self.port.address()]);
+        }
         if !self.settings.iter().any(|setting| setting.starts_with("log.dirs=")) {
             command.arg("--data").arg(self.data());
         }
@@ -130,11 +144,18 @@ impl Ottla {
             command.args(["--set", "http.listener=127.0.0.1:0"]);
         }
         for setting in &self.settings {
-            command.args(["--set", &setting.replace(crate::server::DATA, &self.data().display().to_string())]);
+            command.args(["--set", &self.filled(setting)]);
         }
         // In its own folder, so that no config.yaml of the caller's directory is found.
         command.current_dir(self.folder.path()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
         Process::spawn("ottla", &mut command)
+    }
+
+    fn filled(&self, setting: &str) -> String {
+        setting
+            .replace(crate::server::DATA, &self.data().display().to_string())
+            .replace("{address}", self.address())
+            .replace(CONTROLLERS, self.controller_address())
     }
 
     fn await_ready_line(&self, stdout: std::process::ChildStdout) -> anyhow::Result<String> {
@@ -153,6 +174,11 @@ impl Ottla {
     /// `127.0.0.1:PORT`, the same over restarts.
     pub fn address(&self) -> &str {
         self.port.address()
+    }
+
+    /// Where controllers are asked.
+    pub fn controller_address(&self) -> &str {
+        self.controller_port.as_ref().unwrap_or(&self.port).address()
     }
 
     /// The data directory.

@@ -11,6 +11,14 @@ pub const DATA: &str = "{data}";
 /// The setting of a server that has another log directory beside its first.
 pub const TWO_DIRECTORIES: &str = "log.dirs={data},{data}-2";
 
+/// Ottla's settings with which controllers have a listener of their own, as every node of Kafka's gives them.
+pub const CONTROLLERS_APART: &[&str] = &[
+    "listeners=PLAINTEXT://{address},CONTROLLER://{controllers}",
+    "controller.listener.names=CONTROLLER",
+    "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+    "controller.quorum.voters=1@{controllers}",
+];
+
 /// Which server to test.
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Against {
@@ -43,10 +51,10 @@ impl Server {
         }
     }
 
-    /// Where controllers are asked. A bare node of Ottla is both on one listener.
+    /// Where controllers are asked. A node of Ottla is both on one listener, unless they are [`CONTROLLERS_APART`].
     pub fn controller_address(&self) -> &str {
         match self {
-            Server::Ottla(ottla) => ottla.address(),
+            Server::Ottla(ottla) => ottla.controller_address(),
             Server::Kafka(kafka) => kafka.controller_address(),
         }
     }

@@ -4,6 +4,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::configs::catch_up;
+use super::moving::RECORDS_MAX;
 use super::player::Player;
 use super::topics::create_with;
 
@@ -33,6 +34,7 @@ pub fn play(player: &mut Player<'_>) -> Result<()> {
     groups_and_subscriptions(player)?;
     lists(player)?;
     long_values(player)?;
+    many_values(player)?;
     loggers(player)
 }
 
@@ -322,6 +324,23 @@ fn long_values(player: &mut Player<'_>) -> Result<()> {
         player.ask(case, NEW, 1, &request(&[change(TOPIC, "other", &more)]))?;
     }
     player.ask("of a broker, none", OLD, 2, &request(&[whole(BROKER, "1", &[])]))?;
+    Ok(())
+}
+
+/// More settings than the controller writes at once.
+fn many_values(player: &mut Player<'_>) -> Result<()> {
+    for (case, count) in [("as many settings as can be", RECORDS_MAX), ("one setting too many", RECORDS_MAX + 1)] {
+        let names: Vec<String> = (0..count).map(|number| format!("nonsense.{number}")).collect();
+        let settings: Vec<Setting<'_>> = names.iter().map(|name| (name.as_str(), Some("x"))).collect();
+        let changes: Vec<_> = names.iter().map(|name| (name.as_str(), SET, Some("x"))).collect();
+        for (api, version, resource) in
+            [(OLD, 2, whole(BROKER, "1", &settings)), (NEW, 1, change(BROKER, "1", &changes))]
+        {
+            let mut body = request(&[resource]);
+            body["validateOnly"] = json!(true);
+            player.ask(case, api, version, &body)?;
+        }
+    }
     Ok(())
 }
 

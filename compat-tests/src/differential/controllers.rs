@@ -4,12 +4,16 @@
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
+use super::absent;
 use super::player::Player;
 use super::topics::create;
 
 /// Kafka's broker epochs are offsets of its metadata: that of a first start is among the first.
 const EPOCHS_TRIED: i64 = 500;
 const STALE_BROKER_EPOCH: i64 = 77;
+const TOPIC: i8 = 2;
+const BROKER: i8 = 4;
+const GROUP: i8 = 32;
 const UNKNOWN_ID: &str = "AAAAAAAAAAAAAAAAAAAABw";
 
 pub fn play(player: &mut Player<'_>) -> Result<()> {
@@ -23,6 +27,50 @@ pub fn play(player: &mut Player<'_>) -> Result<()> {
     fixed_voters(player)?;
     updates(player)?;
     player.ask("of controllers", "DescribeCluster", 2, &json!({ "endpointType": 2 }))?;
+    settings(player)?;
+    absent::play(player)
+}
+
+/// A case, the kind of a resource and its name, a setting and its value.
+type Setting<'a> = (&'a str, i8, &'a str, &'a str, Option<&'a str>);
+
+/// What controllers are asked of settings: they know all brokers, and not what one of them was started with.
+fn settings(player: &mut Player<'_>) -> Result<()> {
+    let cases: &[Setting<'_>] = &[
+        ("a topic", TOPIC, "assigned", "flush.ms", Some("5")),
+        ("an unknown topic", TOPIC, "gone", "flush.ms", Some("5")),
+        ("an invalid topic name", TOPIC, "a/b", "flush.ms", Some("5")),
+        ("no topic name", TOPIC, "", "flush.ms", Some("5")),
+        ("a null value", TOPIC, "assigned", "flush.ms", None),
+        ("a wrong type", TOPIC, "assigned", "flush.ms", Some("x")),
+        ("an unknown broker", BROKER, "9", "flush.ms", Some("5")),
+        ("a negative broker", BROKER, "-1", "flush.ms", Some("5")),
+        ("a broker that is no number", BROKER, "x", "flush.ms", Some("5")),
+        ("an unknown type", 99, "x", "flush.ms", Some("5")),
+        ("type 0", 0, "x", "flush.ms", Some("5")),
+        ("no group name", GROUP, "", "flush.ms", Some("5")),
+        ("a broker", BROKER, "1", "log.flush.interval.ms", Some("5")),
+        ("all brokers", BROKER, "", "log.flush.interval.ms", Some("5")),
+        ("a name that only a start can change", BROKER, "1", "node.id", Some("5")),
+        ("a directory", BROKER, "1", "cordoned.log.dirs", Some("/nowhere")),
+        ("no directory", BROKER, "1", "cordoned.log.dirs", Some("")),
+        ("min ISR of a broker", BROKER, "1", "min.insync.replicas", Some("1")),
+    ];
+    for (case, kind, name, key, value) in cases {
+        let config = json!({ "name": key, "value": value });
+        let body = |config: Value| {
+            let resource = json!({ "resourceType": kind, "resourceName": name, "configs": [config] });
+            json!({ "resources": [resource], "validateOnly": true })
+        };
+        let case = format!("through controllers, {case}");
+        player.ask_each(&case, "AlterConfigs", 0..=2, |_| body(config.clone()))?;
+        let mut change = config.clone();
+        change["configOperation"] = json!(0);
+        player.ask_each(&case, "IncrementalAlterConfigs", 0..=1, |_| body(change.clone()))?;
+        let described =
+            json!({ "resources": [{ "resourceType": kind, "resourceName": name, "configurationKeys": [key] }] });
+        player.ask_each(&case, "DescribeConfigs", 1..=4, |_| described.clone())?;
+    }
     Ok(())
 }
 

@@ -118,6 +118,13 @@ pub fn play_moves(player: &mut Player<'_>) -> Result<()> {
         player.ask("no partitions", ALTER, version, &alter(&second, "moved", &[]))?;
         let count: &[u8] = if version >= 2 { &[10] } else { &[0, 0, 0, 9] };
         player.send_body("fewer directories than announced", ALTER, version, count)?;
+        set_cordoned(player, &second)?;
+        player.ask("to a cordoned directory", ALTER, version, &alter(&second, "moved", &[0]))?;
+        player.ask("an unknown topic to a cordoned directory", ALTER, version, &alter(&second, "nobody", &[0]))?;
+        player.ask("to where it is, the other cordoned", ALTER, version, &alter(&first, "moved", &[0]))?;
+        set_cordoned(player, &first)?;
+        player.ask("to where it is, cordoned", ALTER, version, &alter(&first, "moved", &[0]))?;
+        set_cordoned(player, "")?;
         for (case, path) in [("to the other directory", &second), ("back", &first)] {
             player.ask(case, ALTER, version, &alter(path, "moved", &[0, 7]))?;
             await_moved(player, path)?;
@@ -134,7 +141,27 @@ pub fn play_moves(player: &mut Player<'_>) -> Result<()> {
     Ok(())
 }
 
-fn alter(path: &str, topic: &str, partitions: &[i32]) -> Value {
+/// Has these directories get nothing new, and waits until the broker knows.
+fn set_cordoned(player: &mut Player<'_>, paths: &str) -> Result<()> {
+    let config = json!({ "name": "cordoned.log.dirs", "configOperation": 0, "value": paths });
+    let body = json!({ "resources": [{ "resourceType": 4, "resourceName": "1", "configs": [config] }] });
+    player.prepare("IncrementalAlterConfigs", 1, &body)?;
+    let until = Instant::now() + Duration::from_secs(10);
+    loop {
+        let answer = player.prepare(API, 5, &json!({ "topics": [] }))?;
+        let results = answer["results"].as_array().into_iter().flatten();
+        let is_known = results.into_iter().all(|result| {
+            let is_named = paths.split(',').any(|path| result["logDir"] == path);
+            result["isCordoned"] == is_named
+        });
+        if is_known {
+            return Ok(());
+        }
+        ensure!(Instant::now() < until, "{paths:?} are not cordoned: {answer}");
+    }
+}
+
+pub fn alter(path: &str, topic: &str, partitions: &[i32]) -> Value {
     json!({ "dirs": [{ "path": path, "topics": [{ "name": topic, "partitions": partitions }] }] })
 }
 

@@ -17,6 +17,7 @@ const BARRIER: &str = "barrier";
 pub fn play(player: &mut Player<'_>) -> Result<()> {
     create_with(player, BARRIER, 1, &[])?;
     let metadata = "metadata.version";
+    let kraft = "kraft.version";
     let elr = "eligible.leader.replicas.version";
     for (case, updates) in [
         ("the level it has", &[(metadata, 30, UPGRADE)][..]),
@@ -42,12 +43,20 @@ pub fn play(player: &mut Player<'_>) -> Result<()> {
         ("eligible leaders beyond", &[(elr, 2, UPGRADE)]),
         ("eligible leaders deleted as an upgrade", &[(elr, 0, UPGRADE)]),
         ("nothing", &[]),
+        ("the voters' level it has", &[(kraft, 0, UPGRADE)]),
+        ("the voters' level it has, as a downgrade", &[(kraft, 0, SAFE_DOWNGRADE)]),
+        ("the voters' level beyond", &[(kraft, 2, UPGRADE)]),
+        ("a negative level of the voters", &[(kraft, -1, UPGRADE)]),
     ] {
         for version in 0..=2 {
             player.ask(case, API, version, &request(version, updates, false))?;
         }
     }
     for version in 1..=2 {
+        let body = request(version, &[(kraft, 1, SAFE_DOWNGRADE)], false);
+        player.ask("the voters' level above, as a downgrade", API, version, &body)?;
+        let body = request(version, &[(kraft, 1, UPGRADE)], true);
+        player.ask("the voters' level, only to be validated", API, version, &body)?;
         let body = request(version, &[(elr, 0, SAFE_DOWNGRADE)], true);
         player.ask("eligible leaders deleted, only to be validated", API, version, &body)?;
     }

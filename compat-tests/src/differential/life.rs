@@ -29,7 +29,7 @@ pub fn play(player: &mut Player<'_>) -> Result<()> {
     codecs(player)
 }
 
-fn deletion(topic: &str, offsets: &[(i32, i64)]) -> Value {
+pub fn deletion(topic: &str, offsets: &[(i32, i64)]) -> Value {
     let partitions: Vec<Value> =
         offsets.iter().map(|(partition, offset)| json!({ "partitionIndex": partition, "offset": offset })).collect();
     json!({ "topics": [{ "name": topic, "partitions": partitions }], "timeoutMs": 5000 })

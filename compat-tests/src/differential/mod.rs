@@ -4,6 +4,7 @@
 //! ([`normal`]), so that two servers that behave alike leave equal transcripts. What is known to differ stands with its reason in
 //! `known_differences.txt`; which settings are Ottla's own, its catalogue says. A line there that no longer matches anything fails the run, so that the file can only shrink.
 
+mod absent;
 mod alterations;
 mod catalogue;
 mod cluster;
@@ -11,6 +12,7 @@ mod configs;
 mod controllers;
 mod coverage;
 mod directories;
+mod errors;
 mod features;
 mod frames;
 mod groups;
@@ -35,7 +37,7 @@ use serde_json::Value;
 
 use crate::ottla;
 use crate::report::Report;
-use crate::server::{Against, Server, TWO_DIRECTORIES};
+use crate::server::{Against, CONTROLLERS_APART, Server, TWO_DIRECTORIES};
 use crate::wire::Schemas;
 use known::KnownDifferences;
 use player::{Case, Player, Transcript};
@@ -63,7 +65,7 @@ const SCRIPTS: &[(&str, Script)] = &[
     ("topics", topics::play),
     ("moving", moving::play),
     ("quorum", quorum::play),
-    ("controllers", controllers::play),
+    (CONTROLLERS, controllers::play),
     ("configs", configs::play),
     ("directories", directories::play),
     (MOVES, directories::play_moves),
@@ -83,6 +85,9 @@ const SCRIPTS: &[(&str, Script)] = &[
 /// The scripts that are played on two log directories.
 const MOVES: &str = "moves";
 const OFFLINE: &str = "offline";
+/// The script in which controllers have a listener of their own with Ottla too, and nobody is fenced for being silent.
+const CONTROLLERS: &str = "controllers";
+const PATIENCE: &str = "broker.session.timeout.ms=600000";
 
 /// What both servers are started with, beside what the harness sets.
 const SETTINGS: &[&str] = &[
@@ -120,6 +125,7 @@ pub fn run(arguments: &Arguments, report: &Report) -> Result<()> {
     }
     if arguments.scripts.is_empty() {
         report.check("every version of every API was asked well and badly", coverage::check(&schemas, &played));
+        report.check("every error of every API was provoked", errors::check(&played));
         for line in known.unused() {
             report.fail(format!("known difference {line:?}"), &anyhow::anyhow!("nothing differs there any more"));
         }
@@ -143,7 +149,12 @@ fn expected(schemas: &Schemas, recorded: Option<&Path>, name: &str, script: Scri
 fn transcript(schemas: &Schemas, against: Against, name: &str, script: Script) -> Result<Transcript> {
     let mut settings = SETTINGS.to_vec();
     settings.extend([MOVES, OFFLINE].contains(&name).then_some(TWO_DIRECTORIES));
-    settings.extend((against == Against::Ottla).then_some(FIXED_VOTER));
+    settings.extend((name == CONTROLLERS).then_some(PATIENCE));
+    match against {
+        Against::Ottla if name == CONTROLLERS => settings.extend(CONTROLLERS_APART),
+        Against::Ottla => settings.push(FIXED_VOTER),
+        Against::Kafka => {}
+    }
     let server = Server::start(against, &settings)?;
     let mut player = Player::new(schemas, server.address(), server.controller_address(), server.data());
     let outcome = script(&mut player);

@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 use super::player::Player;
 use super::topics;
 
+/// How many records Kafka's controller writes at once, at most.
+pub const RECORDS_MAX: i32 = 10_000;
+
 pub fn play(player: &mut Player<'_>) -> Result<()> {
     topics::create(player, "grown", 1)?;
     topics::create(player, "still", 2)?;
@@ -39,7 +42,32 @@ fn create_partitions(player: &mut Player<'_>) -> Result<()> {
     player.ask("validate only", api, 3, &asked)?;
     player.ask("the same topic twice", api, 3, &json!({ "topics": [one, one], "timeoutMs": 5000 }))?;
     player.ask("nothing", api, 3, &json!({ "topics": [], "timeoutMs": 5000 }))?;
+    for (case, time) in [("no time", 0), ("less than no time", -1)] {
+        player.ask_each(case, api, 0..=3, |_| json!({ "topics": [one], "timeoutMs": time }))?;
+    }
+    let many: Vec<Value> =
+        (0..=RECORDS_MAX).map(|name| json!({ "name": name.to_string(), "count": 1, "assignments": null })).collect();
+    let body = json!({ "topics": many, "timeoutMs": 5000, "validateOnly": true });
+    player.ask_as("ten thousand topics and one", (api, 3), &body, distinct("results"))?;
+    for more in [RECORDS_MAX, RECORDS_MAX + 1] {
+        let mut body = growth("still", 2 + more, &Value::Null);
+        body["validateOnly"] = json!(true);
+        player.ask(&format!("{more} more"), api, 3, &body)?;
+    }
     Ok(())
+}
+
+/// What an answer says of many things alike: errors and messages that differ.
+pub fn distinct(list: &'static str) -> impl Fn(&Value) -> Value {
+    move |answer| {
+        let elements = answer[list].as_array().map_or(&[][..], Vec::as_slice);
+        let mut said: Vec<Value> = elements
+            .iter()
+            .map(|element| json!({ "errorCode": element["errorCode"], "errorMessage": element["errorMessage"] }))
+            .collect();
+        said.dedup();
+        json!({ "count": elements.len(), "said": said })
+    }
 }
 
 fn elect_leaders(player: &mut Player<'_>) -> Result<()> {

@@ -33,7 +33,9 @@ pub struct Pending<'a> {
 /// One server, one connection to it, and the transcript so far.
 pub struct Player<'a> {
     schemas: &'a Schemas,
+    /// Who is asked at present.
     address: String,
+    broker_address: String,
     controller_address: String,
     data: PathBuf,
     connection: Option<Connection<'a>>,
@@ -47,6 +49,7 @@ impl<'a> Player<'a> {
         Player {
             schemas,
             address: address.to_owned(),
+            broker_address: address.to_owned(),
             controller_address: controller_address.to_owned(),
             connection: None,
             names: Names::new(address, &data),
@@ -58,6 +61,12 @@ impl<'a> Player<'a> {
     /// From now on it is the controllers' listener that is asked.
     pub fn turn_to_controllers(&mut self) {
         self.address = self.controller_address.clone();
+        self.connection = None;
+    }
+
+    /// From now on it is the brokers' listener that is asked, as at the beginning.
+    pub fn turn_to_brokers(&mut self) {
+        self.address = self.broker_address.clone();
         self.connection = None;
     }
 

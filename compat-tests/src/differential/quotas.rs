@@ -4,6 +4,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::configs::catch_up;
+use super::moving::{RECORDS_MAX, distinct};
 use super::player::Player;
 use super::topics::create_with;
 
@@ -145,6 +146,13 @@ fn refused(player: &mut Player<'_>) -> Result<()> {
     let (good, bad) = (entry(&[("user", Some("g"))], bytes), entry(&[("user", Some("b"))], &[("x", Some(1.0))]));
     player.ask_as("a good entry and a bad one", (ALTER, 1), &request(&[good.clone(), bad]), sorted)?;
     player.ask_as("an entry twice", (ALTER, 1), &request(&[good.clone(), good]), sorted)?;
+    for (case, count) in [("as many entries as can be", RECORDS_MAX), ("one entry too many", RECORDS_MAX + 1)] {
+        let named: Vec<String> = (0..count).map(|number| number.to_string()).collect();
+        let entries: Vec<Value> = named.iter().map(|name| entry(&[("user", Some(name.as_str()))], bytes)).collect();
+        let mut body = request(&entries);
+        body["validateOnly"] = json!(true);
+        player.ask_as(case, (ALTER, 1), &body, distinct("entries"))?;
+    }
     Ok(())
 }
 
