@@ -137,8 +137,7 @@ fn play(address: &str, step: &Step) -> Result<String> {
 
 /// What is only true of this run, by names.
 fn normal(text: &str, address: &str) -> String {
-    let rules =
-        [(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "UUID"), (r"\b1[6-9]\d{11}\b", "TIME")];
+    let rules = [(r#""id": "[A-Za-z0-9_-]{22}""#, r#""id": "ID""#), (r"\b1[6-9]\d{11}\b", "TIME")];
     let mut text = text.replace(address, "ADDRESS");
     for (pattern, name) in rules {
         text = Regex::new(pattern).expect("it is constant").replace_all(&text, name).into_owned();

@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 
 use anyhow::Context as _;
-use uuid::Uuid;
 
 use super::{Client, Refused, address, check, text};
-use crate::model::ErrorCode;
+use crate::model::{ErrorCode, TopicId};
 use crate::peer::Address;
 use crate::protocol::message::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use crate::protocol::message::metadata_request::MetadataRequestTopic;
@@ -26,8 +25,8 @@ pub struct Cluster {
 #[derive(Clone, Debug)]
 pub struct Topic {
     pub name: String,
-    /// Nil when the broker is too old to tell.
-    pub id: Uuid,
+    /// Zero when the broker is too old to tell.
+    pub id: TopicId,
     pub is_internal: bool,
     pub error: ErrorCode,
     /// By their numbers.
@@ -57,7 +56,7 @@ impl From<MetadataResponseTopic> for Topic {
         partitions.sort_by_key(|partition| partition.index);
         Topic {
             name: topic.name.map(|name| name.to_string()).unwrap_or_default(),
-            id: topic.topic_id,
+            id: TopicId(topic.topic_id),
             is_internal: topic.is_internal,
             error: ErrorCode::from(topic.error_code),
             partitions,
