@@ -223,6 +223,11 @@ const fn by_key() -> [Option<&'static Row>; PLACES] {
     table
 }
 
+/// How many versions of the API at each place are served, from 0 on: for what is counted of each.
+pub fn version_counts() -> impl Iterator<Item = usize> {
+    BY_KEY.iter().map(|row| row.map_or(0, Row::version_count))
+}
+
 /// Every API that is served anywhere, by number.
 pub fn rows() -> impl Iterator<Item = &'static Row> {
     BY_KEY.iter().filter_map(|row| *row)

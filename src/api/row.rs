@@ -37,6 +37,13 @@ pub struct Row {
     pub handler: Handler,
 }
 
+impl Row {
+    /// How many versions there are up to the last that is served, from 0 on.
+    pub fn version_count(&self) -> usize {
+        usize::try_from(self.versions.end() + 1).unwrap_or(0)
+    }
+}
+
 /// How an API is called.
 pub enum Handler {
     /// With a body that the guard has walked.

@@ -19,6 +19,7 @@ impl Broker {
         let _opening = self.opening.lock();
         let (image, delta) = (change.new, change.delta);
         log_changes(image, delta);
+        self.count_elections(&change);
         for topic in &delta.topics_deleted {
             self.retire_topic(topic.id);
         }
@@ -47,6 +48,23 @@ impl Broker {
         }
         if !delta.configs_changed.is_empty() {
             self.reconfigure(image, &delta.configs_changed);
+        }
+    }
+
+    /// Leaders that were not in sync, as `ControllerMetricsChanges` tells them; by the node that has decided so, and no other.
+    fn count_elections(&self, change: &Change<'_>) {
+        if !self.is_active_controller() {
+            return;
+        }
+        for (id, index) in &change.delta.partitions_changed {
+            let state = |image: &Image| image.partition(*id, *index).cloned();
+            let (Some(before), Some(after)) = (state(change.old), state(change.new)) else { continue };
+            let is_elected = after.leader != before.leader && after.leader != Partition::NO_LEADER;
+            match after.leader {
+                leader if !is_elected || before.isr.contains(&leader) => {}
+                leader if before.elr.contains(&leader) => self.metrics.eligible_elections.add(1),
+                _ => self.metrics.unclean_elections.add(1),
+            }
         }
     }
 

@@ -73,6 +73,8 @@ struct Held {
     effects: Effects<Waiter>,
     /// The log start of the leader that is followed; ours goes there as far as the high watermark lets it.
     leader_log_start: Offset,
+    /// What was committed there when it answered last.
+    leader_high_watermark: Offset,
     /// How often the log was cut.
     cut_count: u64,
     /// Of the last burst; kept for its capacity.
@@ -146,7 +148,7 @@ impl Replica {
         let mut effects = Effects::default();
         machine.step(configured(&settings), &mut effects);
         let offsets = PublishedOffsets::new(machine.published());
-        let leader_log_start = Offset::ZERO;
+        let (leader_log_start, leader_high_watermark) = (Offset::ZERO, Offset::ZERO);
         let traffic = parts.metrics.topics.of(&topic_partition.topic);
         Arc::new(Replica {
             topic_partition,
@@ -155,7 +157,15 @@ impl Replica {
             reader: ArcSwap::new(log.reader()),
             settings: ArcSwap::new(settings),
             offsets,
-            held: Mutex::new(Held { log, machine, effects, leader_log_start, cut_count: 0, outcomes: Vec::new() }),
+            held: Mutex::new(Held {
+                log,
+                machine,
+                effects,
+                leader_log_start,
+                leader_high_watermark,
+                cut_count: 0,
+                outcomes: Vec::new(),
+            }),
             completions: Completions::default(),
             watchers: Watchers::default(),
             log_end_watchers: Watchers::default(),

@@ -13,6 +13,12 @@ pub struct Usage {
     pub cpu: Duration,
     /// Memory that is really there, in bytes.
     pub resident_bytes: u64,
+    /// Addresses that are in use, in bytes.
+    pub virtual_bytes: u64,
+    /// Bytes that were read from disks for it, and handed to be written to them, since it was started; 0 where the system does
+    /// not tell.
+    pub disk_read_bytes: u64,
+    pub disk_write_bytes: u64,
     /// Files and sockets that are open.
     pub open_files: usize,
     /// How many may be; `None` without a limit.
@@ -21,9 +27,15 @@ pub struct Usage {
 
 impl Usage {
     pub fn now() -> Usage {
+        let page_bytes = u64::try_from(rustix::param::page_size()).unwrap_or(0);
+        let memory = fs::read_to_string("/proc/self/statm").unwrap_or_default();
+        let io = fs::read_to_string("/proc/self/io").unwrap_or_default();
         Usage {
             cpu: process_cpu(),
-            resident_bytes: resident_bytes().unwrap_or(0),
+            resident_bytes: number(&memory, 1).saturating_mul(page_bytes),
+            virtual_bytes: number(&memory, 0).saturating_mul(page_bytes),
+            disk_read_bytes: named(&io, "read_bytes:"),
+            disk_write_bytes: named(&io, "write_bytes:"),
             open_files: fs::read_dir("/proc/self/fd").map_or(0, Iterator::count),
             open_files_max: getrlimit(Resource::Nofile).current,
         }
@@ -47,11 +59,15 @@ fn process_cpu() -> Duration {
     Duration::try_from(time).unwrap_or_default()
 }
 
-/// The second number of `statm`, which counts pages.
-fn resident_bytes() -> Option<u64> {
-    let text = fs::read_to_string("/proc/self/statm").ok()?;
-    let pages: u64 = text.split(' ').nth(1)?.parse().ok()?;
-    pages.checked_mul(u64::try_from(rustix::param::page_size()).ok()?)
+/// One of the numbers of `statm`, which counts pages: all, resident, and others.
+fn number(text: &str, place: usize) -> u64 {
+    text.split(' ').nth(place).and_then(|number| number.parse().ok()).unwrap_or(0)
+}
+
+/// The number on the line that begins so.
+fn named(text: &str, name: &str) -> u64 {
+    let value = text.lines().find_map(|line| line.strip_prefix(name));
+    value.and_then(|number| number.trim().parse().ok()).unwrap_or(0)
 }
 
 /// The processor time of this process's threads whose names begin so, since each was started.
@@ -74,12 +90,14 @@ mod tests {
     #[test]
     fn this_process_is_seen_to_work() {
         let before = Usage::now();
-        assert!(before.resident_bytes > 1 << 20, "{before:?}");
+        assert!(before.resident_bytes > 1 << 20 && before.virtual_bytes > before.resident_bytes, "{before:?}");
         assert!(before.open_files >= 3 && before.open_files_max.is_none_or(|max| max >= 3), "{before:?}");
         let file = fs::File::open("/proc/self/stat").expect("a file");
         let sum: u64 = (0..10_000_000_u64).map(std::hint::black_box).sum();
         let after = Usage::now();
         assert!(after.cpu > before.cpu, "{sum}");
         drop(file);
+        let io = "wchar: 7\nread_bytes: 4096\nwrite_bytes: 8192\ncancelled_write_bytes: 3\n";
+        assert_eq!((named(io, "read_bytes:"), named(io, "write_bytes:"), named(io, "none:")), (4096, 8192, 0));
     }
 }

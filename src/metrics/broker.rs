@@ -22,6 +22,10 @@ pub struct BrokerMetrics {
     pub isr_expands: Counter,
     /// Changes of an in-sync set that the controller has refused.
     pub isr_failures: Counter,
+    /// Partitions that were given a leader which may lack what was committed, while this node decided.
+    pub unclean_elections: Counter,
+    /// Those whose leader was not in sync any more, but eligible (KIP-966).
+    pub eligible_elections: Counter,
     /// How long bringing one log to stable storage took.
     pub flush_time: Histogram,
     pub flush_failures: Counter,

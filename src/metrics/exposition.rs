@@ -13,6 +13,7 @@ use prometheus_client::registry::Registry;
 
 use super::catalogue::{self, Family, Kind};
 use super::handles::Distribution;
+use super::recent::{QUANTILES, Recent};
 
 /// How the text is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +88,8 @@ impl Writer<'_> {
     pub fn family(&mut self, family: &'static Family) -> Result<Samples<'_>, fmt::Error> {
         let kind = match family.kind {
             Kind::Counter => MetricType::Counter,
+            // OpenMetrics has counters with `_total` only.
+            Kind::Count => MetricType::Unknown,
             Kind::Gauge => MetricType::Gauge,
             Kind::Histogram => MetricType::Histogram,
         };
@@ -124,6 +127,9 @@ pub struct Samples<'a> {
 
 impl Samples<'_> {
     pub fn count(&mut self, labels: &[&str], value: u64) -> fmt::Result {
+        if self.family.kind == Kind::Count {
+            return self.labelled(labels, |encoder| encoder.encode_gauge(&value));
+        }
         self.labelled(labels, |encoder| encoder.encode_counter::<NoLabelSet, u64, f64>(&value, None))
     }
 
@@ -138,6 +144,14 @@ impl Samples<'_> {
     /// An offset or another whole number.
     pub fn whole(&mut self, labels: &[&str], value: i64) -> fmt::Result {
         self.labelled(labels, |encoder| encoder.encode_gauge(&value))
+    }
+
+    /// Percentiles of lately, in ms; the last label of the family says which.
+    pub fn quantiles(&mut self, labels: &[&str], recent: &Recent) -> fmt::Result {
+        for (quantile, shown) in QUANTILES {
+            self.level(&[labels, &[shown]].concat(), recent.quantile_ms(quantile))?;
+        }
+        Ok(())
     }
 
     /// Durations, shown in ms.
@@ -165,13 +179,15 @@ fn to_ms(us: u64) -> f64 {
     us / 1000.0
 }
 
-/// OpenMetrics as Prometheus' format 0.0.4: a counter's family has its sample's name there, and there is no end mark.
+/// OpenMetrics as Prometheus' format 0.0.4: a counter's family has its sample's name there, whatever that is, and there is no end
+/// mark.
 fn older(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for line in text.lines() {
         let mut words = line.splitn(4, ' ');
         match (words.next(), words.next(), words.next(), words.next()) {
             (Some("#"), Some("EOF"), ..) => {}
+            (Some("#"), Some("TYPE"), Some(name), Some("unknown")) => out.push_str(&format!("# TYPE {name} counter\n")),
             (Some("#"), Some(what @ ("HELP" | "TYPE")), Some(name), Some(rest)) if is_counter(name) => {
                 out.push_str(&format!("# {what} {name}_total {rest}\n"));
             }
@@ -192,7 +208,7 @@ fn is_counter(name: &str) -> bool {
 mod tests {
     use super::*;
     use crate::metrics::Histogram;
-    use crate::metrics::catalogue::{BYTES_IN, FLUSH_TIME, GROUP_MEMBERS};
+    use crate::metrics::catalogue::{BYTES_IN, FLUSH_COUNT, FLUSH_TIME, FLUSH_TIMES, GROUP_MEMBERS};
 
     fn exposition() -> Exposition {
         Exposition::new(|writer| {
@@ -203,7 +219,11 @@ mod tests {
             let histogram = Histogram::default();
             histogram.observe_us(70);
             histogram.observe_us(60_000_000);
-            writer.family(&FLUSH_TIME)?.durations(&[], &histogram.distribution())
+            let mut recent = Recent::default();
+            recent.look(Duration::from_secs(1), &histogram.distribution());
+            writer.family(&FLUSH_TIME)?.quantiles(&[], &recent)?;
+            writer.count(&FLUSH_COUNT, 2)?;
+            writer.family(&FLUSH_TIMES)?.durations(&[], &histogram.distribution())
         })
     }
 
@@ -216,13 +236,17 @@ mod tests {
         let older = exposition().text(Format::Prometheus);
         assert!(older.contains(&format!("# TYPE {name}_total counter\n{name}_total 7\n")), "{older}");
         assert!(!older.contains("EOF"));
+        assert!(older.contains(&format!("# TYPE {} counter\n", FLUSH_COUNT.name)), "{older}");
         let samples = |text: &str| text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect();
         let (newer, older): (Vec<_>, Vec<_>) = (samples(&newer), samples(&older));
         assert_eq!(newer, older);
         assert!(newer.contains(&"kafka_consumergroup_members{consumergroup=\"a \\\"b\\\" \\\\ \\n c\"} 2".to_owned()));
-        assert!(newer.contains(&format!("{}_bucket{{le=\"0.1\"}} 1", FLUSH_TIME.name)), "{newer:?}");
-        assert!(newer.contains(&format!("{}_bucket{{le=\"+Inf\"}} 2", FLUSH_TIME.name)), "{newer:?}");
-        assert!(newer.contains(&format!("{}_sum 60000.07", FLUSH_TIME.name)), "{newer:?}");
+        assert!(newer.contains(&format!("{}_bucket{{le=\"0.1\"}} 1", FLUSH_TIMES.name)), "{newer:?}");
+        assert!(newer.contains(&format!("{}_bucket{{le=\"+Inf\"}} 2", FLUSH_TIMES.name)), "{newer:?}");
+        assert!(newer.contains(&format!("{}_sum 60000.07", FLUSH_TIMES.name)), "{newer:?}");
+        assert!(newer.contains(&format!("{}{{quantile=\"0.50\"}} 0.075", FLUSH_TIME.name)), "{newer:?}");
+        assert!(newer.contains(&format!("{}{{quantile=\"0.999\"}} 30000.0", FLUSH_TIME.name)), "{newer:?}");
+        assert!(newer.contains(&format!("{} 2", FLUSH_COUNT.name)), "{newer:?}");
     }
 
     #[test]

@@ -20,24 +20,50 @@ impl Counter {
     }
 }
 
-/// Upper bounds of a histogram's buckets, in µs; one more bucket holds what is above.
+/// Upper bounds of the buckets that are shown, in µs; one more holds what is above.
 pub const BOUNDS_US: [u64; 16] = [
     50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 5_000_000,
     30_000_000,
 ];
 
+/// Steps of a power of ten, in tenths: near enough to tell a percentile by, where the shown buckets are not.
+const STEPS: [u64; 10] = [100, 125, 150, 200, 250, 300, 400, 500, 600, 750];
+const FINE_COUNT: usize = 66;
+
+/// Upper bounds of the buckets that are kept, from 10 µs to 30 s; [`BOUNDS_US`] are among them.
+pub const FINE_US: [u64; FINE_COUNT] = {
+    let mut bounds = [0; FINE_COUNT];
+    let (mut place, mut power) = (0, 1);
+    while place < FINE_COUNT {
+        bounds[place] = STEPS[place % STEPS.len()] * power / 10;
+        place += 1;
+        if place % STEPS.len() == 0 {
+            power *= 10;
+        }
+    }
+    bounds
+};
+
+/// How many durations fell into each bucket that is kept, and above the last.
+pub type Counts = [u64; FINE_COUNT + 1];
+
 /// Durations in buckets.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Histogram {
-    buckets: [AtomicU64; BOUNDS_US.len() + 1],
+    buckets: [AtomicU64; FINE_COUNT + 1],
     sum_us: AtomicU64,
+}
+
+impl Default for Histogram {
+    fn default() -> Histogram {
+        Histogram { buckets: std::array::from_fn(|_| AtomicU64::new(0)), sum_us: AtomicU64::new(0) }
+    }
 }
 
 impl Histogram {
     /// Notes one duration, in µs.
     pub fn observe_us(&self, us: u64) {
-        // Most durations are short: the first buckets are found first.
-        let index = BOUNDS_US.iter().position(|bound| us <= *bound).unwrap_or(BOUNDS_US.len());
+        let index = FINE_US.partition_point(|bound| *bound < us);
         self.buckets[index].fetch_add(1, Ordering::Relaxed);
         self.sum_us.fetch_add(us, Ordering::Relaxed);
     }
@@ -50,10 +76,16 @@ impl Histogram {
 }
 
 /// What histograms held when they were read, added up.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Distribution {
-    counts: [u64; BOUNDS_US.len() + 1],
+    counts: Counts,
     sum_us: u64,
+}
+
+impl Default for Distribution {
+    fn default() -> Distribution {
+        Distribution { counts: [0; FINE_COUNT + 1], sum_us: 0 }
+    }
 }
 
 impl Distribution {
@@ -64,6 +96,14 @@ impl Distribution {
         self.sum_us = self.sum_us.wrapping_add(histogram.sum_us.load(Ordering::Relaxed));
     }
 
+    /// Adds what another has read.
+    pub fn merge(&mut self, other: &Distribution) {
+        for (count, more) in self.counts.iter_mut().zip(other.counts) {
+            *count += more;
+        }
+        self.sum_us = self.sum_us.wrapping_add(other.sum_us);
+    }
+
     pub fn count(&self) -> u64 {
         self.counts.iter().sum()
     }
@@ -72,10 +112,21 @@ impl Distribution {
         self.sum_us
     }
 
-    /// Each bucket's upper bound in µs, `None` for the last one, and how many fell into it.
+    /// As they are kept, in the order of [`FINE_US`].
+    pub const fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// Each shown bucket's upper bound in µs, `None` for the last one, and how many fell into it.
     pub fn buckets(&self) -> impl Iterator<Item = (Option<u64>, u64)> {
-        let bounds = BOUNDS_US.iter().map(|bound| Some(*bound)).chain([None]);
-        bounds.zip(self.counts)
+        let mut begin = 0;
+        BOUNDS_US.iter().map(|bound| Some(*bound)).chain([None]).map(move |bound| {
+            let below = |bound: u64| FINE_US.partition_point(|fine| *fine <= bound);
+            let end = bound.map_or(self.counts.len(), below);
+            let count = self.counts[begin..end].iter().sum();
+            begin = end;
+            (bound, count)
+        })
     }
 }
 
@@ -95,5 +146,14 @@ mod tests {
         assert_eq!((sum.count(), sum.sum_us()), (6, 60_001_102));
         sum.add(&histogram);
         assert_eq!((sum.count(), sum.sum_us()), (12, 120_002_204));
+        sum.merge(&histogram.distribution());
+        assert_eq!((sum.count(), sum.sum_us()), (18, 180_003_306));
+    }
+
+    #[test]
+    fn kept_bounds_rise_and_hold_the_shown_ones() {
+        assert!(FINE_US.is_sorted_by(|lower, upper| lower < upper), "{FINE_US:?}");
+        assert_eq!((FINE_US[0], FINE_US[FINE_COUNT - 1]), (10, BOUNDS_US[BOUNDS_US.len() - 1]));
+        assert!(BOUNDS_US.iter().all(|bound| FINE_US.contains(bound)), "{FINE_US:?}");
     }
 }

@@ -3,22 +3,25 @@
 //! - [`handles`]: a number is a relaxed atomic that its owner keeps; counting takes no lock, no look-up and no memory.
 //! - [`broker`], [`core`]: the handles of a broker and of one core. What can be read when somebody asks is not counted at all.
 //! - [`catalogue`]: every name that is shown, with its labels and meaning; `catalogue.md` is that table for people.
+//! - [`recent`]: percentiles of lately, as Kafka has them.
 //! - [`exposition`]: the numbers as text, in the formats of OpenMetrics and Prometheus.
 //!
 //! Names are Kafka's where Kafka has the number, as Prometheus' JMX exporter writes them (lower case, `PerSec` as `_total`), so
-//! that existing dashboards go on.
+//! that existing dashboards go on; [`catalogue`] says by which rules.
 
 pub mod broker;
 pub mod catalogue;
 pub mod core;
 pub mod exposition;
 pub mod handles;
+pub mod recent;
 
 pub use broker::{BrokerMetrics, TopicMetrics, TopicsMetrics};
 pub use catalogue::{Family, Kind};
-pub use core::CoreMetrics;
+pub use core::{CoreMetrics, RequestMetrics};
 pub use exposition::{Exposition, Format, Samples, Writer};
 pub use handles::{Counter, Distribution, Histogram};
+pub use recent::Recent;
 
 /// What compaction counts.
 #[derive(Debug, Default)]

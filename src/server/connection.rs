@@ -51,6 +51,8 @@ pub enum End {
 pub struct Peer {
     pub home: Arc<SlotHome>,
     pub listener: Arc<str>,
+    /// The number of the core that serves it.
+    pub core: usize,
     /// Bytes that have arrived of a frame that is not whole; 0 without one.
     begun_bytes: AtomicUsize,
     /// When that frame began.
@@ -60,10 +62,11 @@ pub struct Peer {
 }
 
 impl Peer {
-    pub fn new(home: Arc<SlotHome>, listener: Arc<str>) -> Arc<Peer> {
+    pub fn new(home: Arc<SlotHome>, listener: Arc<str>, core: usize) -> Arc<Peer> {
         Arc::new(Peer {
             home,
             listener,
+            core,
             begun_bytes: AtomicUsize::new(0),
             begun_ms: AtomicU64::new(0),
             is_evicted: AtomicBool::new(false),

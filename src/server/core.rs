@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use crate::api::ConnectionInfo;
 use crate::api::slot::{Completion, SlotHome};
-use crate::api::{self, ConnectionInfo};
 use crate::config::Roles;
 use crate::io::mailbox::Mailbox;
 use crate::io::net::Accepted;
@@ -21,7 +21,7 @@ use crate::metrics::CoreMetrics;
 use super::admission::Place;
 use super::buffers::Buffers;
 use super::connection::{Connection, Peer};
-use super::requests::Scratch;
+use super::requests::{Scratch, counted_versions};
 use super::shared::Shared;
 
 /// Silence after which the system asks a peer whether it is still there.
@@ -51,6 +51,7 @@ pub struct Arrival {
 /// What other threads may touch of a core.
 #[derive(Default)]
 pub struct Core {
+    number: usize,
     completions: Arc<Mailbox<Completion>>,
     arrivals: Mailbox<Mail>,
     /// Connections that live here or are on their way.
@@ -64,7 +65,7 @@ pub struct Core {
 impl Core {
     /// Starts the thread. Tasks that outlive the grace at its stop are dropped with it.
     pub fn start(number: usize, shared: &Arc<Shared>) -> io::Result<(Arc<Core>, Service)> {
-        let core = Arc::new(Core { metrics: CoreMetrics::new(api::PLACES), ..Core::default() });
+        let core = Arc::new(Core { number, metrics: CoreMetrics::new(counted_versions()), ..Core::default() });
         let (core_of_thread, shared) = (Arc::clone(&core), Arc::clone(shared));
         let service = threads::service(&format!("core-{number}"), move || async move {
             core_of_thread.completions.own_by_this_thread();
@@ -151,7 +152,7 @@ impl Core {
         };
         let id = shared.next_connection();
         let principal = shared.anonymous.clone();
-        let peer = Peer::new(SlotHome::new(Arc::clone(&self.completions)), Arc::clone(&listener));
+        let peer = Peer::new(SlotHome::new(Arc::clone(&self.completions)), Arc::clone(&listener), self.number);
         let info = ConnectionInfo { id, listener, roles, peer: peer_address, local, principal, asked: None };
         shared.enter(id, Arc::clone(&peer));
         let connection = Connection::new(stream, shared, self, info, peer, place);

@@ -1,6 +1,7 @@
 //! The limits of the server, taken from the settings once.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::Settings;
@@ -21,6 +22,8 @@ const STOP_GRACE: Duration = Duration::from_secs(5);
 /// Limits of connections, requests and memory.
 #[derive(Clone, Debug)]
 pub struct Options {
+    /// The names of the listeners.
+    pub listeners: Vec<Arc<str>>,
     pub threads: NonZeroUsize,
     pub backlog: i32,
     pub new_per_second_per_ip_max: u32,
@@ -46,6 +49,7 @@ impl Options {
         let threads = NonZeroUsize::new(settings.get_usize("server.threads"));
         let idle_ms = settings.get_i64("connections.max.idle.ms");
         Options {
+            listeners: settings.all_listeners().into_iter().map(|listener| listener.name.into()).collect(),
             threads: threads.or(NonZeroUsize::new(threads::core_count())).unwrap_or(NonZeroUsize::MIN),
             backlog: settings.get_i32("socket.listen.backlog.size"),
             new_per_second_per_ip_max: NEW_PER_SECOND_PER_IP_MAX,

@@ -38,7 +38,15 @@ enum Pending {
     Later(Pin<Box<dyn Future<Output = Answer> + Send>>),
 }
 
-/// A request that was started: its API's place, and when it was read.
+/// Where fetches of followers are counted, whose time says other things than that of consumers.
+pub const FOLLOWER_FETCH: usize = api::PLACES;
+
+/// Versions that are counted at each place: of the APIs, and of fetches of followers.
+pub fn counted_versions() -> impl Iterator<Item = usize> {
+    api::version_counts().chain(api::row_of(ApiKey::Fetch).map(Row::version_count))
+}
+
+/// A request that was started: its place among what is counted, and when it was read.
 #[derive(Clone, Copy)]
 pub struct Asked {
     pub api: usize,
@@ -269,7 +277,7 @@ impl Start<'_> {
             let Some(parsed) = self.next(&mut next_frame)? else { break };
             match parsed {
                 Parsed::Answered(answer) => {
-                    let asked = self.asked(ApiKey::ApiVersions, 1);
+                    let asked = self.asked(api::place(ApiKey::ApiVersions), -1, 1);
                     self.accept(RawReply::Now(answer), asked, &mut scratch.finished)?;
                     started += 1;
                 }
@@ -316,10 +324,9 @@ impl Start<'_> {
         Ok(())
     }
 
-    /// Counts requests that are about to be carried out.
-    fn asked(&self, api: ApiKey, count: usize) -> Asked {
-        let api = api::place(api);
-        self.metrics.request(api).started.add(count);
+    /// Counts requests of one version.
+    fn asked(&self, api: usize, version: i16, count: usize) -> Asked {
+        self.metrics.request(api).start(version, count);
         Asked { api, at: self.read_at, throttled: None }
     }
 
@@ -393,7 +400,6 @@ impl Start<'_> {
         order: Order,
         finished: &mut Vec<Asked>,
     ) -> Result<(), CloseReason> {
-        let mut asked = self.asked(header.api_key, 1);
         let cx = Context {
             broker: self.cx.broker,
             connection: self.cx.connection,
@@ -404,11 +410,18 @@ impl Start<'_> {
             slots: self.cx.slots,
         };
         let begun = self.begin_timing();
-        let Ok(reply) = catch_unwind(AssertUnwindSafe(|| handle(&cx, body))) else {
+        let called = catch_unwind(AssertUnwindSafe(|| handle(&cx, body)));
+        let is_exempt = self.cx.slots.take_exempt();
+        // Of fetches only those of followers are exempt.
+        let is_follower = is_exempt && header.api_key == ApiKey::Fetch;
+        let place = if is_follower { FOLLOWER_FETCH } else { api::place(header.api_key) };
+        let mut asked = self.asked(place, header.api_version, 1);
+        let Ok(reply) = called else {
             tracing::error!(api = %header.api_key, version = header.api_version, "a handler panicked");
             return Err("a handler panicked".into());
         };
         asked.throttled = begun
+            .filter(|_| !is_exempt)
             .and_then(|begun| self.charge_time(begun, header.api_key, header.api_version, header.client_id.as_ref()));
         let is_open = matches!(reply, RawReply::Slot(_) | RawReply::Later(_) | RawReply::Impatient(..));
         self.requests.is_barred |= is_open && order == Order::Barrier;
@@ -417,11 +430,7 @@ impl Start<'_> {
 
     /// The moment, if anybody's time is limited.
     fn begin_timing(&self) -> Option<Instant> {
-        if !self.cx.broker.quotas().limits(Kind::Request) {
-            return None;
-        }
-        self.cx.slots.take_exempt();
-        Some(clock::instant())
+        self.cx.broker.quotas().limits(Kind::Request).then(clock::instant)
     }
 
     /// Counts the time that a request has taken against its client's quota (KIP-124), and mutes the connection of one that is beyond
@@ -434,7 +443,7 @@ impl Start<'_> {
         client_id: Option<&StrBytes>,
     ) -> Option<Throttled> {
         let is_of_clients = api::row_of(api).is_some_and(|row| row.listeners.meet(Roles::CLIENT));
-        if self.cx.slots.take_exempt() || !is_of_clients {
+        if !is_of_clients {
             return None;
         }
         let (user, client_id) = (&self.cx.connection.principal.name, client_id.map_or("", |id| id));
@@ -472,18 +481,24 @@ impl Start<'_> {
         scratch: &mut Scratch,
     ) -> Result<usize, CloseReason> {
         let count = scratch.requests.len();
-        let mut asked = self.asked(api, count);
+        let place = api::place(api);
+        let mut asked = Asked { api: place, at: self.read_at, throttled: None };
+        for alike in scratch.requests.chunk_by(|one, next| one.header.api_version == next.header.api_version) {
+            self.metrics.request(place).start(alike[0].header.api_version, alike.len());
+        }
         let begun = self.begin_timing();
         let client_id = begun.and_then(|_| scratch.requests.first()?.header.client_id.clone());
         let called = catch_unwind(AssertUnwindSafe(|| handle(self.cx, &mut scratch.requests, &mut scratch.replies)));
         scratch.requests.clear();
+        let is_exempt = self.cx.slots.take_exempt();
         if called.is_err() || scratch.replies.len() != count {
             tracing::error!(requests = count, replies = scratch.replies.len(), "a handler panicked or lost a request");
             scratch.replies.clear();
             return Err("a handler panicked".into());
         }
         // Where such an answer has its place for it is the answer's own knowledge, whatever its version.
-        asked.throttled = begun.and_then(|begun| self.charge_time(begun, api, 0, client_id.as_ref()));
+        asked.throttled =
+            begun.filter(|_| !is_exempt).and_then(|begun| self.charge_time(begun, api, 0, client_id.as_ref()));
         for reply in scratch.replies.drain(..) {
             self.accept(reply, asked, &mut scratch.finished)?;
         }

@@ -80,11 +80,14 @@ impl Shared {
         }
     }
 
-    /// Open connections, by the listener that took them in.
-    pub fn connections_by_listener(&self) -> BTreeMap<Arc<str>, usize> {
+    /// Open connections, by the listener that took them in and the core that serves them; none are a number too.
+    pub fn connections(&self) -> BTreeMap<(Arc<str>, usize), usize> {
         let mut counts = BTreeMap::new();
+        for listener in &self.options.listeners {
+            counts.extend((0..self.options.threads.get()).map(|core| ((Arc::clone(listener), core), 0)));
+        }
         for peer in self.peers.lock().values() {
-            *counts.entry(Arc::clone(&peer.listener)).or_default() += 1;
+            *counts.entry((Arc::clone(&peer.listener), peer.core)).or_default() += 1;
         }
         counts
     }

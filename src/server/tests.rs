@@ -74,7 +74,7 @@ impl Fixture {
         self.eventually("no memory is held", |running| running.request_memory_bytes() == 0);
     }
 
-    fn eventually(&self, what: &str, mut holds: impl FnMut(&Running) -> bool) {
+    pub(in crate::server) fn eventually(&self, what: &str, mut holds: impl FnMut(&Running) -> bool) {
         let start = Instant::now();
         while !holds(self.running()) {
             assert!(start.elapsed() < LIMIT, "{what}");

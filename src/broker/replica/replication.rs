@@ -109,7 +109,7 @@ impl Replica {
         let mut held = self.held.lock();
         let is_new_epoch = leader_epoch > held.machine.leader_epoch();
         if is_new_epoch {
-            held.leader_log_start = Offset::ZERO;
+            (held.leader_log_start, held.leader_high_watermark) = (Offset::ZERO, Offset::ZERO);
         }
         self.step(&mut held, Event::BecomeFollower { leader_epoch, partition_epoch, loss });
         if is_new_epoch && bugs::is_back(Bug::Kip101) {
@@ -278,12 +278,20 @@ impl Replica {
             appended?;
             self.step(held, Event::LeaderAnswered { leader_epoch, high_watermark: told.high_watermark });
             held.leader_log_start = held.leader_log_start.max(told.log_start);
+            held.leader_high_watermark = told.high_watermark;
             self.follow_log_start(held);
             let must_flush = held.machine.durability() == Durability::Flushed && held.log.needs_flush();
             Ok(AppendFetched { log_end, must_flush })
         });
         self.finish(held);
         appended.unwrap_or(Err(FollowError::Offline))
+    }
+
+    /// Committed records of the leader that this follower lacks, by what it told last; 0 for a leader.
+    pub fn follower_lag(&self) -> i64 {
+        let held = self.held.lock();
+        let lag = held.leader_high_watermark - held.log.log_end_offset();
+        if held.machine.is_follower() { lag.max(0) } else { 0 }
     }
 
     /// Moves the log start to the leader's, as far as is committed here.

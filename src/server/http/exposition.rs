@@ -7,16 +7,18 @@ mod traffic;
 
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+
 use crate::metrics::Exposition;
 use crate::server::core::Core;
 use crate::server::shared::Shared;
 
 /// The exposition of one server.
 pub fn of(shared: Arc<Shared>, cores: Arc<[Arc<Core>]>) -> Exposition {
-    let idle = process::Idle::default();
+    let (idle, times, flushes) = (process::Idle::default(), traffic::Times::default(), Mutex::default());
     Exposition::new(move |writer| {
-        traffic::write(writer, &shared, &cores)?;
-        cluster::write(writer, &shared)?;
+        traffic::write(writer, &shared, &cores, &times)?;
+        cluster::write(writer, &shared, &flushes)?;
         groups::write(writer, &shared.broker)?;
         process::write(writer, &shared, cores.len(), &idle)
     })

@@ -30,7 +30,10 @@ fn connect(fixture: &Fixture) -> TcpStream {
 
 /// Status and body of one request on a connection of its own.
 fn ask(fixture: &Fixture, request: &str) -> (u16, String) {
-    let mut stream = connect(fixture);
+    ask_on(connect(fixture), request)
+}
+
+fn ask_on(mut stream: TcpStream, request: &str) -> (u16, String) {
     // A server that refuses a request may close before it has read it.
     let _ = stream.write_all(request.as_bytes());
     let mut bytes = Vec::new();
@@ -42,7 +45,11 @@ fn ask(fixture: &Fixture, request: &str) -> (u16, String) {
 }
 
 fn get(fixture: &Fixture, path: &str) -> (u16, String) {
-    ask(fixture, &format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"))
+    ask(fixture, &request_of(path))
+}
+
+fn request_of(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
 }
 
 #[test]
@@ -101,13 +108,18 @@ fn samples(text: &str) -> BTreeMap<String, f64> {
 
 /// Metadata v1 of topic t, which creates it; then two produces of one record, and DeleteTopics v1.
 const CREATE: [u8; 17] = [0, 3, 0, 1, 0, 0, 0, 1, 255, 255, 0, 0, 0, 1, 0, 1, b't'];
+/// Fetch v4 of a consumer, from the start of the topic's only partition, without waiting.
+const FETCH: [u8; 54] = [
+    0, 1, 0, 4, 0, 0, 0, 5, 255, 255, 255, 255, 255, 255, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1, 0, 1,
+    b't', 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0,
+];
 const DELETE: [u8; 21] = [0, 20, 0, 1, 0, 0, 0, 9, 255, 255, 0, 0, 0, 1, 0, 1, b't', 0, 0, 39, 16];
 
 #[test]
 fn traffic_is_counted_by_topic_until_the_topic_is_gone() {
     let fixture = fixture();
     let mut client = fixture.connect();
-    for request in [frame(&CREATE), produce(2), produce(3)] {
+    for request in [frame(&CREATE), produce(2), produce(3), frame(&FETCH)] {
         client.write_all(&request).expect("a request");
         answer(&mut client).expect("an answer");
     }
@@ -119,12 +131,21 @@ fn traffic_is_counted_by_topic_until_the_topic_is_gone() {
     is("kafka_server_brokertopicmetrics_messagesin_total{topic=\"t\"}", 2.0);
     is("kafka_server_brokertopicmetrics_messagesin_total", 2.0);
     is("kafka_server_brokertopicmetrics_totalproducerequests_total{topic=\"t\"}", 2.0);
-    is("kafka_network_requestmetrics_requests_total{request=\"Produce\"}", 2.0);
+    is("kafka_network_requestmetrics_requests_total{request=\"Produce\",version=\"3\"}", 2.0);
     is("kafka_network_requestmetrics_totaltimems_count{request=\"Produce\"}", 2.0);
+    is("kafka_network_requestmetrics_requests_total{request=\"Fetch\",version=\"4\"}", 1.0);
+    is("kafka_network_requestmetrics_requests_total{request=\"FetchConsumer\",version=\"4\"}", 1.0);
+    assert!(!text.contains("request=\"FetchFollower\""), "{text}");
+    let half = value("kafka_network_requestmetrics_totaltimems{request=\"Produce\",quantile=\"0.50\"}");
+    let most = value("kafka_network_requestmetrics_totaltimems{request=\"Produce\",quantile=\"0.999\"}");
+    assert!(0.0 < half && half <= most, "{half} {most}");
+    is("ottla_network_request_time_ms_count{request=\"Produce\"}", 2.0);
+    is("kafka_topic_partition_current_offset{topic=\"t\",partition=\"0\"}", 2.0);
     is("kafka_log_log_logendoffset{topic=\"t\",partition=\"0\"}", 2.0);
     is("kafka_server_replicamanager_leadercount", 1.0);
     is("kafka_controller_kafkacontroller_activecontrollercount", 1.0);
-    is("kafka_server_socket_server_metrics_connection_count{listener=\"PLAINTEXT\"}", 1.0);
+    let connections = shown.iter().filter(|(name, _)| name.contains("_connection_count{listener=\"PLAINTEXT\""));
+    assert!((connections.map(|(_, count)| count).sum::<f64>() - 1.0).abs() < 1e-9, "{text}");
     is("kafka_server_kafkaserver_brokerstate", 3.0);
     let bytes_in = value("kafka_server_brokertopicmetrics_bytesin_total");
     assert!(bytes_in > 100.0 && value("kafka_log_log_size{topic=\"t\",partition=\"0\"}") >= bytes_in);
@@ -138,6 +159,28 @@ fn traffic_is_counted_by_topic_until_the_topic_is_gone() {
     assert!((total - bytes_in).abs() < 1e-9, "what was counted stays counted");
 }
 
+#[test]
+fn a_partition_needs_no_more_replicas_in_sync_than_it_has() {
+    let fixture = Fixture::start(&[HTTP, ("min.insync.replicas", "2")]);
+    let mut client = fixture.connect();
+    client.write_all(&frame(&CREATE)).expect("a request");
+    answer(&mut client).expect("an answer");
+    let mut text = String::new();
+    // A log is opened a little after its topic is there.
+    fixture.eventually("the partition is shown", |_| {
+        text = get(&fixture, "/metrics").1;
+        text.contains("kafka_cluster_partition_")
+            && text.contains("kafka_server_replicamanager_atminisrpartitioncount 1")
+    });
+    let shown = samples(&text);
+    let of = |name: &str| shown[&format!("kafka_cluster_partition_{name}{{topic=\"t\",partition=\"0\"}}")];
+    let names = ["replicascount", "insyncreplicascount", "underreplicated", "underminisr", "atminisr"];
+    assert_eq!(names.map(of).map(|value| value.to_string()), ["1", "1", "0", "0", "1"]);
+    let counts = ["underminisrpartitioncount", "atminisrpartitioncount"];
+    let all = counts.map(|name| shown[&format!("kafka_server_replicamanager_{name}")].to_string());
+    assert_eq!(all, ["0", "1"]);
+}
+
 /// The table of all names, as people read it.
 fn table() -> String {
     let mut page = String::from(
@@ -146,7 +189,7 @@ fn table() -> String {
          | name | kind | labels | meaning |\n|---|---|---|---|\n",
     );
     for family in catalogue::ALL {
-        let kind = format!("{:?}", family.kind).to_lowercase();
+        let kind = family.shown_kind();
         let labels = family.labels.join(", ");
         page.push_str(&format!("| `{}` | {kind} | {labels} | {} |\n", family.shown_name(), family.help));
     }
@@ -193,7 +236,7 @@ fn names_and_labels_are_those_of_the_table() {
             let suffix = name.strip_prefix(family.name).unwrap_or("?");
             match family.kind {
                 catalogue::Kind::Counter => suffix == "_total",
-                catalogue::Kind::Gauge => suffix.is_empty(),
+                catalogue::Kind::Count | catalogue::Kind::Gauge => suffix.is_empty(),
                 catalogue::Kind::Histogram => ["_bucket", "_sum", "_count"].contains(&suffix),
             }
         });

@@ -65,6 +65,7 @@ fn counts(writer: &mut Writer<'_>, numbers: &[GroupNumbers]) -> fmt::Result {
         (&shown::GROUPS_PREPARING, State::PreparingRebalance),
         (&shown::GROUPS_COMPLETING, State::CompletingRebalance),
     ];
+    writer.level_of(&shown::GROUPS_DEAD, 0)?;
     for (family, state) in states {
         writer.level_of(family, numbers.iter().filter(|group| group.state == state).count())?;
     }

@@ -48,11 +48,17 @@ impl Idle {
 }
 
 pub fn write(writer: &mut Writer<'_>, shared: &Shared, core_count: usize, idle: &Idle) -> fmt::Result {
-    writer.level(&shown::HANDLER_IDLE, idle.look(clock::instant(), threads_cpu(CORES), core_count))?;
+    let idle = idle.look(clock::instant(), threads_cpu(CORES), core_count);
+    for family in [&shown::HANDLER_IDLE, &shown::NETWORK_IDLE, &shown::NETWORK_IDLE_STRIMZI] {
+        writer.level(family, idle)?;
+    }
     writer.family(&shown::BUILD_INFO)?.level_of(&[env!("CARGO_PKG_VERSION")], 1)?;
     let usage = Usage::now();
     writer.seconds(&shown::PROCESS_CPU, usage.cpu)?;
     writer.level_of(&shown::PROCESS_MEMORY, usize::try_from(usage.resident_bytes).unwrap_or(usize::MAX))?;
+    writer.level_of(&shown::PROCESS_VIRTUAL, usize::try_from(usage.virtual_bytes).unwrap_or(usize::MAX))?;
+    writer.level_of(&shown::DISK_READ, usize::try_from(usage.disk_read_bytes).unwrap_or(usize::MAX))?;
+    writer.level_of(&shown::DISK_WRITE, usize::try_from(usage.disk_write_bytes).unwrap_or(usize::MAX))?;
     writer.level_of(&shown::PROCESS_FILES, usage.open_files)?;
     let files_max = usage.open_files_max.and_then(|max| usize::try_from(max).ok());
     writer.level_of(&shown::PROCESS_FILES_MAX, files_max.unwrap_or(usize::MAX))?;

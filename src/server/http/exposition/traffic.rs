@@ -1,12 +1,18 @@
 //! Requests, connections, and bytes by topic.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use crate::api;
 use crate::metrics::catalogue as shown;
-use crate::metrics::{Counter, Distribution, Family, TopicMetrics, TopicsMetrics, Writer};
+use crate::metrics::{Counter, Distribution, Family, Recent, TopicMetrics, TopicsMetrics, Writer};
+use crate::protocol::api_key::ApiKey;
 use crate::server::core::Core;
+use crate::server::requests::FOLLOWER_FETCH;
 use crate::server::shared::Shared;
 
 /// A family of counters by topic, and which of a topic's counters it shows.
@@ -23,18 +29,18 @@ static BY_TOPIC: &[ByTopic] = &[
     (&shown::FETCH_FAILURES, |topic| &topic.fetch_failures),
 ];
 
-pub fn write(writer: &mut Writer<'_>, shared: &Shared, cores: &[Arc<Core>]) -> fmt::Result {
+pub fn write(writer: &mut Writer<'_>, shared: &Shared, cores: &[Arc<Core>], times: &Times) -> fmt::Result {
     let metrics = shared.broker.metrics();
     by_topic(writer, &metrics.topics)?;
     writer.count(&shown::REPLICATION_BYTES_IN, metrics.replication_bytes_in.get())?;
     writer.count(&shown::REPLICATION_BYTES_OUT, metrics.replication_bytes_out.get())?;
-    requests(writer, cores)?;
+    times.requests(writer, cores, shared.clock.now().monotonic_ms)?;
     let sum = |pick: fn(&Core) -> &Counter| cores.iter().map(|core| pick(core).get()).sum();
     writer.count(&shown::NETWORK_BYTES_IN, sum(|core| &core.metrics.bytes_in))?;
     writer.count(&shown::NETWORK_BYTES_OUT, sum(|core| &core.metrics.bytes_out))?;
     let mut connections = writer.family(&shown::CONNECTION_COUNT)?;
-    for (listener, count) in shared.connections_by_listener() {
-        connections.level_of(&[&listener], count)?;
+    for ((listener, core), count) in shared.connections() {
+        connections.level_of(&[&listener, &core.to_string()], count)?;
     }
     writer.count(&shown::CONNECTIONS_ACCEPTED, shared.metrics.connections_accepted.get())?;
     writer.count(&shown::CONNECTIONS_REFUSED, shared.metrics.connections_refused.get())?;
@@ -56,18 +62,65 @@ fn by_topic(writer: &mut Writer<'_>, topics: &TopicsMetrics) -> fmt::Result {
     Ok(())
 }
 
-fn requests(writer: &mut Writer<'_>, cores: &[Arc<Core>]) -> fmt::Result {
-    let mut started = writer.family(&shown::REQUESTS)?;
-    for row in api::rows() {
-        let count = |core: &Arc<Core>| core.metrics.request(api::place(row.key)).started.get();
-        started.count(&[row.key.name()], cores.iter().map(count).sum())?;
+/// Whose requests are shown together: a name, and where they are counted. A fetch is shown once more as one of a consumer or of a
+/// follower (`RequestChannel.updateRequestMetrics`).
+fn asked() -> impl Iterator<Item = (&'static str, Vec<usize>)> {
+    let fetch = api::place(ApiKey::Fetch);
+    let places = move |key| if key == ApiKey::Fetch { vec![fetch, FOLLOWER_FETCH] } else { vec![api::place(key)] };
+    let fetches = [("FetchConsumer", vec![fetch]), ("FetchFollower", vec![FOLLOWER_FETCH])];
+    api::rows().map(move |row| (row.key.name(), places(row.key))).chain(fetches)
+}
+
+/// How long requests took lately, by name.
+#[derive(Default)]
+pub struct Times(Mutex<BTreeMap<&'static str, Recent>>);
+
+impl Times {
+    fn requests(&self, writer: &mut Writer<'_>, cores: &[Arc<Core>], now_ms: u64) -> fmt::Result {
+        started(writer, cores)?;
+        let mut answered = Vec::new();
+        for (name, places) in asked() {
+            let mut durations = Distribution::default();
+            for (core, place) in cores.iter().flat_map(|core| places.iter().map(move |place| (core, *place))) {
+                durations.add(&core.metrics.request(place).time);
+            }
+            if durations.count() > 0 {
+                answered.push((name, durations));
+            }
+        }
+        let now = Duration::from_millis(now_ms);
+        let mut recent = self.0.lock();
+        let mut lately = writer.family(&shown::REQUEST_TIME)?;
+        for (name, durations) in &answered {
+            let recent = recent.entry(name).or_default();
+            recent.look(now, durations);
+            lately.quantiles(&[name], recent)?;
+        }
+        let mut counts = writer.family(&shown::REQUEST_COUNT)?;
+        for (name, durations) in &answered {
+            counts.count(&[name], durations.count())?;
+        }
+        let mut times = writer.family(&shown::REQUEST_TIMES)?;
+        for (name, durations) in &answered {
+            times.durations(&[name], durations)?;
+        }
+        Ok(())
     }
-    let mut times = writer.family(&shown::REQUEST_TIME)?;
-    for row in api::rows() {
-        let mut durations = Distribution::default();
-        cores.iter().for_each(|core| durations.add(&core.metrics.request(api::place(row.key)).time));
-        if durations.count() > 0 {
-            times.durations(&[row.key.name()], &durations)?;
+}
+
+/// As in Kafka, a version that nobody has asked with is not shown.
+fn started(writer: &mut Writer<'_>, cores: &[Arc<Core>]) -> fmt::Result {
+    let mut started = writer.family(&shown::REQUESTS)?;
+    for (name, places) in asked() {
+        let mut by_version: Vec<u64> = Vec::new();
+        for (core, place) in cores.iter().flat_map(|core| places.iter().map(move |place| (core, *place))) {
+            for (version, count) in core.metrics.request(place).started().enumerate() {
+                by_version.resize(by_version.len().max(version + 1), 0);
+                by_version[version] += count;
+            }
+        }
+        for (version, count) in by_version.into_iter().enumerate().filter(|(_, count)| *count > 0) {
+            started.count(&[name, &version.to_string()], count)?;
         }
     }
     Ok(())
