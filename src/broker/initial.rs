@@ -66,6 +66,7 @@ impl Broker {
                 waits_for => waits_for,
             };
             let Some(reason) = in_the_way else { return Ok(()) };
+            self.await_now(format!("what is to be there at the start: {reason}"));
             if clock::instant() >= speaks_at {
                 speaks_at += PATIENCE;
                 tracing::warn!(reason, "waiting to create what is to be there at the start");

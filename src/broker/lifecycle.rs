@@ -61,6 +61,8 @@ pub struct Lifecycle {
     /// Whether the logs are open: until then the broker lives, but wants no work.
     has_open_logs: AtomicBool,
     is_serving: AtomicBool,
+    /// What a start waits for, until clients are served.
+    awaited: Mutex<String>,
     /// When the last heartbeat was sent that another node has answered as the controller, by the monotonic clock.
     heard_ms: AtomicU64,
     wants_to_leave: AtomicBool,
@@ -82,6 +84,7 @@ impl Default for Lifecycle {
             previous_epoch: AtomicI64::new(-1),
             has_open_logs: AtomicBool::new(false),
             is_serving: AtomicBool::new(false),
+            awaited: Mutex::new(String::new()),
             heard_ms: AtomicU64::new(0),
             wants_to_leave: AtomicBool::new(false),
             may_leave: watch::Sender::new(false),
@@ -109,6 +112,15 @@ impl Broker {
     /// Whether clients are served: the broker has been let in, and its logs are open.
     pub fn is_serving(&self) -> bool {
         self.lifecycle.is_serving.load(Ordering::Acquire)
+    }
+
+    /// What the start waits for; nothing once clients are served.
+    pub fn awaited(&self) -> Option<String> {
+        (!self.is_serving()).then(|| self.lifecycle.awaited.lock().clone())
+    }
+
+    pub(super) fn await_now(&self, what: impl Into<String>) {
+        *self.lifecycle.awaited.lock() = what.into();
     }
 
     pub(super) fn logs_are_open(&self) {

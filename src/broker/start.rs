@@ -283,6 +283,7 @@ impl Broker {
     }
 
     async fn join_cluster(self: &Arc<Broker>, found: &mut [Directory], initial: &Initial) -> Result<(), StartError> {
+        self.await_now("a controller of the cluster");
         tokio::try_join!(biased; self.check_joined_cluster(), async {
             self.wait_for_controller().await;
             Ok(())
@@ -295,15 +296,18 @@ impl Broker {
         }
         self.set_previous_epoch(directories::clean_shutdown_epoch(found)?);
         let cluster_id = found.iter().find_map(|directory| Some(directory.meta.as_ref()?.cluster_id.clone()));
+        self.await_now("the controller to register this broker");
         self.register(&directory_ids, cluster_id.as_deref()).await?;
         self.start_heartbeats()?;
         write_identities(found, self.node_id, &self.quorum)?;
         directories::take_markers(found)?;
+        self.await_now("its logs to be opened");
         self.listen_from_opening(found)?;
         self.groups.load_all(self);
         self.housekeeper.start(Arc::downgrade(self))?;
         self.start_cleaner()?;
         self.logs_are_open();
+        self.await_now("the controller to let this broker in");
         self.wait_until_let_in().await;
         self.create_initial(initial).await?;
         self.set_serving();
@@ -313,6 +317,7 @@ impl Broker {
     /// A controller alone has no part in what brokers do: it registers nowhere, and whatever partitions lie in its directories
     /// stay as they are.
     async fn join_as_controller(&self, found: &[Directory]) -> Result<(), StartError> {
+        self.await_now("what the cluster has decided");
         self.see_cluster().await;
         write_identities(found, self.node_id, &self.quorum)?;
         self.set_serving();

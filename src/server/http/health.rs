@@ -41,8 +41,8 @@ pub fn ready(shared: &Shared) -> Result<(), String> {
     if shared.is_stopping() {
         return Err("stopping".to_owned());
     }
-    if !shared.broker.is_serving() {
-        return Err("starting: the controller has not let this broker in".to_owned());
+    match shared.broker.awaited() {
+        Some(awaited) => Err(format!("starting: waits for {awaited}")),
+        None => Ok(()),
     }
-    Ok(())
 }

@@ -7,6 +7,8 @@ use std::path::Path;
 
 use super::unless_by_default;
 use crate::config::{self, Inputs, Origin};
+use crate::io::clock;
+use crate::io::held_port::HeldPort;
 use crate::io::threads::wait;
 use crate::metrics::catalogue;
 use crate::server::Server;
@@ -63,6 +65,48 @@ fn health_is_told_by_status_and_in_words() {
     fixture.running().shared.begin_stop();
     assert_eq!(get(&fixture, "/readyz"), (503, "stopping\n".to_owned()));
     assert_eq!(get(&fixture, "/livez").0, 200);
+}
+
+#[test]
+fn a_server_that_starts_says_what_it_waits_for() {
+    let ports = [HeldPort::reserve(), HeldPort::reserve()];
+    let [own, http] = ports.each_ref().map(|port| format!("127.0.0.1:{port}"));
+    let waiting = || {
+        let stream = TcpStream::connect(&http).ok()?;
+        stream.set_read_timeout(Some(LIMIT)).expect("a socket");
+        Some(ask_on(stream, &request_of("/readyz"))).filter(|(_, body)| body.contains("at the start"))
+    };
+    let listeners = format!("PLAINTEXT://{own}");
+    std::thread::scope(|scope| {
+        let first = [("listeners", listeners.as_str()), ("http.listener", &http), ("create.topics", "a:1:2")];
+        let first = scope.spawn(move || Fixture::start(&first));
+        let begun = clock::instant();
+        let (status, body) = loop {
+            assert!(begun.elapsed() < LIMIT && !first.is_finished(), "it waits for a second broker and says so");
+            if let Some(told) = waiting() {
+                break told;
+            }
+            std::thread::yield_now();
+        };
+        let expected = "starting: waits for what is to be there at the start: topic a: INVALID_REPLICATION_FACTOR";
+        assert!(status == 503 && body.starts_with(expected), "{status} {body}");
+        // Then the topic is made, and one of the two follows the other.
+        let listener = ("listeners", "PLAINTEXT://127.0.0.1:0");
+        let quorum = ("controller.quorum.bootstrap.servers", own.as_str());
+        let second = Fixture::start(&[("node.id", "2"), listener, HTTP, quorum]);
+        let first = first.join().expect("a server");
+        assert_eq!(get(&first, "/readyz"), (200, "ok\n".to_owned()));
+        first.eventually("a follower fetches", |_| {
+            let text = [&first, &second].map(|node| get(node, "/metrics").1).concat();
+            text.contains("_totaltimems_count{request=\"FetchFollower\"}")
+        });
+        let shown = [&first, &second].map(|node| samples(&get(node, "/metrics").1));
+        let lag = "kafka_server_replicafetchermanager_maxlag{clientId=\"Replica\"}";
+        assert!(shown.iter().all(|node| node[lag].abs() < 1e-9), "nothing was written");
+        let brokers: f64 = shown.iter().filter_map(|node| node.get("kafka_brokers")).sum();
+        assert!((brokers - 2.0).abs() < 1e-9, "one node tells: {brokers}");
+        drop(second);
+    });
 }
 
 #[test]
