@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 
 use crate::api::{Api, Context, Reply};
 use crate::log::{ProducerEntry, Producers};
-use crate::model::{ErrorCode, LeaderEpoch, PartitionIndex, ProducerId};
+use crate::model::{ErrorCode, LeaderEpoch, PartitionIndex, ProducerId, check_topic_name};
 use crate::protocol::api_key::ApiKey;
 use crate::protocol::message::describe_producers_response::{PartitionResponse, ProducerState, TopicResponse};
 use crate::protocol::message::{DescribeProducersRequest, DescribeProducersResponse, StrBytes, WireProducerId};
@@ -28,9 +28,12 @@ impl Api for DescribeProducers {
     fn handle(cx: &Context<'_>, request: DescribeProducersRequest) -> Reply<DescribeProducersResponse> {
         let image = cx.broker.image();
         Reply::Now(answer_each(&request, |topic, partition| {
+            if let Err(reason) = check_topic_name(topic) {
+                return Err((ErrorCode::InvalidTopicException, Some(format!("Topic name is invalid: {reason}"))));
+            }
             // A topic that is not there is answered with a text, a partition that is not there without one.
             if image.topic(topic).is_none() {
-                return Err((ErrorCode::UnknownTopicOrPartition, Some(UNKNOWN_TOPIC)));
+                return Err((ErrorCode::UnknownTopicOrPartition, Some(UNKNOWN_TOPIC.to_owned())));
             }
             let replica = cx.broker.replica(topic, partition).map_err(|code| (code, None))?;
             // Whoever has the log knows its producers, followers too (`Partition.activeProducerState`).
@@ -61,7 +64,7 @@ fn state(id: ProducerId, entry: &ProducerEntry) -> ProducerState {
 
 fn answer_each(
     request: &DescribeProducersRequest,
-    describe: impl Fn(&str, PartitionIndex) -> Result<Vec<ProducerState>, (ErrorCode, Option<&'static str>)>,
+    describe: impl Fn(&str, PartitionIndex) -> Result<Vec<ProducerState>, (ErrorCode, Option<String>)>,
 ) -> DescribeProducersResponse {
     let topics = request.topics.iter().map(|topic| {
         let partitions = topic.partition_indexes.iter().map(|index| {
@@ -69,7 +72,7 @@ fn answer_each(
             match describe(&topic.name, PartitionIndex(*index)) {
                 Ok(producers) => response.with_active_producers(producers),
                 Err((code, message)) => {
-                    response.with_error_code(code.code()).with_error_message(message.map(StrBytes::from_static_str))
+                    response.with_error_code(code.code()).with_error_message(message.map(StrBytes::from_string))
                 }
             }
         });

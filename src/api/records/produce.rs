@@ -1,5 +1,5 @@
 //! Produce (0), v0–13: appends batches to partitions, and answers when as many replicas have them as the producer asked for.
-//! v3 transactional id · v5 log start offset · v8 errors of single records (KIP-467) · v9 flexible · v10 new leaders (KIP-951)
+//! v3 transactional id · v5 log start offset · v7 zstd (KIP-110) · v8 errors of single records (KIP-467) · v9 flexible · v10 new leaders (KIP-951)
 //! · v11–12 transaction errors (KIP-890) · v13 topic ids
 //!
 //! v0–2 are advertised because librdkafka would switch compression off otherwise, and refused (KIP-896), as by Kafka.
@@ -26,7 +26,7 @@ use crate::partition::RequiredAcks;
 use crate::protocol::api_key::ApiKey;
 use crate::protocol::leader::CurrentLeader;
 use crate::protocol::produce::{self, PartitionResponse, Request, ResponseWriter};
-use crate::protocol::record_batch::BatchError;
+use crate::protocol::record_batch::{BatchError, BatchHeader, Codec};
 use crate::protocol::topic_ref::TopicRef;
 use crate::quota::Kind;
 use crate::security::{Access, Operation, ResourceType};
@@ -226,7 +226,7 @@ impl Burst {
         for topic in request.topics() {
             for partition in topic.partitions() {
                 let index = PartitionIndex(partition.index);
-                let work = check(broker, now, topic.topic, index, partition.records, acks);
+                let work = check(broker, now, (topic.topic, index), partition.records, acks, request.version());
                 let acks = acks.unwrap_or(RequiredAcks::Leader);
                 let entry = match work {
                     Ok((replica, batches)) => {
@@ -323,10 +323,10 @@ fn count_failure(replica: &Replica, outcome: &Outcome) {
 fn check(
     broker: &Broker,
     now: Now,
-    topic: TopicRef<'_>,
-    index: PartitionIndex,
+    (topic, index): (TopicRef<'_>, PartitionIndex),
     records: Option<Bytes>,
     acks: Result<RequiredAcks, ErrorCode>,
+    version: i16,
 ) -> Result<(Arc<Replica>, ValidatedBatches), Outcome> {
     let replica = match topic {
         TopicRef::Name(name) => broker.replica(name, index),
@@ -339,7 +339,7 @@ fn check(
         Outcome::refused(code)
     })?;
     replica.traffic().produce_requests.add(1);
-    match check_records(now, &replica, records.unwrap_or_default(), acks) {
+    match check_records(now, &replica, records.unwrap_or_default(), acks, version) {
         Ok(batches) => Ok((replica, batches)),
         Err(outcome) => {
             replica.traffic().produce_failures.add(1);
@@ -348,12 +348,20 @@ fn check(
     }
 }
 
+/// First version whose clients may send zstd (KIP-110).
+const ZSTD_FROM: i16 = 7;
+
 fn check_records(
     now: Now,
     replica: &Replica,
     records: Bytes,
     acks: Result<RequiredAcks, ErrorCode>,
+    version: i16,
 ) -> Result<ValidatedBatches, Outcome> {
+    let is_zstd = || BatchHeader::parse(&records).is_ok_and(|batch| batch.codec() == Ok(Codec::Zstd));
+    if version < ZSTD_FROM && is_zstd() {
+        return Err(Outcome::refused(ErrorCode::UnsupportedCompressionType));
+    }
     let acks = acks.map_err(Outcome::refused);
     let size_bytes = records.len();
     let validated = replica
