@@ -34,6 +34,7 @@ pub fn play(player: &mut Player<'_>) -> Result<()> {
     absent.beat(player, "fenced", true)?;
     catch_up(player, BARRIER)?;
     of_records(player, "a fenced broker", &ids)?;
+    earlier_epochs(player, &ids[1])?;
     too_few(player)?;
     elect(player)?;
     grow(player)?;
@@ -113,7 +114,9 @@ fn create(player: &mut Player<'_>) -> Result<Vec<String>> {
 /// Brokers of Kafka name any broker that is alive.
 fn without_controller(answer: &Value) -> Value {
     let mut answer = answer.clone();
-    answer["controllerId"] = json!("<any>");
+    if answer["controllerId"].is_number() {
+        answer["controllerId"] = json!("<any>");
+    }
     answer
 }
 
@@ -121,8 +124,11 @@ fn without_controller(answer: &Value) -> Value {
 fn of_records(player: &mut Player<'_>, when: &str, ids: &[String]) -> Result<()> {
     for ((name, _), id) in TOPICS.iter().zip(ids).take(2) {
         let case = format!("{name}, {when}");
-        let named = json!({ "topics": [{ "name": name }], "allowAutoTopicCreation": false });
-        for version in 4..=13 {
+        for version in 0..=13 {
+            let mut named = json!({ "topics": [{ "name": name }] });
+            if version >= 4 {
+                named["allowAutoTopicCreation"] = json!(false);
+            }
             player.ask_as(&case, ("Metadata", version), &named, without_controller)?;
         }
         player.ask(&case, "DescribeTopicPartitions", 0, &json!({ "topics": [{ "name": name }] }))?;
@@ -155,6 +161,25 @@ fn of_records(player: &mut Player<'_>, when: &str, ids: &[String]) -> Result<()>
         1..=5,
         |_| json!({ "topics": [{ "topic": "elsewhere", "partitions": [0] }] }),
     )
+}
+
+/// This node leads since the other was fenced: who knows only the leader before is told so.
+fn earlier_epochs(player: &mut Player<'_>, id: &str) -> Result<()> {
+    let topic = "led-elsewhere";
+    player.ask_each("an earlier leader", "Fetch", 9..=17, |version| {
+        let mut asked = if version >= 13 { json!({ "topicId": id }) } else { json!({ "topic": topic }) };
+        let partition = json!({ "partition": 0, "currentLeaderEpoch": 0, "fetchOffset": 0, "partitionMaxBytes": 100 });
+        asked["partitions"] = json!([partition]);
+        json!({ "maxWaitMs": 0, "minBytes": 0, "maxBytes": 100, "topics": [asked] })
+    })?;
+    player.ask_each("an earlier leader", "ListOffsets", 4..=11, |version| {
+        let mut body = offsets_request(version, topic, 0, -1);
+        body["topics"][0]["partitions"][0]["currentLeaderEpoch"] = json!(0);
+        body
+    })?;
+    let partition = json!({ "partition": 0, "currentLeaderEpoch": 0, "leaderEpoch": 0 });
+    let epochs = json!({ "replicaId": -1, "topics": [{ "topic": topic, "partitions": [partition] }] });
+    player.ask_each("an earlier leader", "OffsetForLeaderEpoch", 2..=4, |_| epochs.clone())
 }
 
 /// A follower in the ISR that does not fetch: nothing that waits for it comes to an end.

@@ -6,6 +6,7 @@ use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
 use super::player::Player;
+use super::records::{good, in_hex, request};
 use super::topics::create;
 
 const COORDINATOR_NOT_AVAILABLE: i16 = 15;
@@ -23,7 +24,7 @@ pub fn play(player: &mut Player<'_>) -> Result<()> {
     for version in 0..=9 {
         one_member(player, version, &id)?;
     }
-    static_member(player)?;
+    static_member(player, &id)?;
     bad_joins(player)?;
     outsiders(player, &id)?;
     describe_and_list(player)?;
@@ -200,6 +201,16 @@ fn one_member(player: &mut Player<'_>, version: i16, id: &str) -> Result<()> {
     player.ask("again", "SyncGroup", other, &sync)?;
     player.ask("of a member", "Heartbeat", other.min(4), &heartbeat)?;
     player.ask("of a wrong generation", "Heartbeat", other.min(4), &old_heartbeat)?;
+    let mut late = sync.clone();
+    late["generationId"] = json!(77);
+    player.ask("of a wrong generation", "SyncGroup", other, &late)?;
+    if other >= 5 {
+        for (field, value) in [("protocolName", "sticky"), ("protocolType", "connect")] {
+            let mut odd = sync.clone();
+            odd[field] = json!(value);
+            player.ask(&format!("of another {field}"), "SyncGroup", other, &odd)?;
+        }
+    }
     player.ask("of a stable group", "DescribeGroups", version.min(6), &json!({ "groups": [group] }))?;
     let commit_version = (version + 2).min(10);
     let member_epoch = (member.as_str(), i32::try_from(generation)?);
@@ -233,7 +244,7 @@ fn one_member(player: &mut Player<'_>, version: i16, id: &str) -> Result<()> {
     Ok(())
 }
 
-fn static_member(player: &mut Player<'_>) -> Result<()> {
+fn static_member(player: &mut Player<'_>, id: &str) -> Result<()> {
     for version in 5..=9 {
         let group = format!("static-{version}");
         let mut body = join(version, &group, "");
@@ -254,6 +265,22 @@ fn static_member(player: &mut Player<'_>) -> Result<()> {
             "groupId": group, "generationId": again["generationId"], "memberId": member, "groupInstanceId": "one"
         });
         player.ask("of a static member that was replaced", "Heartbeat", 4, &heartbeat)?;
+        player.ask_each("of a static member that was replaced", "SyncGroup", 3..=5, |version| {
+            let mut body = heartbeat.clone();
+            if version >= 5 {
+                body["protocolType"] = json!("consumer");
+                body["protocolName"] = json!("range");
+            }
+            body
+        })?;
+        let leaves = json!({ "groupId": group, "members": [{ "memberId": member, "groupInstanceId": "one" }] });
+        player.ask_each("a static member that was replaced", "LeaveGroup", 3..=5, |_| leaves.clone())?;
+        let generation = i32::try_from(again["generationId"].as_i64().unwrap_or(-1))?;
+        player.ask_each("of a static member that was replaced", "OffsetCommit", 7..=10, |version| {
+            let mut body = commit(version, id, &group, (member.as_str().unwrap_or(""), generation), 9);
+            body["groupInstanceId"] = json!("one");
+            body
+        })?;
         let leave = json!({ "groupId": group, "members": [{ "memberId": "", "groupInstanceId": "one" }] });
         let leave_version = 3 + version % 3;
         player.ask("a static member by its instance", "LeaveGroup", leave_version, &leave)?;
@@ -301,6 +328,25 @@ fn await_listed(player: &mut Player<'_>, group: &str) -> Result<()> {
 }
 
 fn outsiders(player: &mut Player<'_>, id: &str) -> Result<()> {
+    let nameless = json!({ "groupId": "", "generationId": 1, "memberId": "m" });
+    player.ask_each("of an empty group id", "Heartbeat", 0..=4, |_| nameless.clone())?;
+    player.ask_each("of an empty group id", "SyncGroup", 0..=5, |version| {
+        let mut body = nameless.clone();
+        if version >= 5 {
+            body["protocolType"] = json!("consumer");
+            body["protocolName"] = json!("range");
+        }
+        body
+    })?;
+    player.ask_each("of an empty group id", "LeaveGroup", 0..=5, |version| match version {
+        0..3 => json!({ "groupId": "", "memberId": "m" }),
+        _ => json!({ "groupId": "", "members": [{ "memberId": "m" }] }),
+    })?;
+    let topics = json!([{ "name": "log", "partitions": [{ "partitionIndex": 0 }] }]);
+    player.ask("of an empty group id", "OffsetDelete", 0, &json!({ "groupId": "", "topics": topics }))?;
+    player.ask_each("to positions of groups", "Produce", 3..=12, |version| {
+        request(version, ("__consumer_offsets", UNKNOWN_ID), 0, -1, &in_hex(&good()))
+    })?;
     player.ask_each(
         "of an unknown group",
         "Heartbeat",

@@ -279,7 +279,7 @@ fn codecs(player: &mut Player<'_>) -> Result<()> {
 }
 
 /// The batch with its records compressed, and its length and CRC right.
-fn compressed(batch: &Batch, codec: i16) -> Result<Vec<u8>> {
+pub fn compressed(batch: &Batch, codec: i16) -> Result<Vec<u8>> {
     let plain = batch.encode();
     let (header, records) = plain.split_at(HEADER_BYTES);
     let codec_of_ours = Codec::from_attributes(codec).map_err(|codec| anyhow!("codec {codec}"))?;

@@ -83,6 +83,10 @@ fn elect_leaders(player: &mut Player<'_>) -> Result<()> {
             player.ask("one that has its leader", api, version, &asked(of("still", 0)))?;
             player.ask("an unknown topic", api, version, &asked(of("nobody", 0)))?;
         }
+        for time in [0, -1] {
+            let hasty = json!({ "electionType": 0, "topicPartitions": of("still", 0), "timeoutMs": time });
+            player.ask(&format!("in {time} ms"), api, version, &hasty)?;
+        }
         let unknown = json!({ "electionType": 7, "topicPartitions": of("still", 0), "timeoutMs": 5000 });
         player.ask("an unknown election", api, version, &unknown)?;
     }
@@ -102,6 +106,11 @@ fn reassign(player: &mut Player<'_>) -> Result<()> {
         player.ask("an unknown broker", api, version, &to("still", &json!([1, 7])))?;
         player.ask("a broker twice", api, version, &to("still", &json!([1, 1])))?;
         player.ask("no broker", api, version, &to("still", &json!([])))?;
+    }
+    for time in [0, -1] {
+        let mut hasty = to("still", &json!([1]));
+        hasty["timeoutMs"] = json!(time);
+        player.ask_each(&format!("in {time} ms"), api, 0..=1, |_| hasty.clone())?;
     }
     let mut fixed = to("still", &json!([1]));
     fixed["allowReplicationFactorChange"] = json!(false);

@@ -233,6 +233,17 @@ fn mutations(player: &mut Player<'_>) -> Result<()> {
         player.reconnect();
         player.ask_as("beyond the quota", ("CreatePartitions", version), &grown, mild)?;
     }
+    for version in 1..=6 {
+        let body = match version {
+            6 => json!({ "topics": [{ "name": "q1" }], "timeoutMs": 10_000 }),
+            _ => json!({ "topicNames": ["q1"], "timeoutMs": 10_000 }),
+        };
+        // The older versions do not know the error: they delete, and are told to wait.
+        if version >= 5 {
+            player.reconnect();
+            player.ask_as("what is there, beyond the quota", ("DeleteTopics", version), &body, mild)?;
+        }
+    }
     let validated = json!({ "topics": [topic("v", 1)], "timeoutMs": 10_000, "validateOnly": true });
     player.reconnect();
     player.ask_as("beyond the quota, only to be validated", ("CreateTopics", 7), &validated, mild)?;

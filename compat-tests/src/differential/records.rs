@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
+use super::life::compressed;
 use super::player::Player;
 use super::topics::{create, create_with};
 use crate::record_batch::{Batch, Record};
@@ -17,9 +18,11 @@ pub fn play(player: &mut Player<'_>) -> Result<()> {
     produce(player, &id)?;
     bad_batches(player)?;
     limits(player)?;
+    codec_of_later_versions(player)?;
     idempotence(player)?;
     fetch(player, &id)?;
     fetch_sessions(player, &id)?;
+    fetch_sessions_of_two_kinds(player, &id)?;
     list_offsets(player)?;
     leader_epochs(player)?;
     producers(player)
@@ -146,6 +149,12 @@ fn limits(player: &mut Player<'_>) -> Result<()> {
     let large = batch(&[(None, Some(&"x".repeat(200)))]);
     let body = request(9, ("small", UNKNOWN_ID), 0, 1, &in_hex(&large));
     player.ask("a batch over max.message.bytes", "Produce", 9, &body)?;
+    create_with(player, "short", 1, &[("segment.bytes", "1048576"), ("max.message.bytes", "2000000")])?;
+    let longer = batch(&[(None, Some(&"x".repeat(1_200_000)))]);
+    for version in [4, 9] {
+        let body = request(version, ("short", UNKNOWN_ID), 0, 1, &in_hex(&longer));
+        player.ask("a batch over segment.bytes", "Produce", version, &body)?;
+    }
     create_with(player, "compact", 1, &[("cleanup.policy", "compact")])?;
     let unkeyed = batch(&[(Some("k"), Some("v")), (None, Some("v"))]);
     for version in [7, 8, 9] {
@@ -160,6 +169,15 @@ fn limits(player: &mut Player<'_>) -> Result<()> {
         let body = request(version, ("timely", UNKNOWN_ID), 0, 1, &in_hex(&good()));
         player.ask("a timestamp before the limit", "Produce", version, &body)?;
     }
+    Ok(())
+}
+
+/// Kafka's first versions with records in batches know no zstd.
+fn codec_of_later_versions(player: &mut Player<'_>) -> Result<()> {
+    create(player, "zstd", 1)?;
+    let records = json!(hex(&compressed(&good(), 4)?));
+    player.ask_each("zstd", "Produce", 3..=12, |version| request(version, ("zstd", UNKNOWN_ID), 0, -1, &records))?;
+    player.ask("the end after zstd", "ListOffsets", 6, &offsets_request(6, "zstd", 0, -1))?;
     Ok(())
 }
 
@@ -280,6 +298,20 @@ fn fetch_sessions(player: &mut Player<'_>, id: &str) -> Result<()> {
     Ok(())
 }
 
+/// A session goes by names or by ids, as its first request did.
+fn fetch_sessions_of_two_kinds(player: &mut Player<'_>, id: &str) -> Result<()> {
+    for (first, second) in [(12, 13), (13, 12), (7, 18)] {
+        let mut open = fetch_request(first, id, at(0));
+        open["sessionEpoch"] = json!(0);
+        let session = player.prepare("Fetch", first, &open)?["sessionId"].clone();
+        let mut next = fetch_request(second, id, at(0));
+        next["sessionId"] = session;
+        next["sessionEpoch"] = json!(1);
+        player.ask(&format!("in a session of v{first}"), "Fetch", second, &next)?;
+    }
+    Ok(())
+}
+
 pub fn offsets_request(version: i16, topic: &str, partition: i32, timestamp: i64) -> Value {
     let mut body = json!({
         "replicaId": -1,
@@ -392,6 +424,7 @@ fn producers(player: &mut Player<'_>) -> Result<()> {
     player.ask("of a partition", "DescribeProducers", 0, &ask("once", 0))?;
     player.ask("of a partition without producers", "DescribeProducers", 0, &ask("log", 1))?;
     player.ask("of an unknown topic", "DescribeProducers", 0, &ask("gone", 0))?;
+    player.ask("of a name that no topic can have", "DescribeProducers", 0, &ask("a/b", 0))?;
     player.ask("of an unknown partition", "DescribeProducers", 0, &ask("log", 9))?;
     Ok(())
 }

@@ -149,6 +149,14 @@ fn bad_topics(player: &mut Player<'_>) -> Result<()> {
     player.prepare("CreateTopics", 7, &json!({ "topics": [topic("with.dot", 1, 1)] }))?;
     player.ask("a name that collides", "CreateTopics", 7, &json!({ "topics": [topic("with_dot", 1, 1)] }))?;
     player.ask("no topics", "CreateTopics", 7, &json!({ "topics": [] }))?;
+    for time in [0, -1] {
+        player.ask_each(
+            &format!("in {time} ms"),
+            "CreateTopics",
+            2..=7,
+            |_| json!({ "topics": [topic("hasty", 1, 1)], "timeoutMs": time }),
+        )?;
+    }
     player.ask(
         "good and bad together",
         "CreateTopics",
@@ -194,6 +202,12 @@ fn delete_topics(player: &mut Player<'_>) -> Result<()> {
     )?;
     let twice = json!({ "topics": [{ "name": "both-ways" }, { "name": "both-ways" }], "timeoutMs": 5000 });
     player.ask("the same name twice", "DeleteTopics", 6, &twice)?;
+    for time in [0, -1] {
+        player.ask_each(&format!("in {time} ms"), "DeleteTopics", 1..=6, |version| match version {
+            6 => json!({ "topics": [{ "name": "good" }], "timeoutMs": time }),
+            _ => json!({ "topicNames": ["good"], "timeoutMs": time }),
+        })?;
+    }
     player.ask("nothing", "DeleteTopics", 6, &json!({ "topics": [], "timeoutMs": 5000 }))?;
     Ok(())
 }
