@@ -57,13 +57,11 @@ impl Broker {
             return;
         }
         for (id, index) in &change.delta.partitions_changed {
-            let state = |image: &Image| image.partition(*id, *index).cloned();
-            let (Some(before), Some(after)) = (state(change.old), state(change.new)) else { continue };
-            let is_elected = after.leader != before.leader && after.leader != Partition::NO_LEADER;
-            match after.leader {
-                leader if !is_elected || before.isr.contains(&leader) => {}
-                leader if before.elr.contains(&leader) => self.metrics.eligible_elections.add(1),
-                _ => self.metrics.unclean_elections.add(1),
+            let (before, after) = (change.old.partition(*id, *index), change.new.partition(*id, *index));
+            match before.zip(after).and_then(|(before, after)| election(before, after)) {
+                Some(Election::Eligible) => self.metrics.eligible_elections.add(1),
+                Some(Election::Unclean) => self.metrics.unclean_elections.add(1),
+                None => {}
             }
         }
     }
@@ -183,6 +181,23 @@ impl Broker {
     }
 }
 
+/// How a partition was given a leader that was not in sync.
+#[derive(Debug, PartialEq, Eq)]
+enum Election {
+    /// It holds what was committed all the same (KIP-966).
+    Eligible,
+    /// It may not.
+    Unclean,
+}
+
+/// `None`: it has the leader that it had, none, or one that was in sync.
+fn election(before: &Partition, after: &Partition) -> Option<Election> {
+    if after.leader == before.leader || !after.has_leader() || before.isr.contains(&after.leader) {
+        return None;
+    }
+    Some(if before.elr.contains(&after.leader) { Election::Eligible } else { Election::Unclean })
+}
+
 /// What people look for in a log when a topic is gone, or behaves otherwise than yesterday.
 fn log_changes(image: &Image, delta: &Delta) {
     for topic in &delta.topics_deleted {
@@ -193,5 +208,32 @@ fn log_changes(image: &Image, delta: &Delta) {
     }
     for resource in &delta.configs_changed {
         tracing::info!(?resource, "settings changed");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::BrokerId;
+
+    #[test]
+    fn an_election_is_unclean_when_the_leader_was_neither_in_sync_nor_eligible() {
+        let brokers = |ids: &[i32]| ids.iter().copied().map(BrokerId).collect();
+        let led_by = |leader: i32, isr: &[i32], elr: &[i32]| Partition {
+            leader: BrokerId(leader),
+            elr: brokers(elr),
+            ..Partition::created_in_sync(brokers(&[1, 2, 3]), brokers(isr))
+        };
+        let check = |before: &Partition, leader: i32, expected: Option<Election>| {
+            assert_eq!(election(before, &led_by(leader, &[leader], &[])), expected, "{before:?} {leader}");
+        };
+        let whole = led_by(1, &[1, 2], &[]);
+        check(&whole, 1, None);
+        check(&whole, 2, None);
+        check(&whole, 3, Some(Election::Unclean));
+        assert_eq!(election(&whole, &led_by(-1, &[], &[])), None);
+        let leaderless = led_by(-1, &[], &[2]);
+        check(&leaderless, 2, Some(Election::Eligible));
+        check(&leaderless, 3, Some(Election::Unclean));
     }
 }

@@ -65,8 +65,10 @@ fn held_back_until_lifted(throttled: usize, replicas: &'static str, rate: &'stat
     trio.eventually(3, "the other topic comes", |trio| trio.stored(3) == ["d@1", "e@1", "f@1"]);
     trio.turn_to(held);
     assert_eq!(trio.stored(3), ["a@1"]);
+    assert_eq!([1, 3].map(|node| trio.replica(node).follower_lag()), [0, 2]);
     set_of_all_brokers(&trio.nodes[throttled - 1], rate, "1000000");
     trio.eventually(3, "the rest comes", |trio| trio.stored(3) == ["a@1", "b@1", "c@1"]);
+    assert_eq!(trio.replica(3).follower_lag(), 0);
 }
 
 #[test]
