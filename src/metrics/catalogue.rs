@@ -92,6 +92,10 @@ families! {
     REQUESTS Counter "kafka_network_requestmetrics_requests" ["request" "version"] "Requests that were started; those of Fetch once more as FetchConsumer or FetchFollower.";
     REQUEST_TIME Gauge "kafka_network_requestmetrics_totaltimems" ["request" "quantile"] "Time from reading a request to writing its answer, in ms, of about the last five minutes; for those that were asked at least once.";
     REQUEST_COUNT Count "kafka_network_requestmetrics_totaltimems_count" ["request"] "Requests that were answered.";
+    REQUEST_LOCAL Gauge "kafka_network_requestmetrics_localtimems" ["request" "quantile"] "The part of that time until a request's handler had done what can be done at once.";
+    REQUEST_LOCAL_COUNT Count "kafka_network_requestmetrics_localtimems_count" ["request"] "Requests that were answered.";
+    REQUEST_REMOTE Gauge "kafka_network_requestmetrics_remotetimems" ["request" "quantile"] "The rest: waiting for stable storage, other brokers, records, members.";
+    REQUEST_REMOTE_COUNT Count "kafka_network_requestmetrics_remotetimems_count" ["request"] "Requests that were answered.";
     REQUEST_TIMES Histogram "ottla_network_request_time_ms" ["request"] "The same time since the start.";
     MEMORY_USED Gauge "kafka_network_socketserver_memorypoolused" [] "Memory that requests and answers hold, in bytes.";
     MEMORY_AVAILABLE Gauge "kafka_network_socketserver_memorypoolavailable" [] "What is left of request.memory.max.bytes.";

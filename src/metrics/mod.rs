@@ -18,7 +18,7 @@ pub mod recent;
 
 pub use broker::{BrokerMetrics, TopicMetrics, TopicsMetrics};
 pub use catalogue::{Family, Kind};
-pub use core::{CoreMetrics, RequestMetrics};
+pub use core::{CoreMetrics, RequestMetrics, RequestTimes};
 pub use exposition::{Exposition, Format, Samples, Writer};
 pub use handles::{Counter, Distribution, Histogram};
 pub use recent::Recent;

@@ -437,8 +437,7 @@ fn note_times(core: &Core, finished: &mut Vec<Asked>) {
         return;
     }
     let now = clock::instant();
-    for Asked { api, at, .. } in finished.drain(..) {
-        let time = now.saturating_duration_since(at);
-        core.metrics.request(api).time.observe_us(u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
+    for Asked { api, at, local, .. } in finished.drain(..) {
+        core.metrics.request(api).finish(now.saturating_duration_since(at), local);
     }
 }

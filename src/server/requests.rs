@@ -10,6 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -51,6 +52,8 @@ pub fn counted_versions() -> impl Iterator<Item = usize> {
 pub struct Asked {
     pub api: usize,
     pub at: Instant,
+    /// How long its handler took, when it has left an answer to come.
+    pub local: Option<Duration>,
     /// What its answer is to say of its client's time, when it comes from elsewhere.
     throttled: Option<Throttled>,
 }
@@ -327,7 +330,7 @@ impl Start<'_> {
     /// Counts requests of one version.
     fn asked(&self, api: usize, version: i16, count: usize) -> Asked {
         self.metrics.request(api).start(version, count);
-        Asked { api, at: self.read_at, throttled: None }
+        Asked { api, at: self.read_at, local: None, throttled: None }
     }
 
     fn accept(&mut self, reply: RawReply, asked: Asked, finished: &mut Vec<Asked>) -> Result<(), CloseReason> {
@@ -423,7 +426,8 @@ impl Start<'_> {
         asked.throttled = begun
             .filter(|_| !is_exempt)
             .and_then(|begun| self.charge_time(begun, header.api_key, header.api_version, header.client_id.as_ref()));
-        let is_open = matches!(reply, RawReply::Slot(_) | RawReply::Later(_) | RawReply::Impatient(..));
+        let is_open = is_open(&reply);
+        asked.local = is_open.then(|| clock::instant().saturating_duration_since(self.read_at));
         self.requests.is_barred |= is_open && order == Order::Barrier;
         self.accept(reply, asked, finished)
     }
@@ -482,7 +486,7 @@ impl Start<'_> {
     ) -> Result<usize, CloseReason> {
         let count = scratch.requests.len();
         let place = api::place(api);
-        let mut asked = Asked { api: place, at: self.read_at, throttled: None };
+        let mut asked = Asked { api: place, at: self.read_at, local: None, throttled: None };
         for alike in scratch.requests.chunk_by(|one, next| one.header.api_version == next.header.api_version) {
             self.metrics.request(place).start(alike[0].header.api_version, alike.len());
         }
@@ -499,11 +503,19 @@ impl Start<'_> {
         // Where such an answer has its place for it is the answer's own knowledge, whatever its version.
         asked.throttled =
             begun.filter(|_| !is_exempt).and_then(|begun| self.charge_time(begun, api, 0, client_id.as_ref()));
+        let is_any_open = scratch.replies.iter().any(is_open);
+        let local = is_any_open.then(|| clock::instant().saturating_duration_since(self.read_at));
         for reply in scratch.replies.drain(..) {
+            asked.local = local.filter(|_| is_open(&reply));
             self.accept(reply, asked, &mut scratch.finished)?;
         }
         Ok(count)
     }
+}
+
+/// Whether the answer is still to come.
+const fn is_open(reply: &RawReply) -> bool {
+    matches!(reply, RawReply::Slot(_) | RawReply::Later(_) | RawReply::Impatient(..))
 }
 
 /// Reads a frame's header and finds its row. What Kafka closes the connection for is an error.

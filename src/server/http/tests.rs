@@ -184,6 +184,12 @@ fn traffic_is_counted_by_topic_until_the_topic_is_gone() {
     let most = value("kafka_network_requestmetrics_totaltimems{request=\"Produce\",quantile=\"0.999\"}");
     assert!(0.0 < half && half <= most, "{half} {most}");
     is("ottla_network_request_time_ms_count{request=\"Produce\"}", 2.0);
+    is("kafka_network_requestmetrics_localtimems_count{request=\"Produce\"}", 2.0);
+    // Records wait for stable storage; who asks for metadata waits for nothing.
+    let remote = |request: &str| {
+        value(&format!("kafka_network_requestmetrics_remotetimems{{request=\"{request}\",quantile=\"0.999\"}}"))
+    };
+    assert!(remote("Produce") > 0.01 && remote("Fetch") <= 0.01, "{text}");
     is("kafka_topic_partition_current_offset{topic=\"t\",partition=\"0\"}", 2.0);
     is("kafka_log_log_logendoffset{topic=\"t\",partition=\"0\"}", 2.0);
     is("kafka_server_replicamanager_leadercount", 1.0);

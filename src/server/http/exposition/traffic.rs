@@ -9,7 +9,9 @@ use parking_lot::Mutex;
 
 use crate::api;
 use crate::metrics::catalogue as shown;
-use crate::metrics::{Counter, Distribution, Family, Recent, TopicMetrics, TopicsMetrics, Writer};
+use crate::metrics::{
+    Counter, Distribution, Family, Histogram, Recent, RequestTimes, TopicMetrics, TopicsMetrics, Writer,
+};
 use crate::protocol::api_key::ApiKey;
 use crate::server::core::Core;
 use crate::server::requests::FOLLOWER_FETCH;
@@ -71,41 +73,59 @@ fn asked() -> impl Iterator<Item = (&'static str, Vec<usize>)> {
     api::rows().map(move |row| (row.key.name(), places(row.key))).chain(fetches)
 }
 
-/// How long requests took lately, by name.
+/// Percentiles of one part of the time that requests took, how many there were, and which part it is.
+type OfTime = (&'static Family, &'static Family, fn(&RequestTimes) -> &Histogram);
+
+static TIMES: [OfTime; 3] = [
+    (&shown::REQUEST_TIME, &shown::REQUEST_COUNT, |times| &times.total),
+    (&shown::REQUEST_LOCAL, &shown::REQUEST_LOCAL_COUNT, |times| &times.local),
+    (&shown::REQUEST_REMOTE, &shown::REQUEST_REMOTE_COUNT, |times| &times.remote),
+];
+
+/// How long requests took lately, by family and name.
 #[derive(Default)]
-pub struct Times(Mutex<BTreeMap<&'static str, Recent>>);
+pub struct Times(Mutex<BTreeMap<(&'static str, &'static str), Recent>>);
 
 impl Times {
     fn requests(&self, writer: &mut Writer<'_>, cores: &[Arc<Core>], now_ms: u64) -> fmt::Result {
         started(writer, cores)?;
-        let mut answered = Vec::new();
-        for (name, places) in asked() {
-            let mut durations = Distribution::default();
-            for (core, place) in cores.iter().flat_map(|core| places.iter().map(move |place| (core, *place))) {
-                durations.add(&core.metrics.request(place).time);
-            }
-            if durations.count() > 0 {
-                answered.push((name, durations));
-            }
-        }
         let now = Duration::from_millis(now_ms);
-        let mut recent = self.0.lock();
-        let mut lately = writer.family(&shown::REQUEST_TIME)?;
-        for (name, durations) in &answered {
-            let recent = recent.entry(name).or_default();
-            recent.look(now, durations);
-            lately.quantiles(&[name], recent)?;
-        }
-        let mut counts = writer.family(&shown::REQUEST_COUNT)?;
-        for (name, durations) in &answered {
-            counts.count(&[name], durations.count())?;
+        let mut all_recent = self.0.lock();
+        for (family, count, part) in &TIMES {
+            let answered = answered(cores, *part);
+            let mut lately = writer.family(family)?;
+            for (name, durations) in &answered {
+                let recent = all_recent.entry((family.name, name)).or_default();
+                recent.look(now, durations);
+                lately.quantiles(&[name], recent)?;
+            }
+            let mut counts = writer.family(count)?;
+            for (name, durations) in &answered {
+                counts.count(&[name], durations.count())?;
+            }
         }
         let mut times = writer.family(&shown::REQUEST_TIMES)?;
-        for (name, durations) in &answered {
-            times.durations(&[name], durations)?;
+        for (name, durations) in answered(cores, |times| &times.total) {
+            times.durations(&[name], &durations)?;
         }
         Ok(())
     }
+}
+
+/// One part of the time of the requests that were answered at least once.
+fn answered(cores: &[Arc<Core>], part: fn(&RequestTimes) -> &Histogram) -> Vec<(&'static str, Distribution)> {
+    let mut answered = Vec::new();
+    for (name, places) in asked() {
+        let mut durations = Distribution::default();
+        for place in places {
+            let times = cores.iter().filter_map(|core| core.metrics.request(place).times());
+            times.for_each(|times| durations.add(part(times)));
+        }
+        if durations.count() > 0 {
+            answered.push((name, durations));
+        }
+    }
+    answered
 }
 
 /// As in Kafka, a version that nobody has asked with is not shown.
