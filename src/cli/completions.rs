@@ -33,13 +33,20 @@ fn script(shell: KnownShell) -> String {
         String::from_utf8_lossy(&script).into_owned()
     };
     match shell {
-        KnownShell::Bash => generate(Shell::Bash),
+        KnownShell::Bash => for_bash(&generate(Shell::Bash)),
         KnownShell::Zsh => for_zsh(&generate(Shell::Zsh)),
         KnownShell::Fish => {
             let script = generate(Shell::Fish);
             for_fish(&script, &command)
         }
     }
+}
+
+/// To bash `--flag=v` is three words, and the generator looks for the flag in the one before the last: it would offer files.
+fn for_bash(script: &str) -> String {
+    let before = "    prev=\"$3\"\n";
+    let mended = "    if [[ \"${prev}\" == \"=\" ]]; then\n        prev=\"${COMP_WORDS[COMP_CWORD-2]}\"\n    fi\n";
+    script.replacen(before, &format!("{before}{mended}"), 1)
 }
 
 /// The generator writes a name that may be repeated as `*::`, which tells zsh that a command line of its own begins there: it would
@@ -94,11 +101,12 @@ mod tests {
     fn bash_completes_commands_flags_and_values() {
         let script = script(KnownShell::Bash);
         let tries = "\ntry() { COMP_WORDS=(\"$@\") COMP_CWORD=$(($# - 1)); _ottla ottla \"${@: -1}\" \"${@: -2:1}\"; echo ${COMPREPLY[*]}; }\n\
-                     try ottla to; try ottla topics create --pa; try ottla produce --compression z; try ottla completions f\n";
+                     try ottla to; try ottla topics create --pa; \
+                     try ottla produce --compression z; try ottla produce --compression = g; try ottla completions f\n";
         let ran = std::process::Command::new("bash").args(["-u", "-c", &(script + tries)]).output();
         // Who builds on a system without bash has nothing to complete in it.
         let Ok(ran) = ran else { return };
-        assert_eq!(String::from_utf8_lossy(&ran.stdout), "topics\n--partitions\nzstd\nfish\n");
+        assert_eq!(String::from_utf8_lossy(&ran.stdout), "topics\n--partitions\nzstd\ngzip\nfish\n");
         assert_eq!(String::from_utf8_lossy(&ran.stderr), "");
     }
 }
