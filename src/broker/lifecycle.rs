@@ -53,7 +53,8 @@ const URGENT: Duration = Duration::from_millis(25);
 
 /// See the head of this file.
 pub struct Lifecycle {
-    incarnation: Uuid,
+    /// Of this process, and of no other.
+    pub(super) incarnation: Uuid,
     /// The epoch of this life, -1 before it is registered.
     epoch: AtomicI64,
     /// The epoch that the last clean stop left behind, -1 when it was none.
@@ -333,7 +334,7 @@ impl Broker {
             ErrorCode::UnsupportedVersion => {
                 ("the cluster uses features that this version does not have; start a newer one".to_owned(), true)
             }
-            ErrorCode::InvalidRequest => {
+            ErrorCode::InvalidRegistration => {
                 ("the controller refuses it: another broker has the same log directories".to_owned(), true)
             }
             code => (format!("the controller answers {code}"), false),

@@ -69,7 +69,7 @@ pub fn first_records(image: &Image, options: &Options, cluster_id: &str, feature
 }
 
 /// Admits a broker; the answer is its broker epoch. `has_session`: the broker that has this id now was heard of within its
-/// session timeout. Errors: INCONSISTENT_CLUSTER_ID, DUPLICATE_BROKER_REGISTRATION, INVALID_REQUEST, UNSUPPORTED_VERSION.
+/// session timeout. Errors: INCONSISTENT_CLUSTER_ID, DUPLICATE_BROKER_REGISTRATION, INVALID_REGISTRATION, UNSUPPORTED_VERSION.
 pub fn register_broker(
     image: &Image,
     options: &Options,
@@ -137,7 +137,7 @@ fn check_registration(image: &Image, registration: &Registration, alive: Option<
 
 /// A directory belongs to one broker: two that name the same are one disk seen twice.
 fn check_directories(image: &Image, registration: &Registration) -> Result<(), Refusal> {
-    let refuse = |message: String| Err(Refusal::new(ErrorCode::InvalidRequest, message));
+    let refuse = |message: String| Err(Refusal::new(ErrorCode::InvalidRegistration, message));
     let directories = &registration.directories;
     if directories.iter().any(|directory| directory.as_u128() < RESERVED_DIRECTORIES) {
         return refuse("Reserved directory ID in request".into());

@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use super::configs::catch_up;
+use super::controllers::directory_id;
 use super::directories::alter;
 use super::life::deletion;
 use super::player::Player;
@@ -71,6 +72,7 @@ impl Absent {
             "features": features.collect::<Vec<_>>(), "rack": null, "logDirs": [DIRECTORY]
         });
         player.turn_to_controllers();
+        refused_registrations(player, &body)?;
         let answer = player.ask_as("a second broker", ("BrokerRegistration", 4), &body, without_epoch)?;
         player.turn_to_brokers();
         Ok(Absent { epoch: answer["brokerEpoch"].clone(), _listener: listener })
@@ -87,6 +89,32 @@ impl Absent {
         player.turn_to_brokers();
         Ok(())
     }
+}
+
+/// Brokers that are not let in, by what is wrong with a registration that is good.
+fn refused_registrations(player: &mut Player<'_>, good: &Value) -> Result<()> {
+    let own = directory_id(player)?;
+    let mut no_metadata = good["features"].clone();
+    for feature in no_metadata.as_array_mut().context("features")? {
+        if feature["name"] == "metadata.version" {
+            feature["maxSupportedVersion"] = json!(8);
+        }
+    }
+    for (case, field, value) in [
+        ("of another cluster", "clusterId", json!("aClusterOfSomebodyElse")),
+        ("with a reserved directory", "logDirs", json!(["AAAAAAAAAAAAAAAAAAAABw"])),
+        ("with a directory twice", "logDirs", json!([DIRECTORY, DIRECTORY])),
+        ("with another broker's directory", "logDirs", json!([DIRECTORY, own])),
+        ("with a live broker's id", "brokerId", json!(1)),
+        ("without this version of metadata", "features", no_metadata),
+    ] {
+        let mut body = good.clone();
+        body[field] = value;
+        for version in 2..=4 {
+            player.ask_as(case, ("BrokerRegistration", version), &body, without_epoch)?;
+        }
+    }
+    Ok(())
 }
 
 /// Broker epochs are counted otherwise.

@@ -105,8 +105,7 @@ fn assignments(player: &mut Player<'_>, topic: &str) -> Result<()> {
         epoch += 1;
         ensure!(epoch < EPOCHS_TRIED, "the broker's epoch is none of the first");
     }
-    let properties = std::fs::read_to_string(player.data().join("meta.properties"))?;
-    let own = properties.lines().find_map(|line| line.strip_prefix("directory.id=")).context("a directory id")?;
+    let own = &directory_id(player)?;
     let assign = |broker: i32, epoch: i64, directory: &str, topic: &str, partitions: &[i32]| {
         let partitions: Vec<Value> = partitions.iter().map(|index| json!({ "partitionIndex": index })).collect();
         let topics = json!([{ "topicId": topic, "partitions": partitions }]);
@@ -127,6 +126,13 @@ fn assignments(player: &mut Player<'_>, topic: &str) -> Result<()> {
         player.ask_as(case, ("AssignReplicasToDirs", 0), &body, |answer| without_id_of(answer, own))?;
     }
     Ok(())
+}
+
+/// The id of the server's directory.
+pub fn directory_id(player: &Player<'_>) -> Result<String> {
+    let properties = std::fs::read_to_string(player.data().join("meta.properties"))?;
+    let id = properties.lines().find_map(|line| line.strip_prefix("directory.id=")).context("a directory id")?;
+    Ok(id.to_owned())
 }
 
 /// A directory has another id on either server.

@@ -242,6 +242,10 @@ const OF_OTHERS: &[(ApiKey, &[ErrorCode])] = &[
     (ApiKey::DescribeQuorum, &[UnknownTopicOrPartition]),
     (ApiKey::DescribeCluster, &[MismatchedEndpointType, UnsupportedEndpointType]),
     (ApiKey::DescribeProducers, &[UnknownTopicOrPartition, NotLeaderOrFollower, InvalidTopicException]),
+    (
+        ApiKey::BrokerRegistration,
+        &[UnsupportedVersion, DuplicateBrokerRegistration, InconsistentClusterId, InvalidRegistration],
+    ),
     (ApiKey::BrokerHeartbeat, &[StaleBrokerEpoch]),
     (ApiKey::AssignReplicasToDirs, &[UnknownTopicOrPartition, StaleBrokerEpoch, UnknownTopicId]),
     (ApiKey::DescribeTopicPartitions, &[UnknownTopicOrPartition, InvalidTopicException, InvalidRequest]),

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use super::{NOT_CONTROLLER, PEER_TIMEOUT_MS, options};
 use crate::broker::Broker;
 use crate::controller::{self, Assignment, Decision, Heartbeat, HeartbeatAnswer, Refusal, Registration};
@@ -16,7 +18,7 @@ impl Broker {
         let id = registration.broker_id;
         let previous_epoch = registration.previous_broker_epoch;
         let decide = move |broker: &Broker, image: &Image| {
-            let has_session = broker.is_heard_of(image, registration.broker_id);
+            let has_session = broker.is_held(image, id, registration.incarnation);
             // A clean stop marks directories with the epoch of that life; a crash leaves no mark.
             let last = image.broker(id).map_or(previous_epoch, |known| known.epoch);
             if 0 <= previous_epoch && previous_epoch < last {
@@ -57,10 +59,13 @@ impl Broker {
         .await
     }
 
-    /// Whether the broker that has this id now was heard of within its session timeout. This process holds the lock of this
-    /// node's directories, so no other has its id.
-    fn is_heard_of(&self, image: &crate::metadata::Image, id: BrokerId) -> bool {
-        let epoch = image.broker(id).map(|broker| broker.epoch).filter(|_| id != self.node_id());
+    /// Whether a broker has this id that was heard of within its session timeout. This node's own is held by this process for as
+    /// long as it runs, whatever was heard of the one before it.
+    fn is_held(&self, image: &Image, id: BrokerId, incarnation: Uuid) -> bool {
+        if id == self.node_id() && self.settings().is_broker() {
+            return incarnation != self.lifecycle.incarnation;
+        }
+        let epoch = image.broker(id).map(|broker| broker.epoch);
         epoch.is_some_and(|epoch| self.with_sessions(|sessions| sessions.is_alive(self.now(), id, epoch)))
     }
 

@@ -104,6 +104,9 @@ fn a_living_brokers_id_is_not_given_away() {
         let other = Registration { incarnation: Uuid::from_u128(99), ..registration(2) };
         let refused = broker.register_broker(other).await.map_err(|refusal| refusal.code);
         assert_eq!(refused, Err(ErrorCode::DuplicateBrokerRegistration));
+        // Nor this node's own, however long it was not heard of by itself.
+        let refused = broker.register_broker(registration(1)).await.map_err(|refusal| refusal.code);
+        assert_eq!(refused, Err(ErrorCode::DuplicateBrokerRegistration));
         let stale = Heartbeat { broker_epoch: 1, ..heartbeat(&broker, 2) };
         let refused = broker.broker_heartbeat(stale).await.map_err(|refusal| refusal.code);
         assert_eq!(refused, Err(ErrorCode::StaleBrokerEpoch));
