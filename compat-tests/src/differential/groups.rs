@@ -188,13 +188,9 @@ fn one_member(player: &mut Player<'_>, version: i16, id: &str) -> Result<()> {
     let member = answer["memberId"].as_str().unwrap_or("").to_owned();
     let generation = answer["generationId"].as_i64().unwrap_or(-1);
     let assignments = json!([{ "memberId": member, "assignment": bytes(ASSIGNMENT) }]);
-    let mut sync =
-        json!({ "groupId": group, "generationId": generation, "memberId": member, "assignments": assignments });
-    if other >= 5 {
-        sync["protocolType"] = json!("consumer");
-        sync["protocolName"] = json!("range");
-    }
     let heartbeat = json!({ "groupId": group, "generationId": generation, "memberId": member });
+    let mut sync = sync_as(&heartbeat, other);
+    sync["assignments"] = assignments;
     let old_heartbeat = json!({ "groupId": group, "generationId": 77, "memberId": member });
     player.ask("before the assignment is there", "Heartbeat", other.min(4), &heartbeat)?;
     player.ask("the leader's assignment", "SyncGroup", other, &sync)?;
@@ -266,12 +262,7 @@ fn static_member(player: &mut Player<'_>, id: &str) -> Result<()> {
         });
         player.ask("of a static member that was replaced", "Heartbeat", 4, &heartbeat)?;
         player.ask_each("of a static member that was replaced", "SyncGroup", 3..=5, |version| {
-            let mut body = heartbeat.clone();
-            if version >= 5 {
-                body["protocolType"] = json!("consumer");
-                body["protocolName"] = json!("range");
-            }
-            body
+            sync_as(&heartbeat, version)
         })?;
         let leaves = json!({ "groupId": group, "members": [{ "memberId": member, "groupInstanceId": "one" }] });
         player.ask_each("a static member that was replaced", "LeaveGroup", 3..=5, |_| leaves.clone())?;
@@ -327,17 +318,20 @@ fn await_listed(player: &mut Player<'_>, group: &str) -> Result<()> {
     }
 }
 
+/// A SyncGroup request of whoever would send this heartbeat.
+fn sync_as(heartbeat: &Value, version: i16) -> Value {
+    let mut body = heartbeat.clone();
+    if version >= 5 {
+        body["protocolType"] = json!("consumer");
+        body["protocolName"] = json!("range");
+    }
+    body
+}
+
 fn outsiders(player: &mut Player<'_>, id: &str) -> Result<()> {
     let nameless = json!({ "groupId": "", "generationId": 1, "memberId": "m" });
     player.ask_each("of an empty group id", "Heartbeat", 0..=4, |_| nameless.clone())?;
-    player.ask_each("of an empty group id", "SyncGroup", 0..=5, |version| {
-        let mut body = nameless.clone();
-        if version >= 5 {
-            body["protocolType"] = json!("consumer");
-            body["protocolName"] = json!("range");
-        }
-        body
-    })?;
+    player.ask_each("of an empty group id", "SyncGroup", 0..=5, |version| sync_as(&nameless, version))?;
     player.ask_each("of an empty group id", "LeaveGroup", 0..=5, |version| match version {
         0..3 => json!({ "groupId": "", "memberId": "m" }),
         _ => json!({ "groupId": "", "members": [{ "memberId": "m" }] }),
@@ -347,20 +341,9 @@ fn outsiders(player: &mut Player<'_>, id: &str) -> Result<()> {
     player.ask_each("to positions of groups", "Produce", 3..=12, |version| {
         request(version, ("__consumer_offsets", UNKNOWN_ID), 0, -1, &in_hex(&good()))
     })?;
-    player.ask_each(
-        "of an unknown group",
-        "Heartbeat",
-        0..=4,
-        |_| json!({ "groupId": "gone", "generationId": 1, "memberId": "m" }),
-    )?;
-    player.ask_each("of an unknown group", "SyncGroup", 0..=5, |version| {
-        let mut body = json!({ "groupId": "gone", "generationId": 1, "memberId": "m" });
-        if version >= 5 {
-            body["protocolType"] = json!("consumer");
-            body["protocolName"] = json!("range");
-        }
-        body
-    })?;
+    let unknown = json!({ "groupId": "gone", "generationId": 1, "memberId": "m" });
+    player.ask_each("of an unknown group", "Heartbeat", 0..=4, |_| unknown.clone())?;
+    player.ask_each("of an unknown group", "SyncGroup", 0..=5, |version| sync_as(&unknown, version))?;
     player.ask_each("of an unknown group", "LeaveGroup", 0..=2, |_| json!({ "groupId": "gone", "memberId": "m" }))?;
     player.ask_each(
         "of an unknown group",
