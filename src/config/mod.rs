@@ -35,4 +35,4 @@ pub use loggers::{LoggerError, LoggerOp, Loggers};
 pub use nodes::{HostPort, Voter};
 pub use settings::{Origin, Settings};
 pub use topic::{Durability, TimestampType, TopicConfig, validate_topic_config, validate_topic_configs};
-pub use value::ConfigError;
+pub use value::{ConfigError, parse_list};

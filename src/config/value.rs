@@ -55,7 +55,7 @@ pub(super) fn parse_bool(text: &str) -> Option<bool> {
 }
 
 /// The elements of a list, trimmed; none for an empty text.
-pub(super) fn parse_list(text: &str) -> Vec<&str> {
+pub fn parse_list(text: &str) -> Vec<&str> {
     if text.trim().is_empty() {
         return Vec::new();
     }

@@ -385,10 +385,10 @@ fn check_outcome(
 /// Whether more directories would be cordoned than are: controllers do not know a broker's paths, and take only what it has said
 /// (`ConfigurationControlManager.isCordonedLogDirsInvalid`).
 fn cordons_more(old: &Overrides, new: &Overrides) -> bool {
-    let paths = |configs: &Overrides| -> BTreeSet<String> {
-        let list = configs.get("cordoned.log.dirs").map_or("", String::as_str).trim();
-        list.split(',').map(|path| path.trim().to_owned()).filter(|path| !path.is_empty()).collect()
-    };
+    fn paths(configs: &Overrides) -> BTreeSet<&str> {
+        let list = configs.get("cordoned.log.dirs").map_or("", String::as_str);
+        config::parse_list(list).into_iter().filter(|path| !path.is_empty()).collect()
+    }
     !paths(new).is_subset(&paths(old))
 }
 
